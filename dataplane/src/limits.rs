@@ -1,0 +1,1 @@
+//! Every maximum, with its reason.

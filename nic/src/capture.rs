@@ -1,0 +1,1 @@
+//! pcapng out, pcap and pcapng in.

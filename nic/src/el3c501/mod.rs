@@ -1,0 +1,1 @@
+//! The 3Com 3C501: device (registers), segment (the shared coax), driver.

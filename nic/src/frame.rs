@@ -1,0 +1,187 @@
+//! One packet buffer.
+//!
+//! ```text
+//!  0          start                 start+len              size
+//!  | headroom |  the packet's bytes  |  tailroom            |
+//! ```
+//!
+//! Invariants: `start + len <= size`; the slot is marked as held in its pool while a `Frame` for it exists, so no
+//! two frames share bytes; neither `Clone` nor `Copy`.
+
+use std::fmt;
+use std::ptr::NonNull;
+
+/// Where a packet starts in a fresh frame, in bytes: the headroom that XDP reserves (`XDP_PACKET_HEADROOM`).
+/// Ports that hand frames to the kernel need the packet to start here and move it if it does not.
+pub const FRAME_HOME: u16 = 256;
+
+/// The index of a frame's buffer in its pool's region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SlotId(pub u32);
+
+/// One packet buffer, owned by whoever holds this value. Give it back with [`crate::Pool::release`].
+#[must_use = "a frame that is dropped is lost to its pool"]
+pub struct Frame {
+    buf: NonNull<u8>,
+    slot: SlotId,
+    start: u16,
+    len: u16,
+    size: u16,
+    pool: u16,
+    /// The port it arrived on: the index in its lane. Meaningless for frames made locally.
+    pub port: u16,
+    /// What the port knows about the packet.
+    pub flags: FrameFlags,
+}
+
+/// What a port knows about a received packet, or asks of a sent one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameFlags(u8);
+
+impl FrameFlags {
+    /// Nothing known.
+    pub const NONE: Self = Self(0);
+    /// The transport checksum was verified by the NIC, or the packet never left this machine's memory.
+    pub const CHECKSUM_VERIFIED: Self = Self(1);
+    /// Looped back by this host (multicast and broadcast copies to local members).
+    pub const LOOPED: Self = Self(2);
+
+    /// True if every flag of `other` is set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets of flags.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+// SAFETY: a frame is the only owner of its buffer, which is plain memory that its pool's region keeps mapped
+// (a pool dropped before its frames leaks the region).
+unsafe impl Send for Frame {}
+
+impl Frame {
+    /// # Safety
+    /// `buf .. buf + size` must be a slot of pool `pool`, marked as held there, for which no other `Frame` exists.
+    pub(crate) unsafe fn new(buf: NonNull<u8>, slot: SlotId, size: u16, pool: u16) -> Self {
+        Self { buf, slot, start: FRAME_HOME.min(size), len: 0, size, pool, port: 0, flags: FrameFlags::NONE }
+    }
+
+    /// The packet.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `start + len <= size`, the buffer is mapped and owned by this frame alone.
+        unsafe { std::slice::from_raw_parts(self.buf.as_ptr().add(self.start.into()), self.len.into()) }
+    }
+
+    /// The packet, to be changed in place.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`, and `&mut self` excludes other access.
+        unsafe { std::slice::from_raw_parts_mut(self.buf.as_ptr().add(self.start.into()), self.len.into()) }
+    }
+
+    /// Length of the packet in bytes.
+    #[inline]
+    #[allow(clippy::len_without_is_empty)] // an empty packet is nothing that anyone asks about
+    pub fn len(&self) -> usize {
+        self.len.into()
+    }
+
+    /// Bytes before the packet that [`Frame::push_front`] can still take.
+    pub fn headroom(&self) -> usize {
+        self.start.into()
+    }
+
+    /// The longest packet that fits behind the present start, in bytes.
+    pub fn capacity(&self) -> usize {
+        usize::from(self.size - self.start)
+    }
+
+    /// The slot behind the frame.
+    pub fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// The pool that the frame belongs to.
+    pub fn pool(&self) -> u16 {
+        self.pool
+    }
+
+    /// Where the packet starts in the buffer, in bytes.
+    pub fn start(&self) -> u16 {
+        self.start
+    }
+
+    /// Empties the frame and places its start `offset` bytes into the buffer. False (and unchanged) if beyond it.
+    pub fn reset(&mut self, offset: u16) -> bool {
+        if offset > self.size {
+            return false;
+        }
+        (self.start, self.len, self.flags) = (offset, 0, FrameFlags::NONE);
+        true
+    }
+
+    /// Sets the packet's length, keeping its start. New bytes hold whatever the buffer held. False (and unchanged)
+    /// if they do not fit.
+    pub fn set_len(&mut self, len: usize) -> bool {
+        match u16::try_from(len) {
+            Ok(short) if len <= self.capacity() => {
+                self.len = short;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Replaces the packet by `bytes`. False (and unchanged) if they do not fit.
+    pub fn fill(&mut self, bytes: &[u8]) -> bool {
+        let fits = self.set_len(bytes.len());
+        if fits {
+            self.bytes_mut().copy_from_slice(bytes);
+        }
+        fits
+    }
+
+    /// Drops `n` bytes from the front (a header that was read). False (and unchanged) if the packet is shorter.
+    pub fn trim_front(&mut self, n: usize) -> bool {
+        if n > self.len() {
+            return false;
+        }
+        self.start += n as u16;
+        self.len -= n as u16;
+        true
+    }
+
+    /// Opens `n` bytes before the packet and answers them, for a header. `None` (and unchanged) without headroom.
+    pub fn push_front(&mut self, n: usize) -> Option<&mut [u8]> {
+        if n > self.headroom() {
+            return None;
+        }
+        self.start -= n as u16;
+        self.len += n as u16;
+        self.bytes_mut().get_mut(..n)
+    }
+
+    /// Moves the packet so that it starts at `offset`, for ports that need it there. False if it does not fit.
+    pub fn move_to(&mut self, offset: u16) -> bool {
+        if usize::from(offset) + self.len() > usize::from(self.size) {
+            return false;
+        }
+        // SAFETY: source and target both lie inside the buffer (`start + len <= size`, checked above); they may overlap.
+        unsafe {
+            let base = self.buf.as_ptr();
+            std::ptr::copy(base.add(self.start.into()), base.add(offset.into()), self.len.into());
+        }
+        self.start = offset;
+        true
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({}/{} at {} len {})", self.pool, self.slot.0, self.start, self.len)
+    }
+}

@@ -1,0 +1,1 @@
+//! The seeded wire of tests and of the demo.

@@ -1,0 +1,1 @@
+//! A TAP device over io_uring.

@@ -1,0 +1,1 @@
+//! AF_XDP: rings by xsk-rs, the steering XDP program and its loader.
