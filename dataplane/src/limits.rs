@@ -1,6 +1,6 @@
 //! Every maximum, with its reason. The frame budget is a sum with one line per holder, checked at compile time.
 
-use xmit_nic::BURST_FRAMES_MAX;
+use xmit_nic::{BURST_FRAMES_MAX, Duration};
 
 /// Ports of one lane. More queues than this on one core are a configuration mistake.
 pub const PORTS_MAX: usize = 8;
@@ -38,6 +38,9 @@ pub const SESSIONS_MAX: usize = 256;
 
 /// Entries of a lane's route cache: covers the peers that are active at one time; a miss costs one FIB lookup.
 pub const ROUTE_CACHE_ENTRIES: usize = 4096;
+
+/// Resolution of the timing wheel: a millisecond, Linux's jiffy at `HZ` = 1000.
+pub const TIMER_TICK: Duration = Duration::from_millis(1);
 
 /// Timers of a lane: one per neighbour, and as many again for what the layers above arm.
 pub const TIMERS_MAX: usize = 2 * NEIGHBOURS_MAX;

@@ -91,7 +91,7 @@ impl Net {
             cache: RouteCache::new(limits::ROUTE_CACHE_ENTRIES, cache_seed),
             counters: Counters::default(),
             hooks: Hooks::default(),
-            timers: Wheel::new(now, limits::TIMERS_MAX, crate::timers::TICK),
+            timers: Wheel::new(now, limits::TIMERS_MAX, limits::TIMER_TICK),
             idents: Idents::new(&mut rng),
             icmp_limit: IcmpLimit::new(now, &mut rng),
             loopback: VecDeque::with_capacity(limits::LOOPBACK_FRAMES_MAX),

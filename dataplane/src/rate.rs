@@ -2,7 +2,7 @@
 //!
 //! `icmp_global_allow` (1,000 a second, burst 50) and `xrlim_allow` (one a second to one peer, burst 6) of Linux.
 
-use crate::timers::nanos;
+use xmit_shared::time::nanos;
 use std::net::Ipv4Addr;
 use xmit_nic::rng::Rng;
 use xmit_nic::{Duration, Instant};

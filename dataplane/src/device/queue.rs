@@ -97,6 +97,15 @@ impl Queue {
         self.len() == 0
     }
 
+    /// True when three quarters of the room are taken: local senders hold back, so that what is left serves replies.
+    #[inline]
+    pub fn is_nearly_full(&self) -> bool {
+        match self {
+            Self::Direct(direct) => direct.frames.len() * 4 >= BURST_FRAMES_MAX * 3,
+            Self::PfifoFast(bands) => bands.len() * 4 >= bands.limit() * 3,
+        }
+    }
+
     /// The queue's counters.
     pub fn stats(&self) -> QueueStats {
         match self {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use xmit_nic::Frame;
 use xmit_nic::frame::FrameFlags;
 
-/// How the frame was addressed on the link.
-pub use super::packet::Cast as LinkCast;
+// How the frame was addressed on the link.
+use super::packet::Cast as LinkCast;
 
 /// Checks a datagram at the front of `frame` and decides whether it is ours. `None`: it was dropped and counted.
 pub fn ip_rcv(net: &mut Net, input: InterfaceId, link: LinkCast, mut frame: Frame) -> Option<Packet> {

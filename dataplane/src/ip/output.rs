@@ -97,7 +97,7 @@ fn dst_output(net: &mut Net, now: Instant, path: &Path, out: &Outgoing, frame: F
     match path.kind {
         PathKind::Unicast => ip_output(net, now, path, out, frame),
         PathKind::Local => {
-            loop_frame(net, frame);
+            loop_frame(net, path, frame);
             Ok(())
         }
         PathKind::Broadcast => {
@@ -127,7 +127,8 @@ fn ip_output(net: &mut Net, now: Instant, path: &Path, out: &Outgoing, frame: Fr
     }
 }
 
-fn loop_frame(net: &mut Net, mut frame: Frame) {
+fn loop_frame(net: &mut Net, path: &Path, mut frame: Frame) {
+    frame.port = path.interface.0;
     frame.flags = FrameFlags::LOOPED.with(FrameFlags::CHECKSUM_VERIFIED);
     net.loop_back(frame);
 }
@@ -139,8 +140,7 @@ fn loop_copy(net: &mut Net, path: &Path, frame: &Frame) {
         return;
     };
     copy.fill(frame.bytes());
-    copy.port = net.device_on(path.interface).map_or(0, |d| d.0);
-    loop_frame(net, copy);
+    loop_frame(net, path, copy);
 }
 
 #[cold]

@@ -288,7 +288,7 @@ fn demote_if_gone(net: &mut Net, id: NeighbourId, named: &[crate::snapshot::Stat
 
 /// Half to one and a half times `base` (`neigh_rand_reach_time`), so that neighbours do not expire in step.
 fn vary(net: &mut Net, base: Duration) -> Duration {
-    let nanos = crate::timers::nanos(base);
+    let nanos = xmit_shared::time::nanos(base);
     Duration::from_nanos(nanos / 2 + net.rng.below(nanos))
 }
 
