@@ -235,6 +235,21 @@ fn writes_are_bounded_and_a_down_interface_is_an_error_not_a_hang() {
 }
 
 #[test]
+fn reads_of_a_thread_that_ended_are_posted_again() {
+    in_namespace("reads_of_a_thread_that_ended_are_posted_again", || {
+        // The kernel cancels what a thread had in flight when it ends; a port may move to another lane.
+        let bench = std::thread::spawn(|| Bench::new("xt-move")).join();
+        // The namespace of that thread is its creator's, so the interface is here.
+        let mut bench = bench.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let mut ping = start("ping -n -c 10 -i 0.002 -W 5 10.99.0.2");
+        bench.drive_until("ping ends", |_| ping.try_wait().unwrap().is_some());
+        assert!(ping.wait().unwrap().success());
+        assert_eq!(bench.port.stats().rx_errors, 0);
+        bench.finish();
+    });
+}
+
+#[test]
 fn errors_name_the_cure() {
     in_namespace("errors_name_the_cure", || {
         let text = |name: &str| TapPort::open(&TapConfig::new(name)).unwrap_err().to_string();
