@@ -2,7 +2,8 @@
 //!
 //! Owns the descriptors. Between threads it is an eventfd. Between processes it is a pipe, not an eventfd: the flag
 //! `O_NONBLOCK` of an eventfd belongs to both sides, so a client could clear it, fill the counter, and leave a lane hanging in
-//! `write`; and it could read away what others wrote. Each end of a pipe has its own flags.
+//! `write`; and it could read away what others wrote. Each end of a pipe has its own flags. The waker's end is opened
+//! for reading too: then a dead sleeper is no `SIGPIPE`, which would kill a program that uses the client library.
 //!
 //! Invariants:
 //! * neither end ever blocks in `read` or `write`; only [`Sleeper::wait`] blocks;
@@ -14,9 +15,10 @@ use crate::memory::Word32;
 use crate::sleep::SleepWord;
 use core::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// The end that sleeps.
@@ -47,9 +49,16 @@ pub fn doorbell() -> io::Result<(Sleeper, Waker)> {
 /// The two ends of a bell between processes: to be read by the sleeper, to be written by the waker.
 ///
 /// # Errors
-/// If the kernel has no descriptor left.
+/// If the kernel has no descriptor left, or `/proc` is not mounted.
 pub fn bell_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?)
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // Opening the pipe anew gives an open file of its own, with its own flags.
+    let path = format!("/proc/self/fd/{}", write.as_raw_fd());
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let write = open(&path, flags, Mode::empty()).map_err(|error| {
+        io::Error::new(io::Error::from(error).kind(), format!("opening {path}: {error}; mount /proc"))
+    })?;
+    Ok((read, write))
 }
 
 impl Sleeper {
@@ -63,9 +72,17 @@ impl Sleeper {
         self.word.announce();
     }
 
-    /// Says that this end is awake, and silences the bell.
-    pub fn awake(&self) {
-        self.word.awake();
+    /// Says that this end is awake, and silences the bell if a waker rang it. False if none did.
+    pub fn awake(&self) -> bool {
+        let rung = self.word.awake();
+        if rung {
+            self.silence();
+        }
+        rung
+    }
+
+    /// Silences the bell, for whoever finds it ringing.
+    pub fn silence(&self) {
         // One read empties an eventfd, and a pipe unless its writer is rubbish; then the next sleep is a short one.
         let _ = rustix::io::read(&self.bell, &mut [0; 512]);
     }
