@@ -39,14 +39,10 @@ pub struct LaneEnd {
     posted: bool,
     /// Slots whose send buffer got room since the last bell, oldest first; a few are enough, more count as `posted`.
     drained: Vec<u32>,
-    /// Wakes in a row for which this client's bell was not claimed.
-    quiet_wakes: u32,
 }
 
 /// The slots that [`LaneEnd::ring_client`] asks one by one whether their client waits for room.
 const DRAINED_MAX: usize = 64;
-/// After so many wakes the bell is read whether claimed or not: rare enough to cost nothing.
-const QUIET_WAKES_MAX: u32 = 32;
 
 #[derive(Debug)]
 struct LaneSlot {
@@ -81,7 +77,6 @@ impl LaneEnd {
             client: Waker::new(SleepWord::new(Layout::client_sleeps(memory)?), client_bell),
             posted: false,
             drained: Vec::with_capacity(DRAINED_MAX),
-            quiet_wakes: 0,
         })
     }
 
@@ -258,13 +253,8 @@ impl LaneEnd {
 
     /// Says that the lane is awake again and silences the bell, by a system call only if it rang. After each
     /// [`LaneEnd::prepare_sleep`].
-    pub fn awake(&mut self) {
-        self.quiet_wakes = if self.sleeper.awake() { 0 } else { self.quiet_wakes + 1 };
-        if self.quiet_wakes >= QUIET_WAKES_MAX {
-            // A client that writes to its bell without a reason must not keep the lane awake for ever.
-            self.quiet_wakes = 0;
-            self.sleeper.silence();
-        }
+    pub fn awake(&self) {
+        self.sleeper.awake();
     }
 
     /// The bell that the client rings for this lane: to be polled while it sleeps. Not shared with other sessions, so that
