@@ -5,6 +5,7 @@
 //! One control thread drives all of them from one mio event loop; each part takes events and time as arguments.
 
 pub mod api;
+pub mod config;
 #[cfg(test)]
 mod testing;
 pub mod unix_socket;
