@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod config;
+pub mod netlink;
 #[cfg(test)]
 mod testing;
 pub mod unix_socket;
