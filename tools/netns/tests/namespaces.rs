@@ -23,7 +23,7 @@ fn datagram_crosses_a_veth_with_a_finished_checksum() {
 
     let offloads = a.command("ethtool -k va").unwrap();
     assert!(offloads.contains("tx-checksumming: off"), "{offloads}");
-    assert!(b.command("ip -o link show vb").unwrap().contains("state UP"));
+    assert!(b.command("ip -o link show vb").unwrap().contains(",UP,LOWER_UP"));
 }
 
 #[test]
