@@ -1,4 +1,4 @@
-//! Every Rust file opens with `//!`: what it owns, its invariants, what to have open, who calls it.
+//! Every Rust file but the tests beside a module opens with `//!`: what it owns, its invariants, what to have open, who calls it.
 
 use crate::{Finding, Rule, Tree};
 
@@ -10,7 +10,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     };
     tree.sources
         .iter()
-        .filter(|source| !opens(&source.text))
+        .filter(|source| !source.all_tests && !opens(&source.text))
         .map(|source| Finding::new(Rule::Header, &source.path, 1, "open with `//!` and what this file owns"))
         .collect()
 }
