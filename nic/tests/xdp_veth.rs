@@ -5,10 +5,14 @@
 mod common;
 
 use common::{LIMIT, Lab, PacketSocket, Udp, arp_request, poll};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::BorrowedFd;
+use std::process::{Command, Stdio};
 use xmit_nic::frame::FRAME_HOME;
-use xmit_nic::xdp::{LaneUmem, ModeWish, PortOptions, Protocol, Steering, XdpError, XdpPort};
+use xmit_nic::xdp::{
+    CopyWish, Interface, LaneUmem, ModeWish, PortOptions, Protocol, Steering, XdpError, XdpPort, probe,
+};
 use xmit_nic::{Burst, Frame, Pool, Port};
 use xmit_shared::clock::monotonic;
 
@@ -18,7 +22,7 @@ const OPTIONS: PortOptions = PortOptions {
     lane_port: 0,
     rx_ring: 64,
     tx_ring: 64,
-    zero_copy: xmit_nic::xdp::CopyWish::Auto,
+    zero_copy: CopyWish::Auto,
     need_wakeup: true,
     busy_poll: None,
 };
@@ -332,4 +336,127 @@ fn carrier_follows_the_link() {
     turn_until(&mut bench, true);
     bench.port.shutdown(&mut bench.pool);
     assert_eq!(bench.pool.census().free, FRAMES);
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_a_cure() {
+    let Some(lab) = Lab::new("what_cannot_be_is_refused_with_a_cure", 1, 1) else { return };
+    let mut bench = lab.b(Bench::open);
+    let error = lab.b(|| Steering::attach("vb0", ModeWish::Auto)).unwrap_err();
+    assert!(matches!(error, XdpError::OtherProgram { .. }), "{error}");
+    assert!(error.to_string().contains("xdp off"), "{error}");
+    assert!(lab.has_xdp_b("vb0"), "the program that was there stays");
+
+    // The same queue again: by another UMEM, and by its own.
+    let (umem, mut pool) = lab.b(|| LaneUmem::new(2, 64, 2048, false)).unwrap();
+    let Bench { steering, .. } = &mut bench;
+    let error = lab.b(|| XdpPort::open(steering, &umem, &mut pool, 0, &OPTIONS)).err().unwrap();
+    assert!(matches!(error, XdpError::QueueTaken { queue: 0, .. }), "{error}");
+    let other_rings = PortOptions { tx_ring: 128, ..OPTIONS };
+    let error = lab.b(|| XdpPort::open(steering, &umem, &mut pool, 0, &other_rings)).err().unwrap();
+    assert!(matches!(error, XdpError::BadSize { what: "tx_ring", .. }), "{error}");
+
+    // A UMEM of the namespace that this thread is in, an interface of another.
+    let (abroad, mut abroad_pool) = LaneUmem::new(3, 64, 2048, false).unwrap();
+    let error = lab.b(|| XdpPort::open(steering, &abroad, &mut abroad_pool, 0, &OPTIONS)).err().unwrap();
+    assert!(matches!(error, XdpError::OtherNamespace { .. }), "{error}");
+    let error = lab.b(|| XdpPort::open(steering, &umem, &mut abroad_pool, 0, &OPTIONS)).err().unwrap();
+    assert!(matches!(error, XdpError::ForeignPool), "{error}");
+    assert_eq!((pool.census().free, abroad_pool.census().free), (64, 64));
+
+    // The queue becomes free, and the same UMEM that was refused gets it; veth has no zero-copy to force.
+    bench.port.shutdown(&mut bench.pool);
+    let mut port = lab.b(|| XdpPort::open(&mut bench.steering, &umem, &mut pool, 0, &OPTIONS)).unwrap();
+    port.shutdown(&mut pool);
+    let (umem, mut pool) = lab.b(|| LaneUmem::new(4, 64, 2048, false)).unwrap();
+    let forced = PortOptions { zero_copy: CopyWish::Force, ..OPTIONS };
+    let error = lab.b(|| XdpPort::open(&mut bench.steering, &umem, &mut pool, 0, &forced)).err().unwrap();
+    assert!(matches!(error, XdpError::NoZeroCopy { queue: 0, .. }), "{error}");
+}
+
+#[test]
+fn the_doctor_finds_out_and_undoes() {
+    let Some(lab) = Lab::new("the_doctor_finds_out_and_undoes", 1, 2) else { return };
+    let report = lab.b(|| probe("vb0")).unwrap();
+    println!("{report:#?}");
+    assert_eq!((report.interface.queues, report.interface.driver.as_str()), (2, "veth"));
+    for (what, support) in
+        [("native", &report.native), ("generic", &report.generic), ("link", &report.bpf_link), ("copy", &report.copy)]
+    {
+        assert!(support.is_yes(), "{what}: {support:?}");
+    }
+    assert_eq!(report.unfinished_checksums, None, "the other end is in another namespace");
+    assert!(!lab.has_xdp_b("vb0"));
+    let mut bench = lab.b(Bench::open);
+    let taken = lab.b(|| probe("vb0")).unwrap();
+    assert!(!taken.native.is_yes() && !taken.copy.is_yes(), "{taken:?}");
+    bench.port.shutdown(&mut bench.pool);
+
+    // Both ends in one namespace: the sender can be asked.
+    let near = || Interface::find("near").unwrap().unfinished_checksums();
+    lab.ip_b("link add near type veth peer far");
+    assert_eq!(lab.b(near), Some(true));
+    lab.ethtool_b("-K far tx off");
+    assert_eq!(lab.b(near), Some(false));
+}
+
+/// The namespace in which this program, started again by the test below, opens a port and waits to be killed.
+const VICTIM: &str = "XDP_VETH_VICTIM_NAMESPACE";
+
+#[test]
+fn a_killed_process_leaves_nothing_attached_and_the_kernels_tcp_goes_on() {
+    const NAME: &str = "a_killed_process_leaves_nothing_attached_and_the_kernels_tcp_goes_on";
+    if let Ok(namespace) = std::env::var(VICTIM) {
+        return be_the_victim(&namespace);
+    }
+    let Some(lab) = Lab::new(NAME, 1, 1) else { return };
+    let listener = lab.b(|| TcpListener::bind("10.77.0.2:22").unwrap());
+    let mut there = lab.a(|| TcpStream::connect("10.77.0.2:22").unwrap());
+    let (mut here, _) = listener.accept().unwrap();
+    for stream in [&there, &here] {
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+    }
+    let mut talk = |line: &[u8; 4]| {
+        let mut buf = [0; 4];
+        there.write_all(line).unwrap();
+        here.read_exact(&mut buf).unwrap();
+        here.write_all(&buf).unwrap();
+        there.read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, line);
+    };
+    talk(b"pre.");
+    for _ in 0..2 {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args([NAME, "--exact", "--nocapture"])
+            .env(VICTIM, lab.b_name())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+        assert!(
+            lines.any(|line| line.unwrap().contains("victim is ready")),
+            "the port opens, and again after the kill"
+        );
+        assert!(lab.has_xdp_b("vb0"));
+        talk(b"with");
+        victim.kill().unwrap(); // SIGKILL
+        victim.wait().unwrap();
+        assert!(!lab.has_xdp_b("vb0"), "the kernel detached the program");
+        talk(b"post");
+    }
+}
+
+fn be_the_victim(namespace: &str) {
+    common::enter(namespace);
+    let mut bench = Bench::open();
+    println!("victim is ready");
+    // Somebody kills this process; if not, it must not stay for ever.
+    let limit = monotonic() + LIMIT;
+    while monotonic() < limit {
+        let mut burst = Burst::new();
+        bench.port.rx_burst(monotonic(), &mut bench.pool, &mut burst);
+        bench.port.service(monotonic(), &mut bench.pool);
+        bench.release(burst.into_iter().collect());
+        poll(&[], xmit_nic::Duration::from_millis(10));
+    }
 }

@@ -62,12 +62,13 @@ impl Interface {
     }
 
     /// The other end of a veth, if it is in this namespace: the first of its ethtool statistics is the peer's index,
-    /// which also means something in other namespaces, so the peer must name us in turn.
+    /// which may mean another interface here, so the peer must be another veth that names us in turn.
     fn veth_peer(&self) -> Option<String> {
         let index = Ask::new(&self.name).ok()?.first_statistic()?;
         let name = rustix::net::netdevice::index_to_name(socket().ok()?, u32::try_from(index).ok()?).ok()?;
         let ask = Ask::new(&name).ok()?;
-        (ask.driver()? == "veth" && ask.first_statistic()? == u64::from(self.index)).then_some(name)
+        (name != self.name && ask.driver()? == "veth" && ask.first_statistic()? == u64::from(self.index))
+            .then_some(name)
     }
 }
 

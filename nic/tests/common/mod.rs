@@ -90,6 +90,12 @@ impl Lab {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// `ethtool WORDS` in namespace B.
+    pub fn ethtool_b(&self, words: &str) {
+        let words = format!("netns exec {} ethtool {words}", self.b);
+        run("ip", &words.split_whitespace().collect::<Vec<_>>()).expect("ethtool succeeds");
+    }
+
     /// True if an XDP program sits on `dev` of namespace B.
     pub fn has_xdp_b(&self, dev: &str) -> bool {
         self.ip_b(&format!("-d link show dev {dev}")).contains("xdp")
