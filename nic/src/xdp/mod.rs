@@ -20,6 +20,7 @@ mod error;
 mod interface;
 mod ledger;
 mod link;
+mod options;
 mod port;
 mod probe;
 mod rings;
@@ -29,7 +30,8 @@ mod umem;
 
 pub use error::XdpError;
 pub use interface::Interface;
-pub use port::{BusyPoll, CopyWish, PortOptions, XdpCounters, XdpPort};
+pub use options::{BusyPoll, CopyWish, PortOptions};
+pub use port::{XdpCounters, XdpPort};
 pub use probe::{Report, Support, probe};
 pub use steering::{ModeWish, Protocol, Steering, SteeringCounters, XdpMode};
 pub use umem::LaneUmem;

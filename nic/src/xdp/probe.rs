@@ -6,7 +6,7 @@
 
 use super::error::XdpError;
 use super::interface::Interface;
-use super::port::{BusyPoll, CopyWish, PortOptions};
+use super::options::{BusyPoll, CopyWish, PortOptions};
 use super::rings::Rings;
 use super::steering::{ModeWish, Steering};
 use super::umem::LaneUmem;

@@ -6,7 +6,7 @@
 //! Called by [`super::port`], and by the probe to see what the kernel accepts.
 
 use super::error::{XdpError, errno};
-use super::port::{BusyPoll, CopyWish, PortOptions};
+use super::options::{BusyPoll, CopyWish, PortOptions};
 use super::sockopt;
 use super::umem::{First, LaneUmem, queue_size};
 use std::ffi::CString;

@@ -164,15 +164,15 @@ impl fmt::Debug for LaneUmem {
 }
 
 fn config(frame_size: u16) -> Result<UmemConfig, XdpError> {
-    let refused = |_| XdpError::BadSize { what: "frame_size", got: frame_size.into(), want: "2048 or 4096" };
+    let refused = || XdpError::BadSize { what: "frame_size", got: frame_size.into(), want: "2048 or 4096" };
     let ring = queue_size("ring", RING_MAX)?;
     UmemConfig::builder()
-        .frame_size(FrameSize::new(frame_size.into()).map_err(|e| refused(drop(e)))?)
+        .frame_size(FrameSize::new(frame_size.into()).map_err(|_| refused())?)
         .frame_headroom(0)
         .fill_queue_size(ring)
         .comp_queue_size(ring)
         .build()
-        .map_err(|e| refused(drop(e)))
+        .map_err(|_| refused())
 }
 
 /// A ring's size as xsk-rs wants it.

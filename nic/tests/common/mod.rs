@@ -3,6 +3,9 @@
 //! Nothing here touches the namespace of the caller: a closure given to [`Lab::a`] or [`Lab::b`] runs on a thread of
 //! its own that has entered the namespace. Descriptors opened there stay in it and may be used anywhere.
 #![allow(dead_code, unreachable_pub)] // a module of several test programs, each of which uses its part
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test stops where its world is not as it should be
+
+pub mod bench;
 
 use std::io;
 use std::net::Ipv4Addr;
