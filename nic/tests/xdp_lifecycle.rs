@@ -83,8 +83,11 @@ fn what_cannot_be_is_refused_with_a_cure() {
 
     // The same queue again: by another UMEM, and by its own.
     let (umem, mut pool) = lab.b(|| LaneUmem::new(2, 64, 2048, false)).unwrap();
-    let Bench { steering, .. } = &mut bench;
+    let Bench { steering, umem: own_umem, pool: own_pool, .. } = &mut bench;
     let error = lab.b(|| XdpPort::open(steering, &umem, &mut pool, 0, &OPTIONS)).err().unwrap();
+    assert!(matches!(error, XdpError::QueueTaken { queue: 0, .. }), "{error}");
+    let own = PortOptions { lane_port: 1, ..OPTIONS };
+    let error = lab.b(|| XdpPort::open(steering, own_umem, own_pool, 0, &own)).err().unwrap();
     assert!(matches!(error, XdpError::QueueTaken { queue: 0, .. }), "{error}");
     let other_rings = PortOptions { tx_ring: 128, ..OPTIONS };
     let error = lab.b(|| XdpPort::open(steering, &umem, &mut pool, 0, &other_rings)).err().unwrap();

@@ -52,10 +52,9 @@ impl Rings {
             *first = First::Open(fd);
         }
         drop(first);
-        let seat = Seat { umem: umem.clone(), fd };
         // No rings for filling: another socket of this UMEM has the queue already.
         let (fill, comp) = rest.ok_or_else(|| taken(interface, queue))?;
-        let mut rings = Self { tx, rx, fill, comp, zero_copy: false, seat };
+        let mut rings = Self { tx, rx, fill, comp, zero_copy: false, seat: Seat { umem: umem.clone(), fd } };
         rustix::io::fcntl_setfd(rings.fd(), rustix::io::FdFlags::CLOEXEC)
             .map_err(|e| XdpError::kernel("close the socket on exec", e.into()))?;
         rings.zero_copy =

@@ -22,6 +22,7 @@ pub const OPTIONS: PortOptions = PortOptions {
 
 /// A lane's port on `vb0`, steering [`OURS`].
 pub struct Bench {
+    pub umem: LaneUmem,
     pub port: XdpPort,
     pub pool: Pool,
     pub steering: Steering,
@@ -37,7 +38,7 @@ impl Bench {
         steering.add_address(OURS.into()).unwrap();
         let (umem, mut pool) = LaneUmem::new(1, FRAMES, frame_size, false).unwrap();
         let port = XdpPort::open(&mut steering, &umem, &mut pool, 0, options).unwrap();
-        Self { port, pool, steering }
+        Self { umem, port, pool, steering }
     }
 
     pub fn receive(&mut self, count: usize) -> Vec<Frame> {
