@@ -36,3 +36,20 @@ impl Bell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sleeper_is_rung_and_only_once() {
+        let mut bell = Bell::new().unwrap();
+        let count = |bell: &Bell| rustix::io::read(&bell.fd, &mut [0_u8; 8]).map_or(0, |_| 1);
+        bell.ring();
+        assert_eq!(count(&bell), 0, "awake");
+        bell.arm();
+        bell.ring();
+        bell.ring();
+        assert_eq!((count(&bell), count(&bell)), (1, 0));
+    }
+}

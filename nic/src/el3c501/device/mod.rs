@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Invariants:
-//! * GP < 0x1000, RX pointer <= 0x800;
+//! * GP < 0x1000 (unless written so by `Quirks::gp_write_full`), RX pointer <= 0x800;
 //! * a port write never ends a transmission: that takes [`Card::off_air`] or [`Card::advance`] at a later time;
 //! * the receiver stores only while armed: receive mode, nothing unread, some match mode.
 //!
@@ -127,7 +127,6 @@ impl Card {
     fn write_gp_high(&mut self, value: u8) {
         let value = if self.quirks.gp_write_full { value } else { value & 0x07 };
         self.gp = u16::from(value) << 8 | self.gp & 0xff;
-        self.gp &= GP_MASK;
     }
 
     fn aux_status(&self) -> u8 {
@@ -137,7 +136,7 @@ impl Card {
 
     fn read_data(&mut self) -> u8 {
         let byte = self.buffer[usize::from(self.gp) % BUFFER_BYTES];
-        self.gp = (self.gp + 1) & GP_MASK;
+        self.gp = self.gp.wrapping_add(1) & GP_MASK;
         byte
     }
 
@@ -145,7 +144,7 @@ impl Card {
     fn write_data(&mut self, value: u8) {
         if self.mode() == BufferControl::System {
             self.buffer[usize::from(self.gp) % BUFFER_BYTES] = value;
-            self.gp = (self.gp + 1) & GP_MASK;
+            self.gp = self.gp.wrapping_add(1) & GP_MASK;
         }
     }
 
