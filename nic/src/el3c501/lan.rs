@@ -12,6 +12,7 @@ use super::driver::{Driver, Parity, ProbeError, RxFilter, Xmit};
 use super::frame_ring::FrameRing;
 use super::isa::Isa;
 use super::segment::{Segment, StationId};
+use super::station::Tap;
 use super::timing::{Timing, earlier};
 use crate::{Duration, Instant, MacAddr, PortStats};
 use std::io;
@@ -168,11 +169,6 @@ impl Lan {
         }
     }
 
-    /// True if the card of `id` can take a frame now.
-    pub fn is_ready(&self, id: PlugId) -> bool {
-        self.plugs.get(id.0).and_then(|p| p.host.as_ref()).is_some_and(|host| host.driver.is_ready())
-    }
-
     /// Sets the address filter of the card of `id`.
     pub fn set_filter(&mut self, id: PlugId, filter: RxFilter) {
         let now = self.segment.now();
@@ -216,7 +212,7 @@ impl Lan {
         others.for_each(|(_, plug)| plug.bell.ring());
     }
 
-    fn tap(&mut self, id: PlugId) -> Option<&mut super::station::Tap> {
+    fn tap(&mut self, id: PlugId) -> Option<&mut Tap> {
         let station = self.plugs.get(id.0)?.station;
         self.segment.tap(station)
     }

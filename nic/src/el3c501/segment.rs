@@ -140,9 +140,9 @@ impl Segment {
         self.counters
     }
 
-    /// Lets the next `times` transmissions meet `fault`.
+    /// Lets the next `times` transmissions meet `fault`; 0 takes back what was asked for before.
     pub fn inject(&mut self, fault: Fault, times: u32) {
-        self.fault = Some((fault, times));
+        self.fault = (times > 0).then_some((fault, times));
     }
 
     /// The next time something happens on the segment.
@@ -227,7 +227,7 @@ impl Segment {
 
     fn apply_fault(&mut self, carried: &mut Carried) {
         let Some((fault, times)) = self.fault.take() else { return };
-        self.fault = (times > 1).then_some((fault, times.saturating_sub(1)));
+        self.inject(fault, times - 1);
         match fault {
             Fault::Damage => carried.fcs = !carried.fcs,
             Fault::Dribble => carried.dribble = true,

@@ -3,8 +3,8 @@
 use super::bench::{BROADCAST, Bench, GROUP, MAC, OTHER, frame};
 use crate::el3c501::driver::TX_TIMEOUT;
 use crate::el3c501::frame_ring::FrameRing;
-use crate::el3c501::{Driver, Fault, Isa, Parity, RxFilter, Xmit};
-use crate::{MacAddr, PortStats};
+use crate::el3c501::{Driver, Fault, Isa, Parity, Quirks, RxFilter, Segment, Timing, Xmit};
+use crate::{Instant, MacAddr, PortStats};
 
 /// A card on a bench with its driver; interrupts are delivered by hand.
 struct Host {
@@ -15,7 +15,10 @@ struct Host {
 
 impl Host {
     fn new(parity: Parity) -> Self {
-        let mut bench = Bench::new();
+        Self::on(Bench::new(), parity)
+    }
+
+    fn on(mut bench: Bench, parity: Parity) -> Self {
         let (id, now) = (bench.id, bench.now);
         let mut io = Isa::new(&mut bench.segment, id, now);
         let mut driver = Driver::el_probe(&mut io, parity).unwrap();
@@ -62,10 +65,10 @@ impl Host {
 #[test]
 fn probe_finds_the_address_and_refuses_strangers() {
     assert_eq!(Host::new(Parity::default()).driver.mac(), MAC);
-    let mut segment = crate::el3c501::Segment::new(crate::el3c501::Timing::Wire, 1);
+    let mut segment = Segment::new(Timing::Wire, 1);
     let stranger = MacAddr([0x52, 0x54, 0, 1, 2, 3]);
-    let id = segment.add_card(stranger, crate::el3c501::Quirks::HARDWARE);
-    let error = Driver::el_probe(&mut Isa::new(&mut segment, id, crate::Instant::ZERO), Parity::default()).unwrap_err();
+    let id = segment.add_card(stranger, Quirks::HARDWARE);
+    let error = Driver::el_probe(&mut Isa::new(&mut segment, id, Instant::ZERO), Parity::default()).unwrap_err();
     assert_eq!(error.found, stranger);
     assert!(error.to_string().contains("52:54:00:01:02:03"));
 }
@@ -153,7 +156,7 @@ fn vector_43_interrupt_during_the_load_causes_one_reload() {
 
 #[test]
 fn vector_44_completion_never_comes_inside_the_trigger() {
-    for timing in [crate::el3c501::Timing::Wire, crate::el3c501::Timing::FreeRun] {
+    for timing in [Timing::Wire, Timing::FreeRun] {
         let mut host = Host::new(Parity::default());
         host.bench = Bench::timed(timing).opened();
         host.call(|driver, io, inbox| {
@@ -186,7 +189,7 @@ fn vector_45_watchdog() {
         host.bench.segment.inject(Fault::Underflow, 1); // not enabled: the interrupt never comes
         host.xmit(&frame(60, OTHER));
         host.settle();
-        assert_eq!(host.driver.next_deadline(), Some(crate::Instant::ZERO + TX_TIMEOUT));
+        assert_eq!(host.driver.next_deadline(), Some(Instant::ZERO + TX_TIMEOUT));
         assert!(!host.driver.is_ready());
         host.call(|driver, io, _| driver.el_timeout(io));
         assert_eq!((host.stats().tx_errors, host.driver.is_ready()), (1, true));
@@ -232,6 +235,26 @@ fn full_inbox_drops_and_counts() {
     }
     assert_eq!((host.stats().rx_packets, host.stats().rx_dropped), (64, 6));
     assert_eq!(host.received().len(), 64);
+}
+
+/// On every reading of the card and with every habit the traffic of one host goes on.
+#[test]
+fn every_card_and_every_driver_work_together() {
+    for quirks in [Quirks::HARDWARE, Quirks::VIRTUALBOX] {
+        for parity in [Parity::default(), Parity::LINUX] {
+            let mut host = Host::on(Bench::with(quirks), parity);
+            for round in 1..=5 {
+                host.xmit(&frame(60, OTHER));
+                host.settle();
+                host.bench.rx(60, MAC);
+                host.settle();
+                host.bench.rx(100, BROADCAST);
+                host.settle();
+                let counts = (host.stats().tx_packets, host.stats().rx_packets);
+                assert_eq!(counts, (round, 2 * round), "{quirks:?} {parity:?}");
+            }
+        }
+    }
 }
 
 #[test]
