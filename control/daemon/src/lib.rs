@@ -13,6 +13,7 @@ pub mod lock;
 pub mod log;
 pub mod netlink;
 pub mod network;
+pub mod run;
 pub mod signals;
 #[cfg(test)]
 mod testing;

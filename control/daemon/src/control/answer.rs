@@ -1,9 +1,10 @@
 //! Answers to operators, from what the control thread knows.
 
 use super::Control;
-use crate::api::{self, Health, Request, Response, Stat, Version};
+use crate::api::{self, Request, Response, Version};
 use crate::config::Cidr;
 use crate::network::{NetworkInterface, NetworkRoute, RouteKind};
+use xmit_dataplane::lane::LaneDescription;
 use xmit_shared::Instant;
 
 impl Control {
@@ -11,19 +12,17 @@ impl Control {
     pub(super) fn answer(&mut self, now: Instant, request: Request) -> Response {
         match request {
             Request::Version => Response::Version(self.version(now)),
-            Request::Health => Response::Health(Health { lanes: Vec::new(), problems: self.network.notes.clone() }),
-            Request::Stat => Response::Stat(Stat::of_lanes(now.as_nanos(), self.generation, Vec::new())),
+            Request::Health => Response::Health(self.health(now)),
+            Request::Stat => Response::Stat(self.stat(now)),
+            Request::Stages => Response::Stages(self.stages()),
             Request::Interfaces => Response::Interfaces(self.interfaces()),
             Request::Routes => Response::Routes(self.routes()),
             Request::Reload => self.reload().map_or_else(Response::Error, Response::Reloaded),
-            Request::Stages
-            | Request::Sockets
-            | Request::Neighbors
-            | Request::Qdisc
-            | Request::CaptureStart { .. }
-            | Request::CaptureStop { .. } => Response::Error(
-                "no lane runs in this daemon that could answer; ask after it was started with lanes".into(),
-            ),
+            Request::Sockets => Response::Sockets(self.sockets()),
+            Request::Neighbors => Response::Neighbors(self.neighbors()),
+            Request::Qdisc => Response::Qdisc(self.qdiscs()),
+            Request::CaptureStart { interface, path, snaplen } => self.capture_start(interface, path, snaplen),
+            Request::CaptureStop { id } => self.capture_stop(id),
         }
     }
 
@@ -37,9 +36,19 @@ impl Control {
         }
     }
 
-    fn interfaces(&self) -> Vec<api::Interface> {
-        let pairs = self.config.interfaces.iter().zip(&self.network.interfaces);
-        pairs.map(|(config, interface)| describe(config.kind.as_str(), interface)).collect()
+    fn interfaces(&mut self) -> Vec<api::Interface> {
+        let lanes = self.describe_lanes();
+        let ports = |id: usize| {
+            let of_lane = |lane: &LaneDescription| {
+                let lane_id = u32::from(lane.lane);
+                let ours =
+                    lane.ports.clone().into_iter().filter(move |(_, interface, ..)| usize::from(interface.0) == id);
+                ours.map(move |(name, _, mode, _)| api::InterfacePort { lane: lane_id, queue: queue_of(&name), mode })
+            };
+            lanes.iter().flat_map(of_lane).collect()
+        };
+        let pairs = self.config.interfaces.iter().zip(&self.network.interfaces).enumerate();
+        pairs.map(|(id, (config, interface))| describe(config.kind.as_str(), interface, ports(id))).collect()
     }
 
     /// As `ip route` shows them: without the local and broadcast routes that every address brings.
@@ -62,7 +71,12 @@ impl Control {
     }
 }
 
-fn describe(kind: &str, interface: &NetworkInterface) -> api::Interface {
+/// The queue in a port's name, `eth1/3`; ports without queues have one.
+fn queue_of(name: &str) -> u32 {
+    name.rsplit_once('/').and_then(|(_, queue)| queue.parse().ok()).unwrap_or(0)
+}
+
+fn describe(kind: &str, interface: &NetworkInterface, ports: Vec<api::InterfacePort>) -> api::Interface {
     let address =
         |cidr: &Cidr| api::Address { address: cidr.address, prefix_len: cidr.prefix_len, broadcast: cidr.broadcast() };
     api::Interface {
@@ -74,6 +88,6 @@ fn describe(kind: &str, interface: &NetworkInterface) -> api::Interface {
         up: interface.up,
         adopted: interface.adopted,
         addresses: interface.addresses.iter().map(address).collect(),
-        ports: Vec::new(),
+        ports,
     }
 }

@@ -9,7 +9,9 @@
 //! * the network is made anew from configuration and kernel, never patched.
 
 mod answer;
+mod clients;
 mod steps;
+mod tables;
 
 pub use steps::STEPS;
 
@@ -19,15 +21,30 @@ use crate::lock::Lock;
 use crate::log::Log;
 use crate::netlink::{Follower, NetlinkError};
 use crate::network::Network;
+use crate::run::captures::Captures;
+use crate::run::joins::Joined;
+use crate::run::lanes::Lanes;
+use crate::run::ports::{LaneFrames, Placed};
+use crate::run::sessions::Sessions;
+use crate::run::snapshot::snapshot;
+use crate::run::steer::Steer;
 use crate::signals::{self, Signals, Wanted};
 use mio::{Events, Poll, Token};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::{error, info, warn};
+use xmit_dataplane::snapshot::Snapshot;
+use xmit_dataplane::socket::Binds;
+use xmit_nic::rng::Rng;
+use xmit_shared::snapshot::Publisher;
 use xmit_shared::{Instant, clock};
 
 const TOKEN_NETLINK: Token = Token(0);
+const TOKEN_REPORTS: Token = Token(TOKENS_OPERATOR + crate::api::server::TOKENS);
+/// Sessions come last: their tokens have no end.
+const TOKENS_SESSIONS: usize = TOKEN_REPORTS.0 + 1;
 const TOKENS_SIGNALS: usize = 1;
 const TOKENS_OPERATOR: usize = TOKENS_SIGNALS + signals::TOKENS;
 
@@ -50,6 +67,24 @@ pub struct Control {
     operator: Option<Server>,
     network: Network,
     generation: u64,
+    /// What lanes read of the network.
+    snapshots: Publisher<Arc<Snapshot>>,
+    /// The snapshot in force.
+    snapshot: Arc<Snapshot>,
+    rng: Rng,
+    /// Frames and ports, between their opening and the start of the lanes that take them.
+    frames: Vec<LaneFrames>,
+    /// The UMEMs outlive their lanes' ports.
+    umems: Vec<xmit_nic::xdp::LaneUmem>,
+    ports: Vec<Placed>,
+    steer: Steer,
+    joins: Vec<Joined>,
+    lanes: Option<Lanes>,
+    binds: Binds,
+    sessions: Option<Sessions>,
+    captures: Captures,
+    /// Time-stamp counter ticks in a second.
+    cycles_per_second: u64,
 }
 
 impl Control {
@@ -61,6 +96,8 @@ impl Control {
         log_override: Option<String>,
         now: Instant,
     ) -> io::Result<Self> {
+        let lanes = config.lanes.len() as u16;
+        let mut rng = Rng::new(seed()?);
         Ok(Self {
             poll: Poll::new()?,
             config_file,
@@ -74,6 +111,19 @@ impl Control {
             operator: None,
             network: Network::default(),
             generation: 0,
+            snapshots: Publisher::new(Arc::default()),
+            snapshot: Arc::default(),
+            binds: Binds::new(lanes, rng.next_u64()),
+            rng,
+            frames: Vec::new(),
+            umems: Vec::new(),
+            ports: Vec::new(),
+            steer: Steer::default(),
+            joins: Vec::new(),
+            lanes: None,
+            sessions: None,
+            captures: Captures::default(),
+            cycles_per_second: tables::cycles_per_second(),
         })
     }
 
@@ -82,6 +132,7 @@ impl Control {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         loop {
             let timeout = self.timeout(clock::monotonic());
+            let timeout = self.prepare_sleep(timeout);
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
@@ -92,6 +143,7 @@ impl Control {
                     return Ok(());
                 }
             }
+            self.take_reports(now);
             self.follow_kernel(now);
         }
     }
@@ -123,6 +175,9 @@ impl Control {
             }
             self.operator = Some(operator);
         }
+        if self.sessions.as_ref().is_some_and(|sessions| sessions.owns(token)) {
+            self.on_session_event(token);
+        }
         None
     }
 
@@ -148,6 +203,7 @@ impl Control {
         network.notes.iter().filter(|note| !self.network.notes.contains(note)).for_each(|note| warn!("{note}"));
         self.network = network;
         self.generation += 1;
+        self.put_in_force();
         info!(
             "network {}: {} interfaces, {} routes, {} neighbours",
             self.generation,
@@ -155,6 +211,18 @@ impl Control {
             self.network.routes.len(),
             self.network.neighbours.len()
         );
+    }
+
+    /// Gives the lanes a snapshot of the network, and the XDP programs its addresses.
+    fn put_in_force(&mut self) {
+        self.snapshot = Arc::new(snapshot(&self.network));
+        self.snapshots.publish(Arc::clone(&self.snapshot));
+        if let Err(error) = self.steer.follow(&self.network) {
+            error!("not every address comes to the daemon: {error}");
+        }
+        if let Some(lanes) = &self.lanes {
+            lanes.wake_all();
+        }
     }
 
     /// Reads the configuration again. What cannot be changed live, or is wrong, is the error, and nothing has changed.
@@ -179,4 +247,11 @@ impl Control {
             Err(error) => error!("reload: {error}"),
         }
     }
+}
+
+/// Randomness that a peer cannot guess, for ports and hashes.
+fn seed() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
 }

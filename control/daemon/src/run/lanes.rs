@@ -46,7 +46,7 @@ struct Running {
 pub struct Lanes {
     running: Vec<Running>,
     /// What lanes report.
-    pub reports: Mailbox<LaneReport>,
+    pub reports: Mailbox<(u16, LaneReport)>,
 }
 
 impl Lanes {
@@ -183,7 +183,7 @@ impl Running {
 }
 
 /// The mailboxes of `count` lanes, all connected.
-fn mails(count: usize, report: &Mail<LaneReport>) -> Result<Vec<(LaneMail, Mail<LaneCommand>)>, StepError> {
+fn mails(count: usize, report: &Mail<(u16, LaneReport)>) -> Result<Vec<(LaneMail, Mail<LaneCommand>)>, StepError> {
     type Ends<T> = (Vec<Mailbox<T>>, Vec<Mail<T>>);
     let pairs = || -> Result<Ends<Frame>, StepError> {
         let made = (0..count).map(|_| mailbox(limits::HANDOVER_FRAMES_MAX)).collect::<Result<Vec<_>, _>>()?;

@@ -31,6 +31,12 @@ pub struct Placed {
     pub port: Box<dyn Port>,
 }
 
+impl std::fmt::Debug for Placed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Placed({} on lane {})", self.port.caps().name, self.lane)
+    }
+}
+
 /// What was opened.
 #[derive(Default)]
 pub struct Opened {
@@ -108,8 +114,7 @@ impl Opened {
         };
         let lan = self.segment(card);
         let parity = if card.parity { Parity::LINUX } else { Parity::default() };
-        let port =
-            El3c501Port::open(&lan, &interface.name, interface.station_address(), Quirks::default(), parity)?;
+        let port = El3c501Port::open(&lan, &interface.name, interface.station_address(), Quirks::default(), parity)?;
         let lane = interface.lanes.first().copied().unwrap_or(0);
         self.ports.push(Placed { lane, interface: id, port: Box::new(port) });
         if let Some(to) = &card.join {
@@ -125,7 +130,7 @@ impl Opened {
             config::Timing::FreeRun => Timing::FreeRun,
         };
         // Back-off is seeded by the name: the same configuration behaves the same at every start.
-        let seed = card.segment.bytes().fold(0x3c50_1u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let seed = card.segment.bytes().fold(0x0003_c501_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         let new = || SharedLan::new(LanConfig { timing, seed, ..LanConfig::default() });
         self.segments.entry(card.segment.clone()).or_insert_with(new).clone()
     }
