@@ -13,9 +13,7 @@ pub struct Log {
 
 /// The filter is not one, or a log runs already.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the log cannot use the filter `{filter}`: {why}; write error, warn, info, debug, trace, or `info,xmitd::netlink=debug`"
-)]
+#[error("the log cannot use `{filter}`: {why}; write error, warn, info, debug, trace, or `info,xmitd::netlink=debug`")]
 pub struct LogError {
     filter: String,
     why: String,

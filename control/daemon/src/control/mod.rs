@@ -1,7 +1,7 @@
 //! The control thread: everything of the daemon that may block, in one event loop.
 //!
 //! Owns the configuration in force, the kernel's view, the network that follows from both, and the operator's socket.
-//! What it starts and stops, and in which order, is the table in [`steps`]; what it answers is in [`answer`].
+//! What it starts and stops, and in which order, is the table [`STEPS`]; what it answers is in `answer`.
 //!
 //! Invariants:
 //! * one thread, so that nothing here is locked;
