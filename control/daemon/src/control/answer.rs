@@ -1,0 +1,79 @@
+//! Answers to operators, from what the control thread knows.
+
+use super::Control;
+use crate::api::{self, Health, Request, Response, Stat, Version};
+use crate::config::Cidr;
+use crate::network::{NetworkInterface, NetworkRoute, RouteKind};
+use xmit_shared::Instant;
+
+impl Control {
+    /// The answer to `request`.
+    pub(super) fn answer(&mut self, now: Instant, request: Request) -> Response {
+        match request {
+            Request::Version => Response::Version(self.version(now)),
+            Request::Health => Response::Health(Health { lanes: Vec::new(), problems: self.network.notes.clone() }),
+            Request::Stat => Response::Stat(Stat::of_lanes(now.as_nanos(), self.generation, Vec::new())),
+            Request::Interfaces => Response::Interfaces(self.interfaces()),
+            Request::Routes => Response::Routes(self.routes()),
+            Request::Reload => self.reload().map_or_else(Response::Error, Response::Reloaded),
+            Request::Stages
+            | Request::Sockets
+            | Request::Neighbors
+            | Request::Qdisc
+            | Request::CaptureStart { .. }
+            | Request::CaptureStop { .. } => Response::Error(
+                "no lane runs in this daemon that could answer; ask after it was started with lanes".into(),
+            ),
+        }
+    }
+
+    fn version(&self, now: Instant) -> Version {
+        Version {
+            daemon: env!("CARGO_PKG_VERSION").into(),
+            api: api::API_VERSION,
+            pid: std::process::id(),
+            config: self.config_file.clone(),
+            uptime_ns: xmit_shared::time::nanos(now.saturating_since(self.started)),
+        }
+    }
+
+    fn interfaces(&self) -> Vec<api::Interface> {
+        let pairs = self.config.interfaces.iter().zip(&self.network.interfaces);
+        pairs.map(|(config, interface)| describe(config.kind.as_str(), interface)).collect()
+    }
+
+    /// As `ip route` shows them: without the local and broadcast routes that every address brings.
+    fn routes(&self) -> Vec<api::Route> {
+        let shown = |route: &&NetworkRoute| !matches!(route.kind, RouteKind::Local | RouteKind::Broadcast);
+        let name =
+            |route: &NetworkRoute| self.network.interfaces.get(usize::from(route.interface)).map(|i| i.name.clone());
+        let rows = self.network.routes.iter().filter(shown);
+        rows.map(|route| api::Route {
+            destination: route.destination.address,
+            prefix_len: route.destination.prefix_len,
+            via: route.via,
+            interface: name(route).unwrap_or_default(),
+            source: route.source,
+            metric: route.metric,
+            mtu: route.mtu.map(u32::from),
+            origin: route.origin.into(),
+        })
+        .collect()
+    }
+}
+
+fn describe(kind: &str, interface: &NetworkInterface) -> api::Interface {
+    let address =
+        |cidr: &Cidr| api::Address { address: cidr.address, prefix_len: cidr.prefix_len, broadcast: cidr.broadcast() };
+    api::Interface {
+        name: interface.name.clone(),
+        kernel_index: interface.kernel_index,
+        kind: kind.into(),
+        mac: interface.mac.to_string(),
+        mtu: interface.mtu.into(),
+        up: interface.up,
+        adopted: interface.adopted,
+        addresses: interface.addresses.iter().map(address).collect(),
+        ports: Vec::new(),
+    }
+}
