@@ -1,1 +1,95 @@
-//! Every reason to drop a packet.
+//! Every reason to drop a packet. Each has a counter; there is no silent drop.
+
+use crate::named::named_enum;
+
+named_enum! {
+    /// Why a packet went no further.
+    pub enum DropReason {
+        /// Shorter than an Ethernet header, or a broken 802.1Q tag.
+        EthernetMalformed,
+        /// The destination MAC address is another station's (`PACKET_OTHERHOST`).
+        EthernetOtherHost,
+        /// No layer takes this EtherType.
+        EthernetUnknownType,
+        /// Tagged for a VLAN that the interface does not have.
+        EthernetUnknownVlan,
+        /// Not an ARP packet for IPv4 over Ethernet, or truncated.
+        ArpMalformed,
+        /// ARP for an address that is not ours.
+        ArpNotForUs,
+        /// ARP whose sender or target address cannot be a host's (`arp_process`).
+        ArpBadAddress,
+        /// An ARP reply that nobody asked for (`arp_accept` = 0).
+        ArpUnsolicited,
+        /// An ARP packet claims our own address for another station (RFC 5227).
+        ArpConflict,
+        /// IPv4 header, version or length is wrong.
+        IpMalformed,
+        /// The IPv4 header checksum is wrong.
+        IpChecksum,
+        /// The packet is shorter than its total length says.
+        IpTruncated,
+        /// An option does not parse (RFC 791).
+        IpBadOption,
+        /// Source routed, which is not accepted (`accept_source_route` = 0).
+        IpSourceRouted,
+        /// The source address cannot be a sender's on this interface (martian, RFC 1812 5.3.7).
+        IpMartianSource,
+        /// The destination address must not appear on a wire (martian).
+        IpMartianDestination,
+        /// The route back to the source leaves by another interface (`rp_filter`).
+        IpReversePath,
+        /// Not addressed to this host, and forwarding is off.
+        IpNotForUs,
+        /// A fragment; reassembly is not available.
+        IpFragment,
+        /// No handler for the transport protocol.
+        IpUnknownProtocol,
+        /// A filter dropped it.
+        HookDropped,
+        /// No route to the destination.
+        IpNoRoute,
+        /// A route says unreachable, prohibited or blackhole.
+        IpRouteRefused,
+        /// Larger than the MTU of the way out, and fragmentation is not available.
+        IpTooBig,
+        /// ICMP shorter than its header.
+        IcmpMalformed,
+        /// The ICMP checksum is wrong.
+        IcmpChecksum,
+        /// An echo request to a broadcast or multicast address (`icmp_echo_ignore_broadcasts`).
+        IcmpEchoBroadcast,
+        /// An ICMP type that needs no answer here.
+        IcmpUnhandled,
+        /// An ICMP error that quotes no packet of ours.
+        IcmpErrorUnmatched,
+        /// The UDP header or length is wrong.
+        UdpMalformed,
+        /// The UDP checksum is wrong.
+        UdpChecksum,
+        /// The UDP checksum was left unfinished by a sender that expected hardware to do it (veth, tap).
+        UdpChecksumUnfinished,
+        /// No socket on this port; port unreachable was considered.
+        UdpNoPort,
+        /// The socket's receive buffer is full.
+        UdpReceiveBufferFull,
+        /// The neighbour table is full.
+        NeighbourTableFull,
+        /// Too many packets wait for this neighbour already (`unres_qlen`).
+        NeighbourQueueFull,
+        /// The neighbour did not answer.
+        NeighbourFailed,
+        /// The interface is down or has no carrier.
+        DeviceDown,
+        /// This lane has no port on the interface.
+        DeviceNoPort,
+        /// The queueing discipline is full.
+        QdiscFull,
+        /// The pool has no free frame.
+        NoFrame,
+        /// The local backlog (looped or handed-over packets) is full.
+        BacklogFull,
+        /// Still queued when the lane shut down or the interface went away.
+        Shutdown,
+    }
+}

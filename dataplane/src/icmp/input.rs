@@ -1,0 +1,185 @@
+//! Received ICMP (`icmp_rcv` and its table).
+
+use super::quote::Quote;
+use crate::counters::Snmp;
+use crate::drop::DropReason;
+use crate::ip::{Cast, Outgoing, Packet, PathKey, ip_queue_xmit, ip_route_output};
+use crate::net::Net;
+use crate::qdisc::Priority;
+use crate::wire::checksum;
+use crate::wire::icmp::{self, Icmp, Kind, Message};
+use crate::wire::ipv4::Protocol;
+use std::net::Ipv4Addr;
+use xmit_nic::Instant;
+use xmit_nic::frame::FrameFlags;
+
+/// News for the protocol whose packet an error quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpNews {
+    /// Whose packet it is.
+    pub quote: Quote,
+    /// The error number of Linux (`icmp_err_convert`).
+    pub errno: i32,
+    /// The error ends what the packet tried; others are hints (`icmp_err_convert.fatal`).
+    pub fatal: bool,
+    /// The MTU of the next hop, where the error tells one (RFC 1191).
+    pub next_hop_mtu: Option<u16>,
+    /// Who sent the error.
+    pub reporter: Ipv4Addr,
+}
+
+/// Takes a received ICMP packet (`icmp_rcv`); answers what the transport protocols must be told.
+pub fn icmp_rcv(net: &mut Net, now: Instant, packet: Packet) -> Option<IcmpNews> {
+    net.counters.inc(Snmp::IcmpInMsgs);
+    let verdict = classify(net, &packet);
+    match verdict {
+        Ok(Action::Echo) => {
+            icmp_echo(net, now, packet);
+            None
+        }
+        Ok(Action::Discard) => {
+            net.pool.release(packet.frame);
+            None
+        }
+        Ok(Action::Tell(news)) => {
+            net.pool.release(packet.frame);
+            Some(news)
+        }
+        Err(reason) => {
+            net.counters.inc(if reason == DropReason::IcmpChecksum {
+                Snmp::IcmpInCsumErrors
+            } else {
+                Snmp::IcmpInErrors
+            });
+            net.drop_frame(packet.frame, reason);
+            None
+        }
+    }
+}
+
+enum Action {
+    Echo,
+    /// An answer to nobody here, taken note of in the counters (`icmp_discard`).
+    Discard,
+    Tell(IcmpNews),
+}
+
+fn classify(net: &mut Net, packet: &Packet) -> Result<Action, DropReason> {
+    let icmp = Icmp::parse(packet.payload()).map_err(|_| DropReason::IcmpMalformed)?;
+    if !packet.frame.flags.contains(FrameFlags::CHECKSUM_VERIFIED) && !icmp.checksum_ok() {
+        return Err(DropReason::IcmpChecksum);
+    }
+    count(net, icmp.kind());
+    match icmp.message() {
+        Message::EchoRequest(_) if packet.cast == Cast::Unicast => Ok(Action::Echo),
+        Message::EchoRequest(_) => Err(DropReason::IcmpEchoBroadcast),
+        Message::EchoReply(_) | Message::TimestampReply(_) | Message::AddressMaskReply(_) => Ok(Action::Discard),
+        Message::Unreachable { code, next_hop_mtu, quote } => {
+            let (errno, fatal) = unreachable_errno(code);
+            let mtu = (code == icmp::unreachable::FRAGMENTATION_NEEDED).then_some(next_hop_mtu);
+            tell(packet, quote, errno, fatal, mtu)
+        }
+        Message::TimeExceeded { quote, .. } => tell(packet, quote, libc_errno::EHOSTUNREACH, false, None),
+        Message::ParameterProblem { quote, .. } => tell(packet, quote, libc_errno::EPROTO, true, None),
+        _ => Err(DropReason::IcmpUnhandled),
+    }
+}
+
+fn count(net: &mut Net, kind: Kind) {
+    let counter = match kind {
+        Kind::ECHO_REQUEST => Snmp::IcmpInEchos,
+        Kind::ECHO_REPLY => Snmp::IcmpInEchoReps,
+        Kind::UNREACHABLE => Snmp::IcmpInDestUnreachs,
+        Kind::TIME_EXCEEDED => Snmp::IcmpInTimeExcds,
+        Kind::PARAMETER_PROBLEM => Snmp::IcmpInParmProbs,
+        Kind::SOURCE_QUENCH => Snmp::IcmpInSrcQuenchs,
+        Kind::REDIRECT => Snmp::IcmpInRedirects,
+        Kind::TIMESTAMP_REQUEST => Snmp::IcmpInTimestamps,
+        Kind::TIMESTAMP_REPLY => Snmp::IcmpInTimestampReps,
+        Kind::ADDRESS_MASK_REQUEST => Snmp::IcmpInAddrMasks,
+        Kind::ADDRESS_MASK_REPLY => Snmp::IcmpInAddrMaskReps,
+        _ => return,
+    };
+    net.counters.inc(counter);
+}
+
+fn tell(
+    packet: &Packet,
+    quote: &[u8],
+    errno: i32,
+    fatal: bool,
+    next_hop_mtu: Option<u16>,
+) -> Result<Action, DropReason> {
+    let quote = Quote::parse(quote).ok_or(DropReason::IcmpErrorUnmatched)?;
+    Ok(Action::Tell(IcmpNews { quote, errno, fatal, next_hop_mtu, reporter: packet.source }))
+}
+
+/// Linux's error numbers, which clients see as they are (`asm-generic/errno.h`).
+mod libc_errno {
+    pub(super) const EPROTO: i32 = 71;
+    pub(super) const ENOPROTOOPT: i32 = 92;
+    pub(super) const EMSGSIZE: i32 = 90;
+    pub(super) const EOPNOTSUPP: i32 = 95;
+    pub(super) const EHOSTDOWN: i32 = 112;
+    pub(super) const ENETUNREACH: i32 = 101;
+    pub(super) const ENONET: i32 = 64;
+    pub(super) const ECONNREFUSED: i32 = 111;
+    pub(super) const EHOSTUNREACH: i32 = 113;
+}
+
+/// `icmp_err_convert`: the error number of an unreachable's code, and whether it is fatal.
+fn unreachable_errno(code: u8) -> (i32, bool) {
+    use libc_errno::{ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP};
+    match code {
+        0 | 11 => (ENETUNREACH, false),
+        1 | 12 => (EHOSTUNREACH, false),
+        2 => (ENOPROTOOPT, true),
+        3 => (ECONNREFUSED, true),
+        4 => (EMSGSIZE, false),
+        5 => (EOPNOTSUPP, false),
+        6 | 9 => (ENETUNREACH, true),
+        7 => (EHOSTDOWN, true),
+        8 => (ENONET, true),
+        _ => (EHOSTUNREACH, true),
+    }
+}
+
+/// Turns the request into its reply in place and sends it back (`icmp_echo`, `icmp_reply`).
+fn icmp_echo(net: &mut Net, now: Instant, packet: Packet) {
+    let key =
+        PathKey { destination: packet.source, source: Some(packet.destination), tos: packet.tos, interface: None };
+    let path = match ip_route_output(net, now, &key) {
+        Ok(path) => path,
+        Err(reason) => {
+            net.counters.inc(Snmp::IpOutNoRoutes);
+            return net.drop_frame(packet.frame, reason);
+        }
+    };
+    let out = Outgoing {
+        source: packet.destination,
+        destination: packet.source,
+        protocol: Protocol::ICMP,
+        tos: packet.tos,
+        ttl: DEFAULT_TTL,
+        ident: None,
+        dont_fragment: false,
+        priority: Priority::from_tos(packet.tos),
+    };
+    // A header with options shrinks to a plain one, which only leaves more room before the packet.
+    let mut frame = packet.frame;
+    frame.flags = FrameFlags::NONE;
+    frame.trim_front(usize::from(packet.header_len));
+    let bytes = frame.bytes_mut();
+    let old = u16::from_be_bytes([bytes[0], bytes[1]]);
+    bytes[0] = Kind::ECHO_REPLY.0;
+    let new = u16::from_be_bytes([bytes[0], bytes[1]]);
+    let sum = u16::from_be_bytes([bytes[2], bytes[3]]);
+    bytes[2..4].copy_from_slice(&checksum::update(sum, old, new).to_be_bytes());
+    net.counters.inc(Snmp::IcmpOutMsgs);
+    net.counters.inc(Snmp::IcmpOutEchoReps);
+    // Counted where it is dropped; there is nobody to tell.
+    let _ = ip_queue_xmit(net, now, &path, &out, frame);
+}
+
+/// Hops a packet of ours may take (`IPDEFTTL`).
+pub(super) const DEFAULT_TTL: u8 = 64;

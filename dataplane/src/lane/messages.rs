@@ -1,0 +1,126 @@
+//! What a lane and the control thread say to each other.
+
+use crate::device::Tap;
+use crate::route::InterfaceId;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use xmit_shared::session::LaneEnd;
+
+/// What the control thread tells a lane.
+#[derive(Debug)]
+pub enum LaneCommand {
+    /// A client connected: from now on its rings are served.
+    Attach {
+        /// The session's name.
+        session: u32,
+        /// The lane's side of its region.
+        end: Box<LaneEnd>,
+        /// Datagrams a second that it may send; 0 for no limit.
+        rate: u64,
+    },
+    /// A client is gone: all that it had is released.
+    Detach {
+        /// The session's name.
+        session: u32,
+    },
+    /// The answer to [`crate::socket::Report::Bind`].
+    Bound {
+        /// The session that asked.
+        session: u32,
+        /// The socket's slot.
+        slot: u32,
+        /// The address given, or Linux's error number.
+        result: Result<SocketAddrV4, i32>,
+    },
+    /// Another lane owns an address, or no longer does.
+    Elsewhere {
+        /// The address.
+        address: SocketAddrV4,
+        /// Its lane.
+        lane: Option<u16>,
+    },
+    /// Show the frames of an interface to `tap`.
+    AddTap {
+        /// The interface.
+        interface: InterfaceId,
+        /// Who listens.
+        tap: Tap,
+    },
+    /// Take a tap away.
+    RemoveTap {
+        /// Its name.
+        id: u64,
+    },
+    /// Publish the tables that only the lane knows (sockets, neighbours).
+    Describe {
+        /// Where the answer goes.
+        answer: std::sync::mpsc::Sender<LaneDescription>,
+    },
+    /// End after this turn.
+    Stop,
+}
+
+/// What a lane tells the control thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LaneReport {
+    /// News of a session.
+    Session(crate::socket::Report),
+    /// All of a session's resources on this lane are released, at its command.
+    Detached {
+        /// The session.
+        session: u32,
+    },
+    /// The kernel should resolve a neighbour.
+    Resolve {
+        /// The interface.
+        interface: InterfaceId,
+        /// The neighbour.
+        address: Ipv4Addr,
+    },
+}
+
+/// Tables of a lane, for operators.
+#[derive(Clone, Debug, Default)]
+pub struct LaneDescription {
+    /// The lane.
+    pub lane: u16,
+    /// Its UDP sockets, with their session's name.
+    pub sockets: Vec<(u32, crate::udp::UdpSocket)>,
+    /// Its neighbours.
+    pub neighbours: Vec<NeighbourDescription>,
+    /// Its queues.
+    pub queues: Vec<QueueDescription>,
+    /// Its frames by holder.
+    pub frames: xmit_nic::pool::Census,
+    /// Its ports: name, interface, mode, counters.
+    pub ports: Vec<(String, InterfaceId, String, xmit_nic::PortStats)>,
+}
+
+/// One neighbour, for operators.
+#[derive(Clone, Debug)]
+pub struct NeighbourDescription {
+    /// Its interface.
+    pub interface: InterfaceId,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its station address, where it may be used.
+    pub mac: Option<xmit_nic::MacAddr>,
+    /// As `ip neigh` says it.
+    pub state: &'static str,
+    /// Packets that wait for it.
+    pub waiting: usize,
+}
+
+/// One port's queue, for operators.
+#[derive(Clone, Debug)]
+pub struct QueueDescription {
+    /// The port.
+    pub port: String,
+    /// Its interface.
+    pub interface: InterfaceId,
+    /// The discipline's name.
+    pub discipline: &'static str,
+    /// The most frames it holds.
+    pub limit: usize,
+    /// Its counters.
+    pub stats: crate::device::QueueStats,
+}

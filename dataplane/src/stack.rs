@@ -1,0 +1,213 @@
+//! From a frame to its verdict: the parent that the layers' answers meet in.
+//!
+//! Owns the layers' state of one lane. Each packet is carried up in one call: `netif_receive_skb` -> `ip_rcv` ->
+//! `ip_local_deliver_finish` -> the protocol's handler; what the handler answers is done here.
+
+use crate::device::Direction;
+use crate::drop::DropReason;
+use crate::icmp::{self, IcmpNews, Quote};
+use crate::ip::{self, Cast, Packet};
+use crate::limits;
+use crate::link;
+use crate::net::{DeviceId, Net, Timer};
+use crate::route::InterfaceId;
+use crate::socket::Sockets;
+use crate::udp::{self, UdpTable, UdpVerdict};
+use crate::wire::ethernet::{EtherType, Ethernet};
+use crate::wire::icmp::{Kind, unreachable};
+use crate::wire::ipv4::Protocol;
+use std::collections::VecDeque;
+use xmit_nic::frame::FrameFlags;
+use xmit_nic::{Frame, Instant, MacAddr};
+
+/// The stack of one lane.
+#[derive(Debug)]
+pub struct Stack {
+    /// What the layers below the sockets share.
+    pub net: Net,
+    /// UDP sockets by address.
+    pub udp: UdpTable,
+    /// Sockets of programs.
+    pub sockets: Sockets,
+    /// Packets whose socket is on another lane: that lane, and the frame at its IP header.
+    pub handover: VecDeque<(u16, Frame)>,
+}
+
+impl Stack {
+    /// A stack over `net` without sockets.
+    pub fn new(net: Net) -> Self {
+        Self {
+            net,
+            udp: UdpTable::default(),
+            sockets: Sockets::default(),
+            handover: VecDeque::with_capacity(limits::HANDOVER_FRAMES_MAX),
+        }
+    }
+
+    /// Takes a frame that `device` received to its verdict (`netif_receive_skb`).
+    #[inline]
+    pub fn receive(&mut self, now: Instant, device: DeviceId, mut frame: Frame) {
+        match self.classify(now, device, &frame) {
+            Ok(Link { ethertype: EtherType::ARP, header_len, .. }) => {
+                frame.trim_front(header_len);
+                link::arp_input(&mut self.net, now, device, frame);
+            }
+            Ok(Link { header_len, cast, interface, .. }) => {
+                frame.trim_front(header_len);
+                frame.port = interface.0;
+                self.receive_ip(now, cast, frame);
+            }
+            Err(reason) => self.net.drop_frame(frame, reason),
+        }
+    }
+
+    /// Taps see the frame; then its addresses, tag and type are looked at (`eth_type_trans`, `vlan_do_receive`).
+    #[inline]
+    fn classify(&mut self, now: Instant, device: DeviceId, frame: &Frame) -> Result<Link, DropReason> {
+        let dev = self.net.devices.get(usize::from(device.0)).ok_or(DropReason::DeviceNoPort)?;
+        if !dev.taps.is_empty() {
+            dev.tap(now, Direction::Inbound, frame);
+        }
+        let config = self.net.snapshot.interface(dev.interface).ok_or(DropReason::DeviceNoPort)?;
+        if !dev.up {
+            return Err(DropReason::DeviceDown);
+        }
+        let ethernet = Ethernet::parse(frame.bytes()).map_err(|_| DropReason::EthernetMalformed)?;
+        let cast = cast_of(ethernet.destination(), config.mac).ok_or(DropReason::EthernetOtherHost)?;
+        // VLAN 0 is a priority tag: the frame belongs to no VLAN (IEEE 802.1Q).
+        let vlan = ethernet.vlan().map(|tag| tag.vid).filter(|vid| *vid != 0);
+        if vlan != config.vlan {
+            return Err(DropReason::EthernetUnknownVlan);
+        }
+        let ethertype = ethernet.ethertype();
+        if ethertype != EtherType::IPV4 && ethertype != EtherType::ARP {
+            return Err(DropReason::EthernetUnknownType);
+        }
+        Ok(Link { ethertype, header_len: ethernet.header_len(), cast, interface: dev.interface })
+    }
+
+    /// Takes a frame that starts with its IP header; `frame.port` is the interface it came in on.
+    #[inline]
+    pub fn receive_ip(&mut self, now: Instant, cast: Cast, frame: Frame) {
+        let input = InterfaceId(frame.port);
+        if let Some(packet) = ip::ip_rcv(&mut self.net, input, cast, frame) {
+            self.local_deliver(now, packet);
+        }
+    }
+
+    /// To the protocol's handler (`ip_local_deliver_finish`).
+    fn local_deliver(&mut self, now: Instant, packet: Packet) {
+        use crate::counters::Snmp;
+        match packet.protocol {
+            Protocol::UDP => {
+                self.net.counters.inc(Snmp::IpInDelivers);
+                self.udp(now, packet);
+            }
+            Protocol::ICMP => {
+                self.net.counters.inc(Snmp::IpInDelivers);
+                if let Some(news) = icmp::icmp_rcv(&mut self.net, now, packet) {
+                    self.tell(&news);
+                }
+            }
+            _ => {
+                self.net.counters.inc(Snmp::IpInUnknownProtos);
+                icmp::icmp_send(&mut self.net, now, &packet, Kind::UNREACHABLE, unreachable::PROTOCOL, [0; 4]);
+                self.net.drop_frame(packet.frame, DropReason::IpUnknownProtocol);
+            }
+        }
+    }
+
+    fn udp(&mut self, now: Instant, packet: Packet) {
+        match udp::udp_rcv(&mut self.net, &self.udp, now, packet) {
+            UdpVerdict::Deliver { sockets, source, destination, payload, packet } => {
+                for id in sockets {
+                    self.sockets.deliver(
+                        &mut self.net,
+                        &mut self.udp,
+                        id,
+                        source,
+                        destination,
+                        &packet,
+                        payload.clone(),
+                    );
+                }
+                self.net.pool.release(packet.frame);
+            }
+            UdpVerdict::Handover { lane, packet } => self.hand_over(lane, packet.frame),
+            UdpVerdict::Dropped => {}
+        }
+    }
+
+    fn hand_over(&mut self, lane: u16, mut frame: Frame) {
+        if self.handover.len() >= limits::HANDOVER_FRAMES_MAX {
+            return self.net.drop_frame(frame, DropReason::BacklogFull);
+        }
+        frame.flags = frame.flags.with(FrameFlags::CHECKSUM_VERIFIED);
+        self.handover.push_back((lane, frame));
+    }
+
+    /// News from the network reach the socket that they concern.
+    fn tell(&mut self, news: &IcmpNews) {
+        if news.quote.protocol != Protocol::UDP {
+            return self.net.counters.dropped(DropReason::IcmpErrorUnmatched);
+        }
+        if let Some((id, errno)) = udp::udp_err(&self.udp, news) {
+            self.sockets.set_error(&self.udp, id, errno);
+        }
+    }
+
+    /// Receives what this host sent to itself. Bounded by what was queued when it began.
+    pub fn run_loopback(&mut self, now: Instant) -> usize {
+        let waiting = self.net.loopback.len();
+        for _ in 0..waiting {
+            let Some(frame) = self.net.loopback.pop_front() else { break };
+            self.receive_ip(now, Cast::Unicast, frame);
+        }
+        waiting
+    }
+
+    /// Expires timers, then tells the senders of packets whose neighbour did not answer. Bounded by
+    /// [`limits::TIMERS_PER_TURN`].
+    pub fn run_timers(&mut self, now: Instant) -> usize {
+        let mut due = arrayvec::ArrayVec::<Timer, { limits::TIMERS_PER_TURN }>::new();
+        let expired = self.net.timers.expire(now, limits::TIMERS_PER_TURN, |timer| due.push(timer));
+        for timer in due {
+            match timer {
+                Timer::Neighbour(index) => link::on_timer(&mut self.net, now, index),
+            }
+        }
+        while let Some(frame) = self.net.failed.pop_front() {
+            self.link_failure(frame);
+        }
+        expired
+    }
+
+    /// `ipv4_link_failure`: the sender of a packet that found no neighbour hears "host unreachable".
+    fn link_failure(&mut self, frame: Frame) {
+        const EHOSTUNREACH: i32 = 113;
+        if let Some(quote) = Quote::parse(frame.bytes()) {
+            let news =
+                IcmpNews { quote, errno: EHOSTUNREACH, fatal: false, next_hop_mtu: None, reporter: *quote.source.ip() };
+            self.tell(&news);
+        }
+        self.net.drop_frame(frame, DropReason::NeighbourFailed);
+    }
+}
+
+/// What the link layer says of a frame.
+struct Link {
+    ethertype: EtherType,
+    header_len: usize,
+    cast: Cast,
+    interface: InterfaceId,
+}
+
+fn cast_of(destination: MacAddr, ours: MacAddr) -> Option<Cast> {
+    if destination == ours {
+        Some(Cast::Unicast)
+    } else if destination.is_broadcast() {
+        Some(Cast::Broadcast)
+    } else {
+        destination.is_group().then_some(Cast::Multicast)
+    }
+}
