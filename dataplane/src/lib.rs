@@ -14,6 +14,7 @@ pub mod hooks;
 pub mod icmp;
 pub mod ip;
 pub mod limits;
+pub mod lane;
 pub mod link;
 pub mod net;
 pub mod qdisc;

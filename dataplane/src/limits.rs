@@ -42,6 +42,9 @@ pub const ROUTE_CACHE_ENTRIES: usize = 4096;
 /// Resolution of the timing wheel: a millisecond, Linux's jiffy at `HZ` = 1000.
 pub const TIMER_TICK: Duration = Duration::from_millis(1);
 
+/// A lane with frames for a busy port looks again after this long at the latest.
+pub const BUSY_PORT_RETRY: Duration = Duration::from_micros(100);
+
 /// Timers of a lane: one per neighbour, and as many again for what the layers above arm.
 pub const TIMERS_MAX: usize = 2 * NEIGHBOURS_MAX;
 

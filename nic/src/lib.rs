@@ -20,6 +20,7 @@ pub mod mac;
 pub mod pool;
 pub mod port;
 pub mod region;
+pub mod rng;
 pub mod sim;
 pub mod tap;
 pub mod xdp;

@@ -179,6 +179,15 @@ impl Pool {
         }
     }
 
+    /// Where the buffer of a slot starts, for rings that tell the kernel addresses. `None` beyond the region.
+    /// Whoever reads or writes there must hold the slot by [`Pool::lend`] or [`Pool::lend_free`].
+    #[inline]
+    pub fn slot_ptr(&self, slot: SlotId) -> Option<NonNull<u8>> {
+        let index = slot.0 as usize;
+        // SAFETY: an index below `total` is a whole frame inside the region, so the offset stays in the mapping.
+        (index < self.holders.len()).then(|| unsafe { self.region.base().add(index * usize::from(self.frame_size)) })
+    }
+
     fn materialise(&mut self, slot: SlotId) -> Frame {
         self.set_holder(slot, Holder::Lane);
         let offset = slot.0 as usize * usize::from(self.frame_size);

@@ -20,14 +20,12 @@ pub enum LaneCommand {
         /// The session's name.
         session: u32,
     },
-    /// The answer to [`LaneReport::Bind`].
+    /// The answer to [`crate::socket::Report::Bind`].
     Bound {
         /// The session that asked.
         session: u32,
         /// The socket's slot.
         slot: u32,
-        /// The token of the client's call.
-        token: u64,
         /// The address given, or Linux's error number.
         result: Result<SocketAddrV4, i32>,
     },
@@ -62,30 +60,9 @@ pub enum LaneCommand {
 /// What a lane tells the control thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LaneReport {
-    /// A client wants an address; [`LaneCommand::Bound`] answers.
-    Bind {
-        /// The session that asks.
-        session: u32,
-        /// The socket's slot.
-        slot: u32,
-        /// The token of the client's call.
-        token: u64,
-        /// What it wants; port 0 for any.
-        wanted: SocketAddrV4,
-    },
-    /// A client closed a bound socket.
-    Unbind {
-        /// The address it had been given.
-        address: SocketAddrV4,
-    },
-    /// A client's region holds what no client of ours writes: the session must end.
-    Broken {
-        /// The session.
-        session: u32,
-        /// What was found.
-        what: String,
-    },
-    /// All of a session's resources on this lane are released.
+    /// News of a session.
+    Session(crate::socket::Report),
+    /// All of a session's resources on this lane are released, at its command.
     Detached {
         /// The session.
         session: u32,

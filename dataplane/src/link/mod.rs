@@ -15,5 +15,5 @@ pub use arp::arp_input;
 pub use neighbour::{Neighbour, NeighbourState};
 /// Bytes of an Ethernet header without a tag.
 pub const LINK_HEADER_ROOM: usize = 14;
-pub use output::{adopt_static, broadcast_output, multicast_output, neigh_resolve_output, on_timer};
+pub use output::{adopt_static, broadcast_output, multicast_output, neigh_resolve_output, on_timer, release_pending};
 pub use table::{NeighbourId, Neighbours};

@@ -305,3 +305,13 @@ fn disarm(net: &mut Net, id: NeighbourId) {
         net.timers.cancel(timer);
     }
 }
+
+/// Gives back the packets that wait for neighbours, when the lane ends.
+pub fn release_pending(net: &mut Net) {
+    for id in net.neighbours.ids() {
+        let Some(neighbour) = net.neighbours.get_mut(id) else { continue };
+        let pending = std::mem::take(&mut neighbour.pending);
+        net.neighbours.pending_total -= pending.len();
+        pending.into_iter().for_each(|(frame, _)| net.drop_frame(frame, DropReason::Shutdown));
+    }
+}

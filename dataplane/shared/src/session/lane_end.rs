@@ -1,0 +1,307 @@
+//! The lane's end of one session.
+//!
+//! Owns the lane's private copies of every position, and a ring pair for each open slot. Called by the lane's socket layer,
+//! in this order in each turn: [`LaneEnd::next_submission`], [`LaneEnd::collect_dirty`] and [`LaneEnd::next_dirty`], pushes of
+//! what arrived, [`LaneEnd::ring_client`] once at the end; [`LaneEnd::prepare_sleep`] and [`LaneEnd::has_work`] before sleeping.
+//!
+//! Invariants:
+//! * a [`Rubbish`] error ends the session: drop this end; nothing of it must be used again;
+//! * a submission is taken only if a completion for it and for all others taken has room;
+//! * at most one system call in each turn, and only if the client sleeps.
+
+use super::layout::{LaneOffsets, Layout};
+use super::op::{Completion, Submission};
+use super::{SessionConfig, SessionError};
+use crate::dirty::DirtyCollector;
+use crate::doorbell::{Sleeper, Waker};
+use crate::memory::{Memory, Outside, Word32};
+use crate::record::{Meta, PushError, RecordReader, RecordRing, RecordWriter};
+use crate::ring::{Consumer, Producer, Ring};
+use crate::rubbish::Rubbish;
+use crate::sleep::SleepWord;
+use crate::sync::Ordering;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// The lane's end of one session.
+#[derive(Debug)]
+pub struct LaneEnd {
+    config: SessionConfig,
+    submissions: Consumer,
+    completions: Producer,
+    /// Submissions taken and not yet completed.
+    outstanding: u32,
+    dirty: DirtyCollector,
+    slots: Box<[LaneSlot]>,
+    sleeper: Sleeper,
+    client: Waker,
+    /// Something that any sleeping client waits for was published since the last bell.
+    posted: bool,
+    /// Slots whose send buffer got room since the last bell, oldest first; a few are enough, more count as `posted`.
+    drained: Vec<u32>,
+}
+
+/// The slots that [`LaneEnd::ring_client`] asks one by one whether their client waits for room.
+const DRAINED_MAX: usize = 64;
+
+#[derive(Debug)]
+struct LaneSlot {
+    open: bool,
+    tx: RecordReader,
+    rx: RecordWriter,
+    wants: Word32,
+    error: Word32,
+    events: Word32,
+    errors: u16,
+}
+
+impl LaneEnd {
+    pub(super) fn new(
+        memory: &Arc<Memory>,
+        layout: &Layout,
+        lane: u32,
+        bell: OwnedFd,
+        client_bell: OwnedFd,
+    ) -> Result<Self, SessionError> {
+        let config = *layout.config();
+        let at = layout.lane(lane);
+        let slots = (0..config.slots).map(|slot| LaneSlot::new(memory, layout, slot)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            config,
+            submissions: Consumer::new(submission_ring(memory, &at, config.control_entries)?),
+            completions: Producer::new(completion_ring(memory, &at, config.control_entries)?),
+            outstanding: 0,
+            dirty: DirtyCollector::new(memory.words64(at.dirty, layout.dirty_words())?, config.slots),
+            slots,
+            sleeper: Sleeper::new(SleepWord::new(memory.word32(at.lane_sleeps)?), bell),
+            client: Waker::new(SleepWord::new(Layout::client_sleeps(memory)?), client_bell),
+            posted: false,
+            drained: Vec::with_capacity(DRAINED_MAX),
+        })
+    }
+
+    /// The session's sizes.
+    pub fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
+    /// The next socket call, or `None` if there is none or no room to answer it. Call at most a budget of times a turn.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    pub fn next_submission(&mut self) -> Result<Option<Submission>, Rubbish> {
+        if self.submissions.available()? == 0 || self.completions.room()? <= self.outstanding {
+            return Ok(None);
+        }
+        let Some(entry) = self.submissions.pop()? else { return Ok(None) };
+        let submission = Submission::decode(entry, self.config.slots)?;
+        self.outstanding += 1;
+        Ok(Some(submission))
+    }
+
+    /// Answers a submission, now or in a later turn; exactly one answer for each.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    pub fn complete(&mut self, completion: &Completion) -> Result<(), Rubbish> {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        self.posted = true;
+        // There is room: `next_submission` counted it, and a client cannot take room back without being rubbish.
+        if self.completions.push(completion.encode())? {
+            return Ok(());
+        }
+        Err(Rubbish::Position { claimed: self.config.control_entries, capacity: self.config.control_entries })
+    }
+
+    /// Takes `slot` into use: forgets what an earlier socket left to send. False if it is in use, or outside the table.
+    pub fn open(&mut self, slot: u32) -> bool {
+        let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| !slot.open) else { return false };
+        slot.tx.restart();
+        slot.rx.restart();
+        slot.events.store(0, Ordering::Relaxed);
+        slot.open = true;
+        true
+    }
+
+    /// Ends the use of `slot`. The client forgets what it has not read when it opens the slot again.
+    pub fn close(&mut self, slot: u32) {
+        if let Some(slot) = self.slots.get_mut(slot as usize) {
+            slot.open = false;
+        }
+    }
+
+    /// Learns which slots have something to send. Once each turn.
+    #[inline]
+    pub fn collect_dirty(&mut self) {
+        self.dirty.collect();
+    }
+
+    /// The next open slot with something to send, in turn; its records are read with [`LaneEnd::tx_peek`] until there is none,
+    /// or until the budget is used up, and then [`LaneEnd::put_back`].
+    #[inline]
+    pub fn next_dirty(&mut self) -> Option<u32> {
+        // Bounded by the bits collected: each is forgotten when it is given out.
+        while let Some(slot) = self.dirty.next_slot() {
+            if self.slots.get(slot as usize).is_some_and(|slot| slot.open) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// Keeps `slot` among the dirty ones for the next turn.
+    pub fn put_back(&mut self, slot: u32) {
+        self.dirty.put_back(slot);
+    }
+
+    /// The header of the oldest datagram to send on `slot`, checked. The same one until [`LaneEnd::tx_consume`].
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    #[inline]
+    pub fn tx_peek(&mut self, slot: u32) -> Result<Option<Meta>, Rubbish> {
+        match self.slots.get_mut(slot as usize).filter(|slot| slot.open) {
+            Some(slot) => slot.tx.peek(),
+            None => Ok(None),
+        }
+    }
+
+    /// Copies the payload of the peeked datagram into `out`, the one copy that a byte sent has. Answers the bytes copied.
+    #[inline]
+    pub fn tx_copy(&self, slot: u32, out: &mut [u8]) -> usize {
+        self.slots.get(slot as usize).map_or(0, |slot| slot.tx.copy(out))
+    }
+
+    /// Drops the peeked datagram and gives its room back to the client.
+    #[inline]
+    pub fn tx_consume(&mut self, slot: u32) {
+        let Some(entry) = self.slots.get_mut(slot as usize) else { return };
+        entry.tx.consume();
+        if self.drained.last() != Some(&slot) {
+            if self.drained.len() < DRAINED_MAX {
+                self.drained.push(slot);
+            } else {
+                self.posted = true;
+            }
+        }
+    }
+
+    /// Leaves a received datagram, `parts` one after the other, for `slot`'s reader; the one copy that a byte received has.
+    ///
+    /// # Errors
+    /// [`PushError::Full`] or [`PushError::TooLarge`]: drop and count it. [`PushError::Rubbish`]: the session is over.
+    #[inline]
+    pub fn rx_push(&mut self, slot: u32, meta: &Meta, parts: &[&[u8]]) -> Result<(), PushError> {
+        let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| slot.open) else {
+            return Err(PushError::Full);
+        };
+        slot.rx.push(meta, parts)?;
+        self.posted = true;
+        Ok(())
+    }
+
+    /// Gives `slot` a pending error, a positive `errno` (`SO_ERROR`): the client's next call reports it.
+    pub fn set_error(&mut self, slot: u32, errno: u16) {
+        if let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| slot.open) {
+            // A number beside the error lets the client take it without writing to the lane's line.
+            slot.errors = slot.errors.wrapping_add(1);
+            slot.error.store(u32::from(slot.errors) << 16 | u32::from(errno), Ordering::Release);
+            self.posted = true;
+        }
+    }
+
+    /// Publishes the events of `slot` that its rings do not show: `POLLHUP` and its like, for streams. Zero when opened.
+    pub fn set_events(&mut self, slot: u32, events: u32) {
+        if let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| slot.open) {
+            slot.events.store(events, Ordering::Release);
+            self.posted = true;
+        }
+    }
+
+    /// Wakes the client if it sleeps and something happened that it may wait for. Once, at the end of a turn. True if
+    /// that took a system call.
+    #[inline]
+    pub fn ring_client(&mut self) -> bool {
+        if !self.posted && self.drained.is_empty() {
+            return false;
+        }
+        if !self.posted {
+            // Room in a send buffer wakes only who waits for it: most clients sleep for something to read.
+            crate::sync::fence(Ordering::SeqCst); // pairs with the fence of `SleepWord::announce`, which follows `wants`
+            self.posted = self.client.seems_asleep() && self.drained.iter().any(|slot| self.wants_room(*slot));
+        }
+        self.drained.clear();
+        std::mem::take(&mut self.posted) && self.client.ring()
+    }
+
+    fn wants_room(&self, slot: u32) -> bool {
+        self.slots.get(slot as usize).is_some_and(|slot| slot.wants.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Announces that the lane is about to sleep. Ask [`LaneEnd::has_work`] afterwards, of every session, and sleep only
+    /// if none has any.
+    pub fn prepare_sleep(&self) {
+        self.sleeper.prepare();
+    }
+
+    /// True if the client left something. A client that wrote rubbish counts as one with work: the next turn finds it.
+    pub fn has_work(&mut self) -> bool {
+        let submissions = self.submissions.available().map_or(1, |available| available);
+        let answerable = self.completions.room().map_or(1, |room| room.saturating_sub(self.outstanding));
+        (submissions > 0 && answerable > 0) || self.dirty.any()
+    }
+
+    /// Says that the lane is awake again and silences the bell. Only needed after [`LaneEnd::prepare_sleep`].
+    pub fn awake(&self) {
+        self.sleeper.awake();
+    }
+
+    /// The bell that the client rings for this lane: to be polled while it sleeps. Not shared with other sessions, so that
+    /// no client can take another's bell away.
+    pub fn bell(&self) -> BorrowedFd<'_> {
+        self.sleeper.fd()
+    }
+}
+
+impl LaneSlot {
+    fn new(memory: &Arc<Memory>, layout: &Layout, slot: u32) -> Result<Self, Outside> {
+        let (at, config) = (layout.slot(slot), layout.config());
+        Ok(Self {
+            open: false,
+            tx: RecordReader::new(RecordRing {
+                head: memory.word32(at.tx_head)?,
+                tail: memory.word32(at.tx_tail)?,
+                bytes: memory.bytes(at.tx_bytes, config.tx_bytes as usize)?,
+                size: config.tx_bytes,
+            }),
+            rx: RecordWriter::new(RecordRing {
+                head: memory.word32(at.rx_head)?,
+                tail: memory.word32(at.rx_tail)?,
+                bytes: memory.bytes(at.rx_bytes, config.rx_bytes as usize)?,
+                size: config.rx_bytes,
+            }),
+            wants: memory.word32(at.wants)?,
+            error: memory.word32(at.error)?,
+            events: memory.word32(at.events)?,
+            errors: 0,
+        })
+    }
+}
+
+pub(super) fn submission_ring(memory: &Arc<Memory>, at: &LaneOffsets, capacity: u32) -> Result<Ring, Outside> {
+    Ok(Ring {
+        head: memory.word32(at.submit_head)?,
+        tail: memory.word32(at.submit_tail)?,
+        entries: memory.entries(at.submissions, capacity as usize)?,
+        capacity,
+    })
+}
+
+pub(super) fn completion_ring(memory: &Arc<Memory>, at: &LaneOffsets, capacity: u32) -> Result<Ring, Outside> {
+    Ok(Ring {
+        head: memory.word32(at.complete_head)?,
+        tail: memory.word32(at.complete_tail)?,
+        entries: memory.entries(at.completions, capacity as usize)?,
+        capacity,
+    })
+}

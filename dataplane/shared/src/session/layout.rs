@@ -1,0 +1,294 @@
+//! Where everything lies in a session's region.
+//!
+//! ```text
+//!      0  header, one page: the facts below as 32-bit words, then client_sleeps on a line of its own (offset 128)
+//!   4096  lane 0: page with its words, then its dirty bits, then the entries of its two rings
+//!         ...
+//!         slot 0: line of client words, line of lane words; slot 1 ...
+//!         slot 0: tx bytes, rx bytes; slot 1 ...
+//! ```
+//!
+//! Invariants: all offsets follow from the facts in the header; nothing that the client writes shares a cache line with
+//! anything that a lane writes, sleeping words and dirty bits apart, which both do; buffers start on a page.
+
+use super::SessionError;
+use crate::memory::{Memory, Outside, Word32};
+use crate::record::{RECORD_RING_MAX, record_bytes};
+use crate::sync::Ordering;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The version of the layout. A client and a daemon of different versions refuse each other.
+pub const ABI_VERSION: u32 = 1;
+/// "xmit", the first word of every region.
+pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"xmit");
+/// Lanes of one session: one bell each is passed, and a message carries at most 253 descriptors.
+pub const LANES_MAX: u32 = 64;
+/// Slots of one session: the dirty bits of a lane, read in every turn, are then eight cache lines.
+pub const SLOTS_MAX: u32 = 4096;
+
+const PAGE: usize = 4096;
+const LINE: usize = 64;
+/// Bytes of an entry of the submission and completion rings.
+const ENTRY: usize = 32;
+const CONTROL_MIN: u32 = 8;
+const CONTROL_MAX: u32 = 4096;
+/// The largest UDP payload must fit into a buffer at least once.
+const BUFFER_MIN: u32 = (record_bytes(65_507) as u32).next_power_of_two();
+
+const CLIENT_SLEEPS: usize = 128;
+const FACTS: usize = 7;
+
+/// The sizes of a session, chosen by the daemon: they are the client's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// Lanes that the client can use.
+    pub lanes: u32,
+    /// Sockets that the client can have.
+    pub slots: u32,
+    /// Entries of each submission and each completion ring, a power of two.
+    pub control_entries: u32,
+    /// Bytes of a socket's send buffer, a power of two of at least 131,072.
+    pub tx_bytes: u32,
+    /// Bytes of a socket's receive buffer, a power of two of at least 131,072.
+    pub rx_bytes: u32,
+}
+
+impl Default for SessionConfig {
+    /// One lane, 256 sockets, buffers near the kernel's defaults (`net.core.rmem_default` is 212,992).
+    fn default() -> Self {
+        Self { lanes: 1, slots: 256, control_entries: 64, tx_bytes: 256 << 10, rx_bytes: 256 << 10 }
+    }
+}
+
+/// A size that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a session with {name} = {value}: it must be {must}")]
+pub struct ConfigError {
+    /// The field.
+    pub name: &'static str,
+    /// What it was.
+    pub value: u32,
+    /// What it may be.
+    pub must: &'static str,
+}
+
+/// The offsets of one region.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    config: SessionConfig,
+    lane_bytes: usize,
+    slots_at: usize,
+    buffers_at: usize,
+    total: usize,
+}
+
+/// The offsets of one lane's part, in bytes from the region's start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneOffsets {
+    pub(crate) lane_sleeps: usize,
+    pub(crate) submit_tail: usize,
+    pub(crate) submit_head: usize,
+    pub(crate) complete_head: usize,
+    pub(crate) complete_tail: usize,
+    pub(crate) dirty: usize,
+    pub(crate) submissions: usize,
+    pub(crate) completions: usize,
+}
+
+/// The offsets of one slot, in bytes from the region's start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotOffsets {
+    // The client's line.
+    pub(crate) tx_tail: usize,
+    pub(crate) rx_head: usize,
+    pub(crate) wants: usize,
+    // The lane's line.
+    pub(crate) tx_head: usize,
+    pub(crate) rx_tail: usize,
+    pub(crate) error: usize,
+    pub(crate) events: usize,
+    // Buffers.
+    pub(crate) tx_bytes: usize,
+    pub(crate) rx_bytes: usize,
+}
+
+impl SessionConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let buffer = "a power of two from 131072 to 1073741824";
+        let ranges = [
+            ("lanes", self.lanes, 1, LANES_MAX, false, "1 to 64"),
+            ("slots", self.slots, 1, SLOTS_MAX, false, "1 to 4096"),
+            ("control_entries", self.control_entries, CONTROL_MIN, CONTROL_MAX, true, "a power of two from 8 to 4096"),
+            ("tx_bytes", self.tx_bytes, BUFFER_MIN, RECORD_RING_MAX, true, buffer),
+            ("rx_bytes", self.rx_bytes, BUFFER_MIN, RECORD_RING_MAX, true, buffer),
+        ];
+        for (name, value, min, max, power, must) in ranges {
+            if value < min || value > max || (power && !value.is_power_of_two()) {
+                return Err(ConfigError { name, value, must });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Layout {
+    pub(crate) fn new(config: &SessionConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        let rings = 2 * config.control_entries as usize * ENTRY;
+        let lane_bytes = (PAGE + dirty_bytes(config.slots) + rings).next_multiple_of(PAGE);
+        let slots_at = PAGE + config.lanes as usize * lane_bytes;
+        let buffers_at = (slots_at + config.slots as usize * 2 * LINE).next_multiple_of(PAGE);
+        let buffers = config.slots as usize * (config.tx_bytes as usize + config.rx_bytes as usize);
+        Ok(Self { config: *config, lane_bytes, slots_at, buffers_at, total: buffers_at + buffers })
+    }
+
+    /// Writes the header of a fresh region.
+    pub(crate) fn write(&self, memory: &Arc<Memory>) -> Result<(), Outside> {
+        for (i, fact) in self.facts().into_iter().enumerate() {
+            memory.word32(i * 4)?.store(fact, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Reads the header of a region that somebody else made, once, and checks that the region is what it says.
+    pub(crate) fn read(memory: &Arc<Memory>) -> Result<Self, SessionError> {
+        let mut facts = [0; FACTS];
+        for (i, fact) in facts.iter_mut().enumerate() {
+            *fact = memory.word32(i * 4)?.load(Ordering::Relaxed);
+        }
+        let [magic, version, lanes, slots, control_entries, tx_bytes, rx_bytes] = facts;
+        if magic != MAGIC {
+            return Err(SessionError::Header("it does not begin with \"xmit\""));
+        }
+        if version != ABI_VERSION {
+            return Err(SessionError::Header("another version"));
+        }
+        let layout = Self::new(&SessionConfig { lanes, slots, control_entries, tx_bytes, rx_bytes })?;
+        if layout.total != memory.len() {
+            return Err(SessionError::Header("the region's size is not the one that follows from its header"));
+        }
+        Ok(layout)
+    }
+
+    fn facts(&self) -> [u32; FACTS] {
+        let c = &self.config;
+        [MAGIC, ABI_VERSION, c.lanes, c.slots, c.control_entries, c.tx_bytes, c.rx_bytes]
+    }
+
+    pub(crate) fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    pub(crate) fn client_sleeps(memory: &Arc<Memory>) -> Result<Word32, Outside> {
+        memory.word32(CLIENT_SLEEPS)
+    }
+
+    pub(crate) fn lane(&self, lane: u32) -> LaneOffsets {
+        let base = PAGE + lane as usize * self.lane_bytes;
+        let dirty = base + PAGE;
+        let submissions = dirty + dirty_bytes(self.config.slots);
+        LaneOffsets {
+            lane_sleeps: base,
+            submit_tail: base + LINE,
+            complete_head: base + LINE + 4,
+            submit_head: base + 2 * LINE,
+            complete_tail: base + 2 * LINE + 4,
+            dirty,
+            submissions,
+            completions: submissions + self.config.control_entries as usize * ENTRY,
+        }
+    }
+
+    pub(crate) fn slot(&self, slot: u32) -> SlotOffsets {
+        let client = self.slots_at + slot as usize * 2 * LINE;
+        let lane = client + LINE;
+        let buffers = self.config.tx_bytes as usize + self.config.rx_bytes as usize;
+        let tx_bytes = self.buffers_at + slot as usize * buffers;
+        SlotOffsets {
+            tx_tail: client,
+            rx_head: client + 4,
+            wants: client + 8,
+            tx_head: lane,
+            rx_tail: lane + 4,
+            error: lane + 8,
+            events: lane + 12,
+            tx_bytes,
+            rx_bytes: tx_bytes + self.config.tx_bytes as usize,
+        }
+    }
+
+    pub(crate) fn dirty_words(&self) -> usize {
+        (self.config.slots as usize).div_ceil(64)
+    }
+}
+
+/// Bytes of a lane's dirty bits, whole cache lines.
+const fn dirty_bytes(slots: u32) -> usize {
+    (slots as usize).div_ceil(64 * 8) * LINE
+}
+
+const _: () = assert!(BUFFER_MIN == 131_072 && CLIENT_SLEEPS.is_multiple_of(LINE) && FACTS * 4 <= CLIENT_SLEEPS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_do_not_overlap_and_end_at_the_total() {
+        let config = SessionConfig { lanes: 3, slots: 1000, control_entries: 16, tx_bytes: 1 << 17, rx_bytes: 1 << 18 };
+        let layout = Layout::new(&config).unwrap();
+        let mut last_end = PAGE;
+        for lane in 0..3 {
+            let at = layout.lane(lane);
+            assert_eq!(at.lane_sleeps, last_end);
+            assert!(at.complete_tail < at.dirty && at.dirty + layout.dirty_words() * 8 <= at.submissions);
+            assert_eq!(at.completions - at.submissions, 16 * ENTRY);
+            last_end = (at.completions + 16 * ENTRY).next_multiple_of(PAGE);
+        }
+        assert_eq!(layout.slot(0).tx_tail, last_end);
+        assert!(layout.slot(999).events < layout.slot(0).tx_bytes);
+        assert_eq!(layout.slot(999).rx_bytes + (1 << 18), layout.total());
+        assert!(layout.slot(7).tx_bytes.is_multiple_of(PAGE));
+    }
+
+    #[test]
+    fn client_and_lane_words_stand_on_different_lines() {
+        let layout = Layout::new(&SessionConfig::default()).unwrap();
+        let (lane, slot) = (layout.lane(0), layout.slot(3));
+        let lines = |offsets: &[usize]| offsets.iter().map(|o| o / LINE).collect::<std::collections::BTreeSet<_>>();
+        let client = lines(&[lane.submit_tail, lane.complete_head, slot.tx_tail, slot.rx_head, slot.wants]);
+        let ours = lines(&[lane.submit_head, lane.complete_tail, slot.tx_head, slot.rx_tail, slot.error, slot.events]);
+        assert!(client.is_disjoint(&ours));
+    }
+
+    #[test]
+    fn sizes_out_of_bounds_are_named() {
+        let bad = |config: SessionConfig| Layout::new(&config).unwrap_err().name;
+        let good = SessionConfig::default();
+        assert_eq!(bad(SessionConfig { lanes: 0, ..good }), "lanes");
+        assert_eq!(bad(SessionConfig { slots: 4097, ..good }), "slots");
+        assert_eq!(bad(SessionConfig { control_entries: 9, ..good }), "control_entries");
+        assert_eq!(bad(SessionConfig { tx_bytes: 1 << 16, ..good }), "tx_bytes");
+        assert_eq!(bad(SessionConfig { rx_bytes: u32::MAX, ..good }), "rx_bytes");
+    }
+
+    #[test]
+    fn a_header_that_lies_is_refused() {
+        let layout = Layout::new(&SessionConfig::default()).unwrap();
+        let memory = Memory::anonymous(layout.total()).unwrap();
+        assert!(Layout::read(&memory).is_err(), "no header");
+        layout.write(&memory).unwrap();
+        assert!(Layout::read(&memory).is_ok());
+        for (word, value) in [(0, 1), (1, 2), (2, 0), (3, u32::MAX), (3, 257), (4, 1 << 31), (5, 1 << 30), (6, 3)] {
+            let word = memory.word32(word * 4).unwrap();
+            let honest = word.swap(value, Ordering::Relaxed);
+            assert!(Layout::read(&memory).is_err(), "{value} instead of {honest}");
+            word.store(honest, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Socket calls as they cross the region: submissions to a lane, completions back.
+//!
+//! ```text
+//!  submission  0        8     12     16       20      24      28
+//!              | token  | op  | slot | address | port  | name  | value |
+//!  completion  | token  | slot| result| address| port  | value | (zero)|
+//! ```
+//!
+//! Words are native-endian: both ends run on one machine. Invariant: decoding rubbish gives an error, never a panic.
+
+use crate::memory::Entry;
+use crate::rubbish::Rubbish;
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+/// One socket call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The caller's name for it, given back in the completion.
+    pub token: u64,
+    /// The socket.
+    pub slot: u32,
+    /// What shall be done.
+    pub op: Op,
+}
+
+/// What a socket call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `socket`: takes the slot into use. Completes with `EBUSY` if it is in use.
+    Open(Transport),
+    /// `bind`: port 0 asks for an ephemeral one. Completes with the address bound.
+    Bind(SocketAddrV4),
+    /// `connect`. Completes with the local address, chosen if there was none.
+    Connect(SocketAddrV4),
+    /// `connect` to `AF_UNSPEC`: forgets the peer.
+    Disconnect,
+    /// `close`: the slot is free again when this completes.
+    Close,
+    /// `setsockopt`.
+    SetOption(SocketOption, i32),
+    /// `getsockopt`. Completes with the value.
+    GetOption(SocketOption),
+}
+
+/// The protocol of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams: `SOCK_DGRAM`.
+    Udp,
+}
+
+/// A socket option that a lane has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketOption {
+    /// `IP_TTL`.
+    Ttl,
+    /// `IP_TOS`.
+    Tos,
+    /// `SO_BROADCAST`.
+    Broadcast,
+    /// `SO_REUSEADDR`.
+    ReuseAddr,
+    /// `SO_PRIORITY`.
+    Priority,
+}
+
+/// The answer to one submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The submission's.
+    pub token: u64,
+    /// The submission's.
+    pub slot: u32,
+    /// Zero or more if it succeeded, a negated `errno` of Linux if it did not.
+    pub result: i32,
+    /// The socket's local address after the call.
+    pub addr: SocketAddrV4,
+    /// An option's value.
+    pub value: i32,
+}
+
+const OP_OPEN: u32 = 1;
+const OP_BIND: u32 = 2;
+const OP_CONNECT: u32 = 3;
+const OP_DISCONNECT: u32 = 4;
+const OP_CLOSE: u32 = 5;
+const OP_SET_OPTION: u32 = 6;
+const OP_GET_OPTION: u32 = 7;
+
+/// What stands where an operation has no address.
+const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+
+impl Submission {
+    pub(crate) fn encode(&self) -> Entry {
+        let (op, addr, name, value) = match self.op {
+            Op::Open(transport) => (OP_OPEN, NO_ADDR, transport.number(), 0),
+            Op::Bind(addr) => (OP_BIND, addr, 0, 0),
+            Op::Connect(addr) => (OP_CONNECT, addr, 0, 0),
+            Op::Disconnect => (OP_DISCONNECT, NO_ADDR, 0, 0),
+            Op::Close => (OP_CLOSE, NO_ADDR, 0, 0),
+            Op::SetOption(option, value) => (OP_SET_OPTION, NO_ADDR, option.number(), value),
+            Op::GetOption(option) => (OP_GET_OPTION, NO_ADDR, option.number(), 0),
+        };
+        [
+            self.token,
+            pair(op, self.slot),
+            pair((*addr.ip()).into(), addr.port().into()),
+            pair(name, value.cast_unsigned()),
+        ]
+    }
+
+    pub(crate) fn decode([token, second, third, fourth]: Entry, slots: u32) -> Result<Self, Rubbish> {
+        let (number, slot) = halves(second);
+        let (name, value) = halves(fourth);
+        if slot >= slots {
+            return Err(Rubbish::Slot(slot));
+        }
+        let op = match number {
+            OP_OPEN => Transport::of(name).map(Op::Open),
+            OP_BIND => Some(Op::Bind(addr(third))),
+            OP_CONNECT => Some(Op::Connect(addr(third))),
+            OP_DISCONNECT => Some(Op::Disconnect),
+            OP_CLOSE => Some(Op::Close),
+            OP_SET_OPTION => SocketOption::of(name).map(|option| Op::SetOption(option, value.cast_signed())),
+            OP_GET_OPTION => SocketOption::of(name).map(Op::GetOption),
+            _ => None,
+        };
+        Ok(Self { token, slot, op: op.ok_or(Rubbish::Operation(number))? })
+    }
+}
+
+impl Completion {
+    /// The answer to `submission`: `result` as the kernel would give it.
+    pub const fn of(submission: &Submission, result: i32) -> Self {
+        Self { token: submission.token, slot: submission.slot, result, addr: NO_ADDR, value: 0 }
+    }
+
+    /// The same, with the socket's local address.
+    #[must_use]
+    pub const fn with_addr(self, addr: SocketAddrV4) -> Self {
+        Self { addr, ..self }
+    }
+
+    /// The same, with an option's value.
+    #[must_use]
+    pub const fn with_value(self, value: i32) -> Self {
+        Self { value, ..self }
+    }
+
+    pub(crate) fn encode(&self) -> Entry {
+        [
+            self.token,
+            pair(self.slot, self.result.cast_unsigned()),
+            pair((*self.addr.ip()).into(), self.addr.port().into()),
+            pair(self.value.cast_unsigned(), 0),
+        ]
+    }
+
+    pub(crate) fn decode([token, second, third, fourth]: Entry) -> Self {
+        let (slot, result) = halves(second);
+        Self { token, slot, result: result.cast_signed(), addr: addr(third), value: (fourth as u32).cast_signed() }
+    }
+}
+
+impl Transport {
+    const fn number(self) -> u32 {
+        match self {
+            Self::Udp => 17,
+        }
+    }
+
+    fn of(number: u32) -> Option<Self> {
+        (number == Self::Udp.number()).then_some(Self::Udp)
+    }
+}
+
+impl SocketOption {
+    const ALL: [Self; 5] = [Self::Ttl, Self::Tos, Self::Broadcast, Self::ReuseAddr, Self::Priority];
+
+    const fn number(self) -> u32 {
+        match self {
+            Self::Ttl => 1,
+            Self::Tos => 2,
+            Self::Broadcast => 3,
+            Self::ReuseAddr => 4,
+            Self::Priority => 5,
+        }
+    }
+
+    fn of(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|option| option.number() == number)
+    }
+}
+
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+const fn halves(word: u64) -> (u32, u32) {
+    (word as u32, (word >> 32) as u32)
+}
+
+fn addr(word: u64) -> SocketAddrV4 {
+    let (ip, port) = halves(word);
+    SocketAddrV4::new(Ipv4Addr::from(ip), port as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_addr() -> impl Strategy<Value = SocketAddrV4> {
+        any::<(u32, u16)>().prop_map(|(ip, port)| SocketAddrV4::new(ip.into(), port))
+    }
+
+    fn any_option() -> impl Strategy<Value = SocketOption> {
+        prop::sample::select(SocketOption::ALL.to_vec())
+    }
+
+    fn any_op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            Just(Op::Open(Transport::Udp)),
+            any_addr().prop_map(Op::Bind),
+            any_addr().prop_map(Op::Connect),
+            Just(Op::Disconnect),
+            Just(Op::Close),
+            (any_option(), any::<i32>()).prop_map(|(option, value)| Op::SetOption(option, value)),
+            any_option().prop_map(Op::GetOption),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn decode_of_encode_is_the_identity(token: u64, slot in 0u32..100, op in any_op(), result: i32, addr in any_addr(), value: i32) {
+            let submission = Submission { token, slot, op };
+            prop_assert_eq!(Submission::decode(submission.encode(), 100), Ok(submission));
+            let completion = Completion { token, slot, result, addr, value };
+            prop_assert_eq!(Completion::decode(completion.encode()), completion);
+        }
+
+        #[test]
+        fn any_words_decode_or_are_named(words: [u64; 4], slots in 1u32..4096) {
+            if let Ok(submission) = Submission::decode(words, slots) {
+                prop_assert!(submission.slot < slots);
+            }
+            Completion::decode(words);
+        }
+    }
+
+    #[test]
+    fn rubbish_has_a_name() {
+        assert_eq!(Submission::decode([0, pair(OP_CLOSE, 9), 0, 0], 9), Err(Rubbish::Slot(9)));
+        assert_eq!(Submission::decode([0, pair(77, 0), 0, 0], 9), Err(Rubbish::Operation(77)));
+        assert_eq!(Submission::decode([0, pair(OP_OPEN, 0), 0, 6], 9), Err(Rubbish::Operation(OP_OPEN)));
+    }
+}

@@ -1,0 +1,429 @@
+//! The loop of one core: ports below, sessions above, one reading of the clock per turn.
+//!
+//! Owns everything it touches: ports, pool, stack, sockets. Speaks with other lanes and the control thread by mailboxes
+//! and snapshots only. Whoever runs it (a thread of the daemon, a test, a program that embeds the stack) reads the clock
+//! and sleeps for it.
+//!
+//! Invariants: every step of a turn is bounded; a lane that says it may sleep has looked once more at everything that
+//! could wake it after announcing that it sleeps.
+
+mod messages;
+mod stages;
+
+pub use messages::{LaneCommand, LaneDescription, LaneReport};
+pub use stages::{Stage, Stages};
+
+use crate::device::{Device, Queue, qdisc_run};
+use crate::drop::DropReason;
+use crate::ip::Cast;
+use crate::limits;
+use crate::net::{DeviceId, Net, Wish};
+use crate::route::InterfaceId;
+use crate::snapshot::Snapshot;
+use crate::stack::Stack;
+use stages::Stopwatch;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use xmit_nic::{Burst, Frame, Instant, Pool, Port};
+use xmit_shared::mailbox::{Mail, Mailbox};
+use xmit_shared::snapshot::Reader;
+
+/// Frames between two lanes: the way there and, for the empty buffer, the way home.
+#[derive(Debug)]
+pub struct Handover {
+    /// Packets for the other lane, at their IP header.
+    pub packets: Mail<Frame>,
+    /// Its frames that we are done with.
+    pub returns: Mail<Frame>,
+}
+
+/// The ends of a lane's mailboxes that the lane holds.
+#[derive(Debug)]
+pub struct LaneMail {
+    /// From the control thread; its bell is the lane's bell.
+    pub commands: Mailbox<LaneCommand>,
+    /// To the control thread.
+    pub reports: Mail<LaneReport>,
+    /// Packets that other lanes hand over.
+    pub packets: Mailbox<Frame>,
+    /// Our own frames coming home.
+    pub returns: Mailbox<Frame>,
+    /// To every lane, by number; `None` for ourselves.
+    pub others: Vec<Option<Handover>>,
+}
+
+/// What one turn did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Packets, calls and timers handled.
+    pub work: usize,
+    /// The lane was told to stop.
+    pub stop: bool,
+}
+
+/// Counts of turns since the lane started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// All turns.
+    pub total: u64,
+    /// Turns that found nothing to do.
+    pub idle: u64,
+    /// Times the lane was ready to sleep.
+    pub sleeps: u64,
+    /// Doorbells rung for clients.
+    pub doorbells: u64,
+}
+
+/// One lane.
+pub struct Lane {
+    id: u16,
+    ports: Vec<Box<dyn Port>>,
+    /// The stack and all its state.
+    pub stack: Stack,
+    mail: LaneMail,
+    snapshot: Reader<Arc<Snapshot>>,
+    cycles: fn() -> u64,
+    stages: Stages,
+    turns: Turns,
+    unsent: Vec<LaneReport>,
+}
+
+impl Lane {
+    /// A lane over `pool` that follows `snapshot`. `cycles` is the counter that stages are measured by.
+    pub fn new(
+        id: u16,
+        pool: Pool,
+        now: Instant,
+        seed: u64,
+        mail: LaneMail,
+        snapshot: Reader<Arc<Snapshot>>,
+        cycles: fn() -> u64,
+    ) -> Self {
+        let mut lane = Self {
+            id,
+            ports: Vec::new(),
+            stack: Stack::new(Net::new(pool, now, seed)),
+            mail,
+            snapshot,
+            cycles,
+            stages: Stages::default(),
+            turns: Turns::default(),
+            unsent: Vec::new(),
+        };
+        lane.follow_snapshot(now);
+        lane
+    }
+
+    /// The lane's number.
+    pub fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// Adds a port of `interface`, queued by `queue`. The port comes back if the lane has no place for it.
+    ///
+    /// # Errors
+    /// The port itself, beyond [`limits::PORTS_MAX`].
+    pub fn add_port(
+        &mut self,
+        interface: InterfaceId,
+        port: Box<dyn Port>,
+        queue: Queue,
+    ) -> Result<DeviceId, Box<dyn Port>> {
+        let net = &mut self.stack.net;
+        if net.devices.is_full() {
+            return Err(port);
+        }
+        let mut device = Device::new(interface, port.caps().clone(), queue);
+        device.adopt(&net.snapshot);
+        net.devices.push(device);
+        self.ports.push(port);
+        Ok(DeviceId((self.ports.len() - 1) as u16))
+    }
+
+    /// The lane's ports, in the order of their devices.
+    pub fn ports_mut(&mut self) -> &mut [Box<dyn Port>] {
+        &mut self.ports
+    }
+
+    /// Cycles per stage so far.
+    pub fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
+    /// Turns so far.
+    pub fn turns(&self) -> Turns {
+        self.turns
+    }
+
+    /// One pass over everything.
+    pub fn turn(&mut self, now: Instant) -> Turn {
+        let mut watch = Stopwatch::start(self.cycles);
+        let mut turn = Turn::default();
+        turn.work += self.commands(now, &mut turn.stop);
+        self.stages.record(Stage::Commands, watch.lap(), turn.work);
+        turn.work += self.receive(now, &mut watch);
+        turn.work += self.stage(Stage::Backlog, &mut watch, |lane| lane.backlog(now));
+        turn.work += self.stage(Stage::Sessions, &mut watch, |lane| {
+            let Stack { net, udp, sockets, .. } = &mut lane.stack;
+            sockets.drain(net, udp, now)
+        });
+        turn.work += self.stage(Stage::Backlog, &mut watch, |lane| lane.stack.run_loopback(now));
+        turn.work += self.stage(Stage::Timers, &mut watch, |lane| lane.stack.run_timers(now));
+        let sent = self.stage(Stage::Transmit, &mut watch, |lane| lane.transmit(now));
+        self.service(now);
+        self.stages.record(Stage::Service, watch.lap(), turn.work + sent);
+        let rung = self.stage(Stage::Notify, &mut watch, |lane| lane.notify());
+        self.turns.total += 1;
+        self.turns.doorbells += rung as u64;
+        self.turns.idle += u64::from(turn.work == 0);
+        turn
+    }
+
+    fn stage(&mut self, stage: Stage, watch: &mut Stopwatch, step: impl FnOnce(&mut Self) -> usize) -> usize {
+        let items = step(self);
+        self.stages.record(stage, watch.lap(), items);
+        items
+    }
+
+    /// Bounded by the mailbox.
+    fn commands(&mut self, now: Instant, stop: &mut bool) -> usize {
+        self.follow_snapshot(now);
+        let mut done = 0;
+        while let Some(command) = self.mail.commands.take() {
+            self.command(now, command, stop);
+            done += 1;
+        }
+        done
+    }
+
+    fn follow_snapshot(&mut self, now: Instant) {
+        let net = &mut self.stack.net;
+        let before = net.generation;
+        let snapshot = Arc::clone(self.snapshot.load());
+        let generation = self.snapshot.generation() + 1;
+        if generation != before {
+            net.adopt(now, snapshot, generation);
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: LaneCommand, stop: &mut bool) {
+        let Stack { net, udp, sockets, .. } = &mut self.stack;
+        match command {
+            LaneCommand::Attach { session, end } => {
+                if !sockets.attach(session, *end) {
+                    self.unsent.push(LaneReport::Detached { session });
+                }
+            }
+            LaneCommand::Detach { session } => {
+                sockets.detach(udp, session);
+                self.unsent.push(LaneReport::Detached { session });
+            }
+            LaneCommand::Bound { session, slot, result } => sockets.bound(net, udp, now, session, slot, result),
+            LaneCommand::Elsewhere { address, lane } => udp.set_elsewhere(address, lane),
+            LaneCommand::AddTap { interface, tap } => {
+                net.devices.iter_mut().filter(|d| d.interface == interface).for_each(|d| d.taps.push(tap.clone()));
+            }
+            LaneCommand::RemoveTap { id } => net.devices.iter_mut().for_each(|d| d.taps.retain(|t| t.id != id)),
+            LaneCommand::Describe { answer } => {
+                // The asker may have given up waiting; then nobody misses the answer.
+                let _ = answer.send(self.describe());
+            }
+            LaneCommand::Stop => *stop = true,
+        }
+    }
+
+    /// One burst of every port, carried up to its verdicts.
+    fn receive(&mut self, now: Instant, watch: &mut Stopwatch) -> usize {
+        let mut received = 0;
+        for (index, port) in self.ports.iter_mut().enumerate() {
+            let mut burst = Burst::new();
+            port.rx_burst(now, &mut self.stack.net.pool, &mut burst);
+            let count = burst.len();
+            self.stages.record(Stage::Receive, watch.lap(), count);
+            for frame in burst {
+                self.stack.receive(now, DeviceId(index as u16), frame);
+            }
+            self.stages.record(Stage::Input, watch.lap(), count);
+            received += count;
+        }
+        received
+    }
+
+    /// Frames of other lanes, and our own that come home. Bounded by the mailboxes.
+    fn backlog(&mut self, now: Instant) -> usize {
+        let mut taken = 0;
+        while let Some(frame) = self.mail.packets.take() {
+            self.stack.net.counters.inc(crate::counters::Snmp::HandoverIn);
+            self.stack.receive_ip(now, Cast::Unicast, frame);
+            taken += 1;
+        }
+        while let Some(frame) = self.mail.returns.take() {
+            self.stack.net.pool.release(frame);
+            taken += 1;
+        }
+        taken
+    }
+
+    fn transmit(&mut self, now: Instant) -> usize {
+        let mut sent = 0;
+        for (index, port) in self.ports.iter_mut().enumerate() {
+            sent += qdisc_run(&mut self.stack.net, DeviceId(index as u16), port.as_mut(), now);
+        }
+        sent
+    }
+
+    fn service(&mut self, now: Instant) {
+        let net = &mut self.stack.net;
+        for (port, device) in self.ports.iter_mut().zip(&mut net.devices) {
+            port.service(now, &mut net.pool);
+            device.carrier = port.carrier();
+        }
+    }
+
+    /// What other parties must hear: other lanes, the control thread, the clients. Answers doorbells rung.
+    fn notify(&mut self) -> usize {
+        self.hand_over();
+        let Stack { net, udp, sockets, .. } = &mut self.stack;
+        let rung = sockets.notify(udp);
+        self.unsent.extend(sockets.reports.drain(..).map(LaneReport::Session));
+        self.unsent.extend(net.wishes.drain(..).map(|Wish::Resolve(interface, address)| LaneReport::Resolve {
+            interface,
+            address,
+        }));
+        self.report();
+        rung
+    }
+
+    /// A full mailbox keeps the rest for the next turn: reports are never lost.
+    fn report(&mut self) {
+        while !self.unsent.is_empty() {
+            let report = self.unsent.remove(0);
+            if let Err(report) = self.mail.reports.send(report) {
+                self.unsent.insert(0, report);
+                break;
+            }
+        }
+    }
+
+    fn hand_over(&mut self) {
+        while let Some((lane, frame)) = self.stack.handover.pop_front() {
+            let to = self.mail.others.get(usize::from(lane)).and_then(Option::as_ref);
+            let sent = match to {
+                Some(other) => other.packets.send(frame),
+                None => Err(frame),
+            };
+            match sent {
+                Ok(()) => self.stack.net.counters.inc(crate::counters::Snmp::HandoverOut),
+                Err(frame) => self.stack.net.drop_frame(frame, DropReason::BacklogFull),
+            }
+        }
+        while let Some(frame) = self.stack.net.pool.take_foreign() {
+            // Pools are numbered like their lanes.
+            let home = self.mail.others.get(usize::from(frame.pool())).and_then(Option::as_ref);
+            if let Some(Err(frame)) = home.map(|home| home.returns.send(frame)) {
+                // The other lane is behind; it takes this one when it has caught up.
+                self.stack.net.pool.release(frame);
+                break;
+            }
+        }
+    }
+
+    /// Announces sleep to everyone who could bring work. If work came meanwhile the answer is `None` and the lane must
+    /// turn again; else what to wait for. [`Lane::awake`] follows either way.
+    pub fn prepare_sleep(&mut self, now: Instant) -> Option<Sleep> {
+        self.mail.commands.sleeper().prepare();
+        self.mail.packets.sleeper().prepare();
+        let quiet = self.stack.sockets.prepare_sleep()
+            && !self.mail.commands.has_mail()
+            && !self.mail.packets.has_mail()
+            && self.unsent.is_empty()
+            && self.stack.net.loopback.is_empty();
+        if !quiet {
+            return None;
+        }
+        let mut sleep = Sleep { fds: Vec::new(), until: self.stack.net.timers.next_deadline() };
+        for (port, device) in self.ports.iter_mut().zip(&self.stack.net.devices) {
+            let wakeup = port.sleep(now);
+            sleep.fds.extend(wakeup.fds);
+            sleep.not_after(wakeup.at);
+            if !device.queue.is_empty() {
+                // The port was busy: its completions wake us, or this does.
+                sleep.not_after(Some(now + limits::BUSY_PORT_RETRY));
+            }
+        }
+        if sleep.until.is_some_and(|until| until <= now) {
+            return None;
+        }
+        sleep.fds.push(self.mail.commands.sleeper().fd().as_raw_fd());
+        sleep.fds.push(self.mail.packets.sleeper().fd().as_raw_fd());
+        sleep.fds.extend(self.stack.sockets.bells());
+        self.turns.sleeps += 1;
+        Some(sleep)
+    }
+
+    /// The lane does not sleep, or no longer.
+    pub fn awake(&mut self) {
+        self.mail.commands.sleeper().awake();
+        self.mail.packets.sleeper().awake();
+        self.stack.sockets.awake();
+    }
+
+    /// The tables that only this lane knows.
+    pub fn describe(&self) -> LaneDescription {
+        let net = &self.stack.net;
+        let queues = net.devices.iter().map(|d| (d.caps.name.clone(), d.queue.name(), d.queue.stats()));
+        let ports = self.ports.iter().zip(&net.devices);
+        LaneDescription {
+            lane: self.id,
+            sockets: self.stack.udp.iter().cloned().collect(),
+            neighbours: net
+                .neighbours
+                .iter()
+                .map(|n| (n.interface, n.address, n.mac, format!("{:?}", n.state)))
+                .collect(),
+            queues: queues.collect(),
+            frames: net.pool.census(),
+            ports: ports
+                .map(|(p, d)| (d.caps.name.clone(), d.interface, p.caps().mode.clone(), p.stats()))
+                .collect(),
+        }
+    }
+
+    /// Gives every frame back and closes the ports; answers the pool, whose census shows what is missing.
+    pub fn shutdown(mut self) -> Pool {
+        let net = &mut self.stack.net;
+        for device in &mut net.devices {
+            let drained = device.queue.drain(&mut net.pool);
+            (0..drained).for_each(|_| net.counters.dropped(DropReason::Shutdown));
+        }
+        crate::link::release_pending(net);
+        while let Some(frame) = net.loopback.pop_front() {
+            net.drop_frame(frame, DropReason::Shutdown);
+        }
+        for port in &mut self.ports {
+            port.shutdown(&mut net.pool);
+        }
+        while let Some((_, frame)) = self.stack.handover.pop_front() {
+            self.stack.net.drop_frame(frame, DropReason::Shutdown);
+        }
+        self.stack.net.pool
+    }
+}
+
+/// What ends a lane's sleep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sleep {
+    /// Readable when there is work.
+    pub fds: Vec<RawFd>,
+    /// The latest time to wake up; `None` for no limit.
+    pub until: Option<Instant>,
+}
+
+impl Sleep {
+    fn not_after(&mut self, at: Option<Instant>) {
+        self.until = match (self.until, at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}

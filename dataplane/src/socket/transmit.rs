@@ -1,0 +1,90 @@
+//! Datagrams from the clients' rings into frames (`udp_sendmsg`'s caller).
+
+use super::session::{Report, Session, Slot};
+use crate::counters::Snmp;
+use crate::limits;
+use crate::net::Net;
+use crate::udp::{SendError, UdpSocketId, UdpTable, udp_sendmsg};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use xmit_nic::Instant;
+use xmit_shared::Rubbish;
+
+/// How a slot's turn to send ended.
+enum Outcome {
+    /// Its ring is empty.
+    Empty,
+    /// The budget is used up: more waits.
+    Budget,
+    /// The way out is full: it waits for the next turn.
+    Busy,
+}
+
+impl Session {
+    /// Sends what waits in the rings; answers how many datagrams. Bounded by
+    /// [`limits::SESSION_DATAGRAMS_PER_TURN`].
+    pub(super) fn transmit(
+        &mut self,
+        net: &mut Net,
+        udp: &mut UdpTable,
+        now: Instant,
+        reports: &mut Vec<Report>,
+    ) -> Result<usize, Rubbish> {
+        let mut budget = limits::SESSION_DATAGRAMS_PER_TURN;
+        self.end.collect_dirty();
+        while budget > 0 {
+            let Some(slot) = self.end.next_dirty() else { break };
+            let outcome = match self.slots.get(slot as usize) {
+                Some(Slot::Bound { id, .. }) => self.transmit_slot(net, udp, now, slot, *id, &mut budget)?,
+                Some(Slot::Unbound(_)) => {
+                    // The first datagram of a socket without address gets it one (`inet_autobind`).
+                    let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+                    let _ = self.request_address(slot, None, any, None, reports);
+                    Outcome::Empty
+                }
+                _ => Outcome::Empty,
+            };
+            match outcome {
+                Outcome::Empty => {}
+                Outcome::Budget => self.end.put_back(slot),
+                Outcome::Busy => {
+                    self.end.put_back(slot);
+                    break;
+                }
+            }
+        }
+        Ok(limits::SESSION_DATAGRAMS_PER_TURN - budget)
+    }
+
+    fn transmit_slot(
+        &mut self,
+        net: &mut Net,
+        udp: &mut UdpTable,
+        now: Instant,
+        slot: u32,
+        id: UdpSocketId,
+        budget: &mut usize,
+    ) -> Result<Outcome, Rubbish> {
+        let Some(socket) = udp.get_mut(id) else { return Ok(Outcome::Empty) };
+        while *budget > 0 {
+            let Some(meta) = self.end.tx_peek(slot)? else { return Ok(Outcome::Empty) };
+            let destination = (meta.peer.port() != 0 || !meta.peer.ip().is_unspecified()).then_some(meta.peer);
+            let end = &self.end;
+            let sent = udp_sendmsg(net, now, socket, destination, meta.len as usize, |room| {
+                end.tx_copy(slot, room);
+            });
+            match sent {
+                Ok(()) => {}
+                Err(SendError::Busy) => return Ok(Outcome::Busy),
+                Err(error) => {
+                    net.counters.inc(Snmp::UdpSndbufErrors);
+                    if let Some(errno) = error.errno() {
+                        self.end.set_error(slot, errno as u16);
+                    }
+                }
+            }
+            self.end.tx_consume(slot);
+            *budget -= 1;
+        }
+        Ok(Outcome::Budget)
+    }
+}

@@ -1,1 +1,0 @@
-//! pcapng out, pcap and pcapng in.

@@ -1,1 +1,0 @@
-//! Joins the wires of two ports.

@@ -1,1 +1,0 @@
-//! The seeded wire of tests and of the demo.

@@ -1,1 +1,0 @@
-//! A TAP device over io_uring.
