@@ -81,7 +81,7 @@ impl Net {
     /// Lower layers over `pool` at time `now`, without interfaces until the first [`Net::adopt`].
     pub fn new(pool: Pool, now: Instant, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let cache_seed = rng.next_u64();
+        let cache_seed = [rng.next_u64(), rng.next_u64()];
         Self {
             pool,
             devices: ArrayVec::new(),

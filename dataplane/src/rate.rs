@@ -2,10 +2,10 @@
 //!
 //! `icmp_global_allow` (1,000 a second, burst 50) and `xrlim_allow` (one a second to one peer, burst 6) of Linux.
 
-use xmit_shared::time::nanos;
 use std::net::Ipv4Addr;
 use xmit_nic::rng::Rng;
 use xmit_nic::{Duration, Instant};
+use xmit_shared::time::nanos;
 
 /// A token bucket that holds at most `burst` tokens and gains one per `period`.
 #[derive(Clone, Copy, Debug)]

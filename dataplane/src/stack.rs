@@ -14,7 +14,7 @@ use crate::route::InterfaceId;
 use crate::socket::Sockets;
 use crate::udp::{self, UdpTable, UdpVerdict};
 use crate::wire::ethernet::{EtherType, Ethernet};
-use crate::wire::icmp::{Kind, code};
+use crate::wire::icmp::{Kind, unreachable};
 use crate::wire::ipv4::Protocol;
 use std::collections::VecDeque;
 use xmit_nic::frame::FrameFlags;
@@ -66,7 +66,7 @@ impl Stack {
     fn classify(&mut self, now: Instant, device: DeviceId, frame: &Frame) -> Result<Link, DropReason> {
         let dev = self.net.devices.get(usize::from(device.0)).ok_or(DropReason::DeviceNoPort)?;
         if !dev.taps.is_empty() {
-            dev.tap(now, Direction::In, frame);
+            dev.tap(now, Direction::Inbound, frame);
         }
         let config = self.net.snapshot.interface(dev.interface).ok_or(DropReason::DeviceNoPort)?;
         if !dev.up {
@@ -111,7 +111,7 @@ impl Stack {
             }
             _ => {
                 self.net.counters.inc(Snmp::IpInUnknownProtos);
-                icmp::icmp_send(&mut self.net, now, &packet, Kind::UNREACHABLE, code::PROTOCOL, [0; 4]);
+                icmp::icmp_send(&mut self.net, now, &packet, Kind::UNREACHABLE, unreachable::PROTOCOL, [0; 4]);
                 self.net.drop_frame(packet.frame, DropReason::IpUnknownProtocol);
             }
         }
@@ -178,13 +178,8 @@ impl Stack {
     fn link_failure(&mut self, frame: Frame) {
         const EHOSTUNREACH: i32 = 113;
         if let Some(quote) = Quote::parse(frame.bytes()) {
-            let news = IcmpNews {
-                quote,
-                errno: EHOSTUNREACH,
-                fatal: false,
-                next_hop_mtu: None,
-                reporter: *quote.source.ip(),
-            };
+            let news =
+                IcmpNews { quote, errno: EHOSTUNREACH, fatal: false, next_hop_mtu: None, reporter: *quote.source.ip() };
             self.tell(&news);
         }
         self.net.drop_frame(frame, DropReason::NeighbourFailed);

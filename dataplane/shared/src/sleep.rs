@@ -32,9 +32,9 @@ impl SleepWord {
         fence(Ordering::SeqCst);
     }
 
-    /// Sleeper: is awake again, woken or not.
-    pub fn awake(&self) {
-        self.0.store(0, Ordering::Relaxed);
+    /// Sleeper: is awake again. True if a waker claimed the word: its bell rang or is about to.
+    pub fn awake(&self) -> bool {
+        self.0.swap(0, Ordering::Relaxed) == 0
     }
 
     /// Waker, after publishing work: true if it must ring the bell.

@@ -15,6 +15,7 @@ use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::limits;
 use crate::net::{DeviceId, Net};
+use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::snapshot::Snapshot;
 use xmit_nic::{Burst, Caps, Frame, Instant, Port};
@@ -61,7 +62,7 @@ impl Device {
 /// # Errors
 /// Why it was dropped, already counted.
 #[inline]
-pub fn dev_queue_xmit(net: &mut Net, device: DeviceId, frame: Frame, priority: u8) -> Result<(), DropReason> {
+pub fn dev_queue_xmit(net: &mut Net, device: DeviceId, frame: Frame, priority: Priority) -> Result<(), DropReason> {
     let Some(dev) = net.device_mut(device) else {
         return refuse(net, frame, DropReason::DeviceNoPort);
     };
@@ -108,7 +109,7 @@ fn qdisc_restart(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Inst
         return 0;
     }
     if !dev.taps.is_empty() {
-        burst.iter().for_each(|frame| dev.tap(now, Direction::Out, frame));
+        burst.iter().for_each(|frame| dev.tap(now, Direction::Outbound, frame));
     }
     port.tx_burst(now, &mut net.pool, &mut burst);
     let left = burst.len();

@@ -1,6 +1,6 @@
 //! The queue in front of a port.
 
-use crate::qdisc::PfifoFast;
+use crate::qdisc::{PfifoFast, Priority};
 use std::collections::VecDeque;
 use xmit_nic::{BURST_FRAMES_MAX, Frame, Pool};
 
@@ -59,7 +59,7 @@ impl Queue {
     /// # Errors
     /// The frame, if there is no room; counted here.
     #[inline]
-    pub fn enqueue(&mut self, frame: Frame, priority: u8) -> Result<(), Frame> {
+    pub fn enqueue(&mut self, frame: Frame, priority: Priority) -> Result<(), Frame> {
         match self {
             Self::Direct(direct) => direct.enqueue(frame),
             Self::PfifoFast(bands) => bands.enqueue(frame, priority),
@@ -112,7 +112,13 @@ impl Queue {
             Self::Direct(direct) => QueueStats { backlog: direct.frames.len(), ..direct.stats },
             Self::PfifoFast(bands) => {
                 let s = bands.stats();
-                QueueStats { packets: s.packets, bytes: s.bytes, drops: s.drops, requeues: s.requeues, backlog: bands.len() }
+                QueueStats {
+                    packets: s.packets,
+                    bytes: s.bytes,
+                    drops: s.drops,
+                    requeues: s.requeues,
+                    backlog: bands.len(),
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::ip::{Cast, Outgoing, Packet, PathKey, ip_queue_xmit, ip_route_output};
 use crate::net::Net;
+use crate::qdisc::Priority;
 use crate::wire::checksum;
 use crate::wire::icmp::{self, Icmp, Kind, Message};
 use crate::wire::ipv4::Protocol;
@@ -75,7 +76,7 @@ fn classify(net: &mut Net, packet: &Packet) -> Result<Action, DropReason> {
         Message::EchoReply(_) | Message::TimestampReply(_) | Message::AddressMaskReply(_) => Ok(Action::Discard),
         Message::Unreachable { code, next_hop_mtu, quote } => {
             let (errno, fatal) = unreachable_errno(code);
-            let mtu = (code == icmp::code::FRAGMENTATION_NEEDED).then_some(next_hop_mtu);
+            let mtu = (code == icmp::unreachable::FRAGMENTATION_NEEDED).then_some(next_hop_mtu);
             tell(packet, quote, errno, fatal, mtu)
         }
         Message::TimeExceeded { quote, .. } => tell(packet, quote, libc_errno::EHOSTUNREACH, false, None),
@@ -128,9 +129,7 @@ mod libc_errno {
 
 /// `icmp_err_convert`: the error number of an unreachable's code, and whether it is fatal.
 fn unreachable_errno(code: u8) -> (i32, bool) {
-    use libc_errno::{
-        ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP,
-    };
+    use libc_errno::{ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP};
     match code {
         0 | 11 => (ENETUNREACH, false),
         1 | 12 => (EHOSTUNREACH, false),
@@ -164,7 +163,7 @@ fn icmp_echo(net: &mut Net, now: Instant, packet: Packet) {
         ttl: DEFAULT_TTL,
         ident: None,
         dont_fragment: false,
-        priority: 0,
+        priority: Priority::from_tos(packet.tos),
     };
     // A header with options shrinks to a plain one, which only leaves more room before the packet.
     let mut frame = packet.frame;

@@ -25,12 +25,8 @@ pub fn icmp_send(net: &mut Net, now: Instant, offender: &Packet, kind: Kind, cod
         net.counters.inc(Snmp::IcmpOutRateLimited);
         return;
     }
-    let key = PathKey {
-        destination: offender.source,
-        source: Some(offender.destination),
-        tos: TOS_ERROR,
-        interface: None,
-    };
+    let key =
+        PathKey { destination: offender.source, source: Some(offender.destination), tos: TOS_ERROR, interface: None };
     let Ok(path) = ip_route_output(net, now, &key) else {
         net.counters.inc(Snmp::IcmpOutErrors);
         net.counters.dropped(DropReason::IpNoRoute);
@@ -55,7 +51,7 @@ pub fn icmp_send(net: &mut Net, now: Instant, offender: &Packet, kind: Kind, cod
         ttl: DEFAULT_TTL,
         ident: None,
         dont_fragment: false,
-        priority: crate::qdisc::PRIORITY_CONTROL,
+        priority: crate::qdisc::Priority::CONTROL,
     };
     count(net, kind);
     // Counted where it is dropped; there is nobody to tell.

@@ -1,16 +1,16 @@
 //! The one way in (`ip_rcv`, `ip_rcv_finish`, `ip_route_input`, `ip_local_deliver`).
 
 use super::packet::{Cast, Packet};
-use crate::counters::Snmp;
+use crate::counters::{Counters, Snmp};
 use crate::drop::DropReason;
 use crate::hooks::{HookPacket, Point};
 use crate::net::Net;
 use crate::route::{InterfaceId, RouteKind};
 use crate::snapshot::{InterfaceConfig, ReversePath, Snapshot};
 use crate::wire::Malformed;
-use crate::wire::ipv4::{Ipv4, Ipv4Option};
+use crate::wire::ipv4::Ipv4;
+use crate::wire::option::Ipv4Option;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use xmit_nic::Frame;
 use xmit_nic::frame::FrameFlags;
 
@@ -75,7 +75,8 @@ impl Facts {
 }
 
 fn check(net: &mut Net, input: InterfaceId, link: LinkCast, frame: &mut Frame) -> Result<Facts, DropReason> {
-    let snapshot = Arc::clone(&net.snapshot);
+    // The snapshot is borrowed, not cloned: a reference count is a write that all lanes share.
+    let Net { snapshot, hooks, counters, .. } = net;
     let config = snapshot.interface(input).ok_or(DropReason::DeviceNoPort)?;
     let looped = frame.flags.contains(FrameFlags::LOOPED);
     let ip = Ipv4::parse(frame.bytes()).map_err(|m| match m {
@@ -86,15 +87,16 @@ fn check(net: &mut Net, input: InterfaceId, link: LinkCast, frame: &mut Frame) -
         return Err(DropReason::IpChecksum);
     }
     let total_len = usize::from(ip.total_len());
-    pre_routing(net, input, &frame.bytes()[..total_len])?;
+    let seen = HookPacket { datagram: &frame.bytes()[..total_len], input: Some(input), output: None };
+    hooks.run(Point::PreRouting, &seen)?;
     let ip = Ipv4::parse(frame.bytes()).map_err(|_| DropReason::IpMalformed)?;
     check_options(&ip)?;
     if !looped {
-        check_source(&snapshot, config, ip.source())?;
+        check_source(snapshot, config, ip.source())?;
     }
-    let cast = route_input(&snapshot, config, link, ip.destination(), looped)?;
+    let cast = route_input(snapshot, config, link, ip.destination(), looped)?;
     if ip.more_fragments() || ip.fragment_offset() != 0 {
-        net.counters.inc(Snmp::IpReasmReqds);
+        counters.inc(Snmp::IpReasmReqds);
         return Err(DropReason::IpFragment);
     }
     let facts = Facts {
@@ -107,22 +109,18 @@ fn check(net: &mut Net, input: InterfaceId, link: LinkCast, frame: &mut Frame) -
         ttl: ip.ttl(),
         header_len: ip.header_len() as u8,
     };
-    count_cast(net, cast);
+    count_cast(counters, cast);
     frame.set_len(total_len);
     let seen = HookPacket { datagram: frame.bytes(), input: Some(input), output: None };
-    net.hooks.run(Point::LocalIn, &seen)?;
+    hooks.run(Point::LocalIn, &seen)?;
     Ok(facts)
 }
 
-fn pre_routing(net: &mut Net, input: InterfaceId, datagram: &[u8]) -> Result<(), DropReason> {
-    net.hooks.run(Point::PreRouting, &HookPacket { datagram, input: Some(input), output: None })
-}
-
-fn count_cast(net: &mut Net, cast: Cast) {
+fn count_cast(counters: &mut Counters, cast: Cast) {
     match cast {
         Cast::Unicast => {}
-        Cast::Broadcast => net.counters.inc(Snmp::IpInBcastPkts),
-        Cast::Multicast => net.counters.inc(Snmp::IpInMcastPkts),
+        Cast::Broadcast => counters.inc(Snmp::IpInBcastPkts),
+        Cast::Multicast => counters.inc(Snmp::IpInMcastPkts),
     }
 }
 
@@ -133,7 +131,7 @@ fn check_options(ip: &Ipv4<'_>) -> Result<(), DropReason> {
     }
     for option in ip.options() {
         match option.map_err(|_| DropReason::IpBadOption)? {
-            Ipv4Option::LooseSourceRoute { .. } | Ipv4Option::StrictSourceRoute { .. } => {
+            Ipv4Option::LooseSourceRoute(_) | Ipv4Option::StrictSourceRoute(_) => {
                 return Err(DropReason::IpSourceRouted);
             }
             _ => {}

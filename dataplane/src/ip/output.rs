@@ -6,6 +6,7 @@ use crate::drop::DropReason;
 use crate::hooks::{HookPacket, Point};
 use crate::link::{self, LINK_HEADER_ROOM};
 use crate::net::Net;
+use crate::qdisc::Priority;
 use crate::wire::ipv4::{self, Protocol};
 use std::net::Ipv4Addr;
 use xmit_nic::frame::{FRAME_HOME, FrameFlags};
@@ -28,8 +29,8 @@ pub struct Outgoing {
     pub ident: Option<u16>,
     /// It must not be fragmented.
     pub dont_fragment: bool,
-    /// The queueing priority (`skb->priority`), 0 to 15.
-    pub priority: u8,
+    /// The queueing priority (`skb->priority`).
+    pub priority: Priority,
 }
 
 /// Bytes of an IP header without options.

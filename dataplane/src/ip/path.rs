@@ -64,7 +64,7 @@ pub fn ip_route_output(net: &mut Net, now: Instant, key: &PathKey) -> Result<Pat
         destination: key.destination,
         source: key.source.unwrap_or(Ipv4Addr::UNSPECIFIED),
         tos: key.tos & TOS_ROUTING_MASK,
-        interface: key.interface.unwrap_or(InterfaceId::ANY),
+        interface: key.interface.unwrap_or(ANY_INTERFACE),
     };
     if let Some(path) = net.cache.get(&cache_key, net.generation) {
         let path = *path;
@@ -79,6 +79,9 @@ pub fn ip_route_output(net: &mut Net, now: Instant, key: &PathKey) -> Result<Pat
     Ok(path)
 }
 
+/// Stands for "no interface named" in a cache key.
+const ANY_INTERFACE: InterfaceId = InterfaceId(u16::MAX);
+
 /// The bits of the type of service that routing looks at (`IPTOS_RT_MASK`).
 const TOS_ROUTING_MASK: u8 = 0x1c;
 
@@ -88,8 +91,10 @@ fn route_output_slow(net: &mut Net, now: Instant, key: &PathKey) -> Result<Path,
     if key.destination.is_broadcast() || key.destination.is_multicast() {
         return route_group(net, key);
     }
-    let hash = u64::from(key.destination.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let route = snapshot.fib.select(key.destination, hash).ok_or(DropReason::IpNoRoute)?;
+    // Flows to one destination take one path: the golden ratio spreads neighbouring addresses evenly.
+    let hash = key.destination.to_bits().wrapping_mul(0x9e37_79b9);
+    let route =
+        snapshot.fib.select_tos(key.destination, key.tos & TOS_ROUTING_MASK, hash).ok_or(DropReason::IpNoRoute)?;
     match route.kind {
         RouteKind::Unicast => route_unicast(net, now, key, route),
         RouteKind::Local => Ok(Path {

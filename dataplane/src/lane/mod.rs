@@ -198,11 +198,10 @@ impl Lane {
 
     fn follow_snapshot(&mut self, now: Instant) {
         let net = &mut self.stack.net;
-        let before = net.generation;
-        let snapshot = Arc::clone(self.snapshot.load());
-        let generation = self.snapshot.generation() + 1;
-        if generation != before {
-            net.adopt(now, snapshot, generation);
+        let snapshot = self.snapshot.load();
+        if !Arc::ptr_eq(snapshot, &net.snapshot) {
+            let snapshot = Arc::clone(snapshot);
+            net.adopt(now, snapshot, net.generation + 1);
         }
     }
 
@@ -286,10 +285,9 @@ impl Lane {
         let Stack { net, udp, sockets, .. } = &mut self.stack;
         let rung = sockets.notify(udp);
         self.unsent.extend(sockets.reports.drain(..).map(LaneReport::Session));
-        self.unsent.extend(net.wishes.drain(..).map(|Wish::Resolve(interface, address)| LaneReport::Resolve {
-            interface,
-            address,
-        }));
+        self.unsent.extend(
+            net.wishes.drain(..).map(|Wish::Resolve(interface, address)| LaneReport::Resolve { interface, address }),
+        );
         self.report();
         rung
     }
@@ -383,9 +381,7 @@ impl Lane {
                 .collect(),
             queues: queues.collect(),
             frames: net.pool.census(),
-            ports: ports
-                .map(|(p, d)| (d.caps.name.clone(), d.interface, p.caps().mode.clone(), p.stats()))
-                .collect(),
+            ports: ports.map(|(p, d)| (d.caps.name.clone(), d.interface, p.caps().mode.clone(), p.stats())).collect(),
         }
     }
 

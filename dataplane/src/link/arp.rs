@@ -6,7 +6,7 @@ use crate::counters::Snmp;
 use crate::device::dev_queue_xmit;
 use crate::drop::DropReason;
 use crate::net::{DeviceId, Net};
-use crate::qdisc::PRIORITY_CONTROL;
+use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::snapshot::InterfaceConfig;
 use crate::wire::arp::{Arp, Message, Operation};
@@ -147,5 +147,5 @@ fn emit(net: &mut Net, device: DeviceId, config: &InterfaceConfig, to: MacAddr, 
     // A fresh frame holds far more than 46 bytes.
     frame.fill(&bytes[..link_len + crate::wire::arp::LEN]);
     // A drop is counted where it happens; the timer asks again.
-    let _ = dev_queue_xmit(net, device, frame, PRIORITY_CONTROL);
+    let _ = dev_queue_xmit(net, device, frame, Priority::CONTROL);
 }

@@ -1,6 +1,7 @@
 //! One neighbour: its states and what time does to them (`nud_state`, `neigh_timer_handler`).
 
 use crate::limits;
+use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::timers::TimerId;
 use crate::wire::ethernet;
@@ -9,18 +10,18 @@ use std::net::Ipv4Addr;
 use xmit_nic::{Duration, Frame, Instant, MacAddr};
 
 /// A confirmed address is believed for this long (`base_reachable_time`, 30 s, varied by half either way).
-pub const REACHABLE_TIME: Duration = Duration::from_secs(30);
+pub(super) const REACHABLE_TIME: Duration = Duration::from_secs(30);
 /// A stale address in use is probed after this long without confirmation (`delay_first_probe_time`).
-pub const DELAY_PROBE_TIME: Duration = Duration::from_secs(5);
+pub(super) const DELAY_PROBE_TIME: Duration = Duration::from_secs(5);
 /// Between two probes (`retrans_time`).
-pub const RETRANS_TIME: Duration = Duration::from_secs(1);
+pub(super) const RETRANS_TIME: Duration = Duration::from_secs(1);
 /// Broadcast probes before a resolution fails (`mcast_solicit`).
-pub const BROADCAST_PROBES: u8 = 3;
+pub(super) const BROADCAST_PROBES: u8 = 3;
 /// Unicast probes before a known address is given up (`ucast_solicit`).
-pub const UNICAST_PROBES: u8 = 3;
+pub(super) const UNICAST_PROBES: u8 = 3;
 
 /// Longest link header: Ethernet with one 802.1Q tag, in bytes.
-pub const LINK_HEADER_MAX: usize = 18;
+pub(super) const LINK_HEADER_MAX: usize = 18;
 
 /// What is known about a neighbour (`NUD_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub struct Neighbour {
     pub used: Instant,
     pub(super) header: [u8; LINK_HEADER_MAX],
     pub(super) header_len: u8,
-    pub(super) pending: ArrayVec<(Frame, u8), { limits::NEIGHBOUR_PENDING_MAX }>,
+    pub(super) pending: ArrayVec<(Frame, Priority), { limits::NEIGHBOUR_PENDING_MAX }>,
     pub(super) timer: Option<TimerId>,
 }
 
@@ -108,8 +109,7 @@ impl Neighbour {
     /// Remembers `mac` and makes the link header that output copies.
     pub(super) fn learn(&mut self, mac: MacAddr, ours: MacAddr, vlan: Option<ethernet::VlanTag>) {
         self.mac = mac;
-        let header =
-            ethernet::Header { destination: mac, source: ours, vlan, ethertype: ethernet::EtherType::IPV4 };
+        let header = ethernet::Header { destination: mac, source: ours, vlan, ethertype: ethernet::EtherType::IPV4 };
         self.header_len = header.emit(&mut self.header) as u8;
     }
 }

@@ -13,6 +13,7 @@ use crate::device::dev_queue_xmit;
 use crate::drop::DropReason;
 use crate::limits;
 use crate::net::{Net, Timer, Wish};
+use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::snapshot::{InterfaceConfig, Resolution};
 use crate::wire::ethernet;
@@ -31,7 +32,7 @@ pub fn neigh_resolve_output(
     now: Instant,
     id: NeighbourId,
     mut frame: Frame,
-    priority: u8,
+    priority: Priority,
 ) -> Result<(), DropReason> {
     let Some(neighbour) = net.neighbours.get_mut(id) else {
         net.drop_frame(frame, DropReason::NeighbourTableFull);
@@ -57,7 +58,12 @@ pub fn neigh_resolve_output(
 ///
 /// # Errors
 /// Why it was dropped, already counted.
-pub fn broadcast_output(net: &mut Net, interface: InterfaceId, frame: Frame, priority: u8) -> Result<(), DropReason> {
+pub fn broadcast_output(
+    net: &mut Net,
+    interface: InterfaceId,
+    frame: Frame,
+    priority: Priority,
+) -> Result<(), DropReason> {
     output_to_mac(net, interface, MacAddr::BROADCAST, frame, priority)
 }
 
@@ -70,7 +76,7 @@ pub fn multicast_output(
     interface: InterfaceId,
     group: Ipv4Addr,
     frame: Frame,
-    priority: u8,
+    priority: Priority,
 ) -> Result<(), DropReason> {
     let [_, b, c, d] = group.octets();
     output_to_mac(net, interface, MacAddr([0x01, 0x00, 0x5e, b & 0x7f, c, d]), frame, priority)
@@ -81,7 +87,7 @@ fn output_to_mac(
     interface: InterfaceId,
     mac: MacAddr,
     mut frame: Frame,
-    priority: u8,
+    priority: Priority,
 ) -> Result<(), DropReason> {
     let snapshot = Arc::clone(&net.snapshot);
     let Some(config) = snapshot.interface(interface) else {
@@ -107,7 +113,7 @@ pub(super) fn vlan_tag(config: &InterfaceConfig) -> Option<ethernet::VlanTag> {
     config.vlan.map(|vid| ethernet::VlanTag { pcp: 0, dei: false, vid })
 }
 
-fn xmit_on(net: &mut Net, interface: InterfaceId, frame: Frame, priority: u8) -> Result<(), DropReason> {
+fn xmit_on(net: &mut Net, interface: InterfaceId, frame: Frame, priority: Priority) -> Result<(), DropReason> {
     match net.device_on(interface) {
         Some(device) => dev_queue_xmit(net, device, frame, priority),
         None => {
@@ -119,7 +125,7 @@ fn xmit_on(net: &mut Net, interface: InterfaceId, frame: Frame, priority: u8) ->
 
 /// Queues `frame` behind the resolution of `id`, which starts if it was not going on (`__neigh_event_send`).
 #[cold]
-fn wait_for(net: &mut Net, now: Instant, id: NeighbourId, frame: Frame, priority: u8) -> Result<(), DropReason> {
+fn wait_for(net: &mut Net, now: Instant, id: NeighbourId, frame: Frame, priority: Priority) -> Result<(), DropReason> {
     let Some(neighbour) = net.neighbours.get_mut(id) else {
         net.drop_frame(frame, DropReason::NeighbourTableFull);
         return Err(DropReason::NeighbourTableFull);

@@ -3,6 +3,7 @@
 use super::session::{Report, Session, Slot};
 use crate::ip::{PathKey, ip_route_output};
 use crate::net::Net;
+use crate::qdisc::Priority;
 use crate::udp::{Owner, UdpSocket, UdpTable};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::Instant;
@@ -264,9 +265,12 @@ impl Session {
                     _ => return Err(EINVAL),
                 }
             }
-            SocketOption::Tos => socket.tos = value as u8,
+            SocketOption::Tos => {
+                socket.tos = value as u8;
+                socket.priority = Priority::from_tos(socket.tos);
+            }
             SocketOption::Broadcast => socket.broadcast = value != 0,
-            SocketOption::Priority if (0..=PRIORITY_MAX).contains(&value) => socket.priority = value as u8,
+            SocketOption::Priority if (0..=PRIORITY_MAX).contains(&value) => socket.priority = Priority(value as u8),
             SocketOption::Priority => return Err(EPERM),
             // Two sockets on one address are not offered yet: better refused than taken without effect.
             SocketOption::ReuseAddr => return Err(ENOPROTOOPT),
@@ -282,7 +286,7 @@ impl Session {
             (Some(socket), SocketOption::Ttl) => answer.with_value(socket.ttl.into()),
             (Some(socket), SocketOption::Tos) => answer.with_value(socket.tos.into()),
             (Some(socket), SocketOption::Broadcast) => answer.with_value(socket.broadcast.into()),
-            (Some(socket), SocketOption::Priority) => answer.with_value(socket.priority.into()),
+            (Some(socket), SocketOption::Priority) => answer.with_value(socket.priority.0.into()),
             (Some(_), SocketOption::ReuseAddr) => answer.with_value(0),
         };
         self.end.complete(&answer)

@@ -6,7 +6,7 @@ use crate::drop::DropReason;
 use crate::icmp::{IcmpNews, icmp_send};
 use crate::ip::{Cast, Packet};
 use crate::net::Net;
-use crate::wire::icmp::{Kind, code};
+use crate::wire::icmp::{Kind, unreachable};
 use crate::wire::udp::{ChecksumVerdict, Udp};
 use arrayvec::ArrayVec;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -15,7 +15,7 @@ use xmit_nic::Instant;
 use xmit_nic::frame::FrameFlags;
 
 /// The most sockets that get a copy of one broadcast: one bound to its address, one to the port alone.
-pub const RECEIVERS_MAX: usize = 2;
+pub(super) const RECEIVERS_MAX: usize = 2;
 
 /// Who gets a datagram.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ fn receivers(
 /// Nobody listens: the sender is told, unless it spoke to many (RFC 1122 4.1.3.1).
 fn no_port(net: &mut Net, now: Instant, packet: Packet) {
     net.counters.inc(Snmp::UdpNoPorts);
-    icmp_send(net, now, &packet, Kind::UNREACHABLE, code::PORT, [0; 4]);
+    icmp_send(net, now, &packet, Kind::UNREACHABLE, unreachable::PORT, [0; 4]);
     net.drop_frame(packet.frame, DropReason::UdpNoPort);
 }
 

@@ -12,7 +12,7 @@ use xmit_nic::Instant;
 use xmit_nic::frame::FrameFlags;
 
 /// The longest UDP payload in bytes: 65,535 less the IP and UDP headers.
-pub const PAYLOAD_MAX: usize = 65_507;
+pub(super) const PAYLOAD_MAX: usize = 65_507;
 
 /// Why a datagram was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +47,12 @@ impl SendError {
 
 fn errno_of(reason: DropReason) -> Option<i32> {
     match reason {
-        DropReason::IpNoRoute => Some(101),      // ENETUNREACH
-        DropReason::IpRouteRefused => Some(113), // EHOSTUNREACH
-        DropReason::IpTooBig => Some(90),        // EMSGSIZE
+        DropReason::IpNoRoute => Some(101),                             // ENETUNREACH
+        DropReason::IpRouteRefused => Some(113),                        // EHOSTUNREACH
+        DropReason::IpTooBig => Some(90),                               // EMSGSIZE
         DropReason::DeviceDown | DropReason::DeviceNoPort => Some(100), // ENETDOWN
-        DropReason::HookDropped => Some(1),      // EPERM
-        DropReason::NeighbourTableFull => Some(105), // ENOBUFS
+        DropReason::HookDropped => Some(1),                             // EPERM
+        DropReason::NeighbourTableFull => Some(105),                    // ENOBUFS
         // A full queue or a silent neighbour is the network's loss, of which UDP senders hear nothing.
         _ => None,
     }
@@ -109,13 +109,7 @@ pub fn udp_sendmsg(
 /// `IP_MULTICAST_TTL`'s default.
 const MULTICAST_TTL: u8 = 1;
 
-fn route(
-    net: &mut Net,
-    now: Instant,
-    socket: &UdpSocket,
-    to: SocketAddrV4,
-    len: usize,
-) -> Result<Path, SendError> {
+fn route(net: &mut Net, now: Instant, socket: &UdpSocket, to: SocketAddrV4, len: usize) -> Result<Path, SendError> {
     if to.port() == 0 {
         return Err(SendError::BadPort);
     }

@@ -3,6 +3,7 @@
 //! Invariants: a connected socket is in both maps; lookups are three hash probes, whatever the number of sockets.
 
 use crate::limits::SOCKETS_MAX;
+use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use hashbrown::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -32,7 +33,7 @@ pub struct UdpSocket {
     /// Their type of service (`IP_TOS`).
     pub tos: u8,
     /// Their queueing priority (`SO_PRIORITY`).
-    pub priority: u8,
+    pub priority: Priority,
     /// May send to broadcast addresses (`SO_BROADCAST`).
     pub broadcast: bool,
     /// Identification of its unfragmentable datagrams (`inet_id`).
@@ -49,7 +50,7 @@ impl UdpSocket {
             interface: None,
             ttl: 64,
             tos: 0,
-            priority: 0,
+            priority: Priority::BEST_EFFORT,
             broadcast: false,
             ident: 0,
         }

@@ -6,7 +6,8 @@
 //! Invariants:
 //! * a frame that the kernel may read or write is lent: `Receive` for a posted read, `Transmit` for a write;
 //! * reads posted and frames waiting in `ready` are together at most `reads`; writes in flight at most `writes`;
-//! * a port dropped without `shutdown` loses its frames, but the pool then never frees their memory.
+//! * a port dropped without `shutdown`, or whose reads the kernel does not give back, loses those frames, but the pool
+//!   then never frees their memory.
 //!
 //! Documents: `Documentation/networking/tuntap.rst`, io_uring(7). Kernel 5.6 or newer.
 

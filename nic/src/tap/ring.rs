@@ -9,7 +9,7 @@
 //! such a request is lent to `Receive` or `Transmit`, so its buffer stays mapped and untouched until then.
 
 use crate::frame::FRAME_HOME;
-use crate::{Frame, Holder, Pool, SlotId};
+use crate::{Duration, Frame, Holder, Pool, SlotId};
 use io_uring::{IoUring, opcode, squeue, types};
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::VecDeque;
@@ -18,6 +18,9 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 const WRITE: u64 = 1 << 32;
 const CANCEL: u64 = u64::MAX;
+
+/// A cancelled read completes in microseconds; after this long the kernel is not going to give it back.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(1);
 
 /// One thing that the kernel is done with; `result` is bytes, or an errno below zero.
 pub(super) enum Completion {
@@ -105,8 +108,16 @@ impl TapRing {
     }
 
     /// Submits and waits for one completion; for shutdown only.
+    ///
+    /// Errors with ETIME after [`SHUTDOWN_WAIT`] (kernel 5.11; older ones wait without limit).
     pub(super) fn submit_and_wait(&mut self) -> io::Result<()> {
-        match self.ring.submit_and_wait(1) {
+        let limit = types::Timespec::from(SHUTDOWN_WAIT);
+        let waited = if self.ring.params().is_feature_ext_arg() {
+            self.ring.submitter().submit_with_args(1, &types::SubmitArgs::new().timespec(&limit))
+        } else {
+            self.ring.submit_and_wait(1)
+        };
+        match waited {
             Err(e) if e.raw_os_error() == Some(libc::EINTR) => Ok(()),
             other => other.map(drop),
         }

@@ -223,13 +223,29 @@ fn writes_are_bounded_and_a_down_interface_is_an_error_not_a_hang() {
         };
         let mut burst = Burst::from_iter([frame(&mut pool), frame(&mut pool), frame(&mut pool)]);
         port.tx_burst(Instant::ZERO, &mut pool, &mut burst);
-        assert_eq!(burst.len(), 1, "the third stays with the caller");
+        port.tx_burst(Instant::ZERO, &mut pool, &mut burst);
+        assert_eq!(burst.len(), 1, "the third stays with the caller, also when offered again");
         port.service(Instant::ZERO, &mut pool);
         assert!(!port.carrier());
         burst.drain(..).for_each(|f| pool.release(f));
         port.shutdown(&mut pool);
         assert_eq!((port.stats().tx_errors, port.stats().tx_packets), (2, 0));
         assert_eq!(pool.census().free, 8);
+    });
+}
+
+#[test]
+fn reads_of_a_thread_that_ended_are_posted_again() {
+    in_namespace("reads_of_a_thread_that_ended_are_posted_again", || {
+        // The kernel cancels what a thread had in flight when it ends; a port may move to another lane.
+        let bench = std::thread::spawn(|| Bench::new("xt-move")).join();
+        // The namespace of that thread is its creator's, so the interface is here.
+        let mut bench = bench.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let mut ping = start("ping -n -c 10 -i 0.002 -W 5 10.99.0.2");
+        bench.drive_until("ping ends", |_| ping.try_wait().unwrap().is_some());
+        assert!(ping.wait().unwrap().success());
+        assert_eq!(bench.port.stats().rx_errors, 0);
+        bench.finish();
     });
 }
 

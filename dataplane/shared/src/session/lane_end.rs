@@ -251,7 +251,8 @@ impl LaneEnd {
         (submissions > 0 && answerable > 0) || self.dirty.any()
     }
 
-    /// Says that the lane is awake again and silences the bell. Only needed after [`LaneEnd::prepare_sleep`].
+    /// Says that the lane is awake again and silences the bell, by a system call only if it rang. After each
+    /// [`LaneEnd::prepare_sleep`].
     pub fn awake(&self) {
         self.sleeper.awake();
     }

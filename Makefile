@@ -1,0 +1,35 @@
+# Two commands do everything on a fresh machine with a Rust toolchain and gcc:
+#
+#     make demo     installs what is missing, builds, shows what works
+#     make test     installs what is missing, runs everything that CI runs
+#
+# Both install the missing Debian packages when they run as root, and otherwise print the one line to run.
+
+CARGO ?= cargo
+# The demo shows rates, so it is built as it would be used.
+XMIT = $(CARGO) run --quiet --release -p xmit-tools --bin xmit --
+
+.PHONY: demo test deps check bench
+
+demo: deps
+	$(CARGO) build --release -p xmit-tools -p xmitd
+	$(XMIT) doctor
+	$(XMIT) lab up
+	$(XMIT) lab show; status=$$?; $(XMIT) lab down; exit $$status
+
+test: deps
+	tools/ci/test.sh
+
+# What the build needs from the system.
+deps:
+	tools/ci/packages.sh
+
+# What an editor should show already: the quick half of `make test`.
+check: deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test -p xmit-tidy
+
+# The benchmarks at full size.
+bench: deps
+	$(CARGO) bench -p xmit-benches
