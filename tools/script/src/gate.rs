@@ -6,19 +6,19 @@ use xmit_nic::{Burst, Caps, Instant, Pool, Port, PortStats, Wakeup};
 
 /// What a script does to a port behind the stack's back.
 #[derive(Clone, Debug, Default)]
-pub struct Gate {
+pub(crate) struct Gate {
     busy: Arc<AtomicBool>,
     unplugged: Arc<AtomicBool>,
 }
 
 impl Gate {
     /// From now on the port takes no frame, or takes them again.
-    pub fn set_busy(&self, busy: bool) {
+    pub(crate) fn set_busy(&self, busy: bool) {
         self.busy.store(busy, Ordering::Relaxed);
     }
 
     /// From now on the port has no carrier, or has it again.
-    pub fn set_unplugged(&self, unplugged: bool) {
+    pub(crate) fn set_unplugged(&self, unplugged: bool) {
         self.unplugged.store(unplugged, Ordering::Relaxed);
     }
 }

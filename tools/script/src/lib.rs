@@ -30,6 +30,6 @@ pub use host::Host;
 pub use medium::Medium;
 pub use packet::Pattern;
 pub use pair::{End, Pair, PairConfig};
-pub use run::{Failure, Trace, run};
+pub use run::{Failure, Left, Trace, run};
 pub use script::{Script, ScriptError};
 pub use setup::{HOST_MAC, PEER, PEER_MAC, Setup};

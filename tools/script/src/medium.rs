@@ -21,7 +21,7 @@ pub enum Medium {
 }
 
 /// Both ends of a medium: the host's, then the peer's.
-pub type Ends = (Box<dyn Port>, Box<dyn Port>);
+pub(crate) type Ends = (Box<dyn Port>, Box<dyn Port>);
 
 impl Medium {
     /// Every medium.
@@ -31,7 +31,7 @@ impl Medium {
     ///
     /// # Errors
     /// If the medium does not take the addresses, or no descriptor is left.
-    pub fn open(self, ours: MacAddr, peer: MacAddr, seed: u64) -> Result<Ends, String> {
+    pub(crate) fn open(self, ours: MacAddr, peer: MacAddr, seed: u64) -> Result<Ends, String> {
         match self {
             Self::Memory => Ok(memory(ours, peer)),
             Self::Wire => {
