@@ -197,3 +197,32 @@ fn be_the_victim(namespace: &str) {
         poll(&[], xmit_nic::Duration::from_millis(10));
     }
 }
+
+#[test]
+fn a_port_that_ran_dry_counts_what_it_missed_and_goes_on() {
+    let Some(lab) = Lab::new("a_port_that_ran_dry_counts_what_it_missed_and_goes_on", 1, 1) else { return };
+    let mut bench = lab.b(Bench::open);
+    let wire = lab.a(|| PacketSocket::open("va0"));
+    // All other frames are held elsewhere, so nothing refills the fill ring.
+    let held: Vec<_> = std::iter::from_fn(|| bench.pool.acquire()).collect();
+    assert_eq!(bench.pool.census().receive, 64);
+    for n in 0..200u8 {
+        wire.send(&Udp::new(0, OURS, 7, &[n]).frame());
+    }
+    let got = bench.receive(64);
+    assert!(got.iter().enumerate().all(|(n, f)| f.bytes().ends_with(&[n as u8])), "the oldest, in order");
+    let limit = monotonic() + LIMIT;
+    while bench.port.stats().rx_missed_errors < 136 {
+        assert!(monotonic() < limit, "{:?}", bench.port.stats());
+        poll(&[], xmit_nic::Duration::from_millis(1));
+    }
+    bench.release(held);
+    bench.release(got);
+    bench.port.service(monotonic(), &mut bench.pool);
+    wire.send(&Udp::new(0, OURS, 7, b"and on").frame());
+    let got = bench.receive(1);
+    assert!(got[0].bytes().ends_with(b"and on"));
+    bench.release(got);
+    let stats = bench.port.stats();
+    assert_eq!((stats.rx_packets, stats.rx_missed_errors, stats.rx_dropped), (65, 136, 0), "{stats:?}");
+}

@@ -75,7 +75,7 @@ impl Queue {
         }
     }
 
-    /// Puts a frame back that the port refused: it is the next to go.
+    /// Puts a frame back that the port refused: it is the next to go (of its band, where there are bands).
     pub fn requeue(&mut self, frame: Frame) {
         match self {
             Self::Direct(direct) => direct.requeue(frame),
@@ -103,6 +103,14 @@ impl Queue {
         match self {
             Self::Direct(direct) => direct.frames.len() * 4 >= BURST_FRAMES_MAX * 3,
             Self::PfifoFast(bands) => bands.len() * 4 >= bands.limit() * 3,
+        }
+    }
+
+    /// The most frames it holds.
+    pub fn limit(&self) -> usize {
+        match self {
+            Self::Direct(_) => BURST_FRAMES_MAX,
+            Self::PfifoFast(bands) => bands.limit(),
         }
     }
 

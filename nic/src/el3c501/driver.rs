@@ -255,8 +255,9 @@ impl Driver {
     fn tx_interrupt(&mut self, io: &mut Isa<'_>, aux: u8) {
         let status = io.inb(TX_STATUS);
         if aux & AX_TX_BUSY != 0 {
-            io.inb(RX_STATUS); // still on its way: a late interrupt of the receiver
-        } else if status & TX_16_COLLISIONS != 0 {
+            return; // still on its way: an interrupt from before the load, its statuses long read
+        }
+        if status & TX_16_COLLISIONS != 0 {
             self.stats.tx_aborted_errors += 1;
             self.tx_done(io, aux);
         } else if status & TX_COLLISION != 0 {

@@ -16,6 +16,7 @@
 //!
 //! To have open: `Documentation/networking/af_xdp.rst`, `linux/if_xdp.h`.
 
+mod counters;
 mod error;
 mod interface;
 mod ledger;
@@ -28,10 +29,11 @@ mod sockopt;
 mod steering;
 mod umem;
 
+pub use counters::XdpCounters;
 pub use error::XdpError;
 pub use interface::Interface;
 pub use options::{BusyPoll, CopyWish, PortOptions};
-pub use port::{XdpCounters, XdpPort};
+pub use port::XdpPort;
 pub use probe::{Report, Support, probe};
 pub use steering::{ModeWish, Protocol, Steering, SteeringCounters, XdpMode};
 pub use umem::LaneUmem;

@@ -1,5 +1,7 @@
 //! How a port is opened: what the operator may wish for. What was obtained stands in the port's `Caps`.
 
+use super::steering::XdpMode;
+
 /// Whether the NIC may move frames without copying them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CopyWish {
@@ -37,6 +39,20 @@ pub struct PortOptions {
     pub need_wakeup: bool,
     /// Preferred busy polling, where the kernel takes it.
     pub busy_poll: Option<BusyPoll>,
+}
+
+impl PortOptions {
+    /// The mode obtained, for `Caps::mode`.
+    pub(super) fn mode(&self, xdp: XdpMode, zero_copy: bool, busy_polling: bool) -> String {
+        let copy = if zero_copy { "zero-copy" } else { "copy" };
+        let wakeup = if self.need_wakeup { "need-wakeup" } else { "no need-wakeup" };
+        let busy_poll = match (busy_polling, self.busy_poll) {
+            (true, Some(wish)) => format!("busy-poll {} us", wish.micros),
+            (false, Some(_)) => "busy-poll refused by the kernel".to_owned(),
+            (_, None) => "busy-poll off".to_owned(),
+        };
+        format!("AF_XDP {}, {copy}, {wakeup}, {busy_poll}", xdp.name())
+    }
 }
 
 impl Default for PortOptions {

@@ -13,6 +13,7 @@
 //!
 //! Called by its lane only. Setting up is [`super::rings`]; `Documentation/networking/af_xdp.rst` explains the rings.
 
+use super::counters::XdpCounters;
 use super::error::XdpError;
 use super::interface::Interface;
 use super::ledger::Ledger;
@@ -39,21 +40,6 @@ const COMPLETION_LOOK: Duration = Duration::from_millis(1);
 
 /// How often a port without carrier tries whether it has come back.
 const CARRIER_LOOK: Duration = Duration::from_millis(100);
-
-/// What [`PortStats`] has no name for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct XdpCounters {
-    /// Sent packets that did not start at `FRAME_HOME` and were moved there.
-    pub tx_moved: u64,
-    /// Sent packets of another pool that were copied into a frame of this one.
-    pub tx_copied: u64,
-    /// Transmit system calls.
-    pub kicks: u64,
-    /// Transmit system calls that failed for a reason other than a full queue or a link that is down.
-    pub kick_errors: u64,
-    /// Entries in a ring that the port had never lent: a fault of the kernel or the driver.
-    pub stray: u64,
-}
 
 /// One queue of one NIC through AF_XDP.
 pub struct XdpPort {
@@ -286,10 +272,14 @@ impl XdpPort {
     /// `XDP_STATISTICS` since the socket was opened, added to the port's own.
     fn with_kernel_stats(&self) -> PortStats {
         let mut all = self.stats;
-        if let Some(kernel) = self.rings.as_ref().and_then(|rings| rings.rx.fd().xdp_statistics().ok()) {
-            all.rx_dropped += kernel.rx_dropped();
+        let Some(rings) = &self.rings else { return all };
+        if let Ok(kernel) = rings.rx.fd().xdp_statistics() {
+            let missed = kernel.rx_fill_ring_empty_descs();
+            // In copy mode the kernel counts a frame that found the fill ring empty in both.
+            let counted_twice = if rings.zero_copy { 0 } else { missed };
+            all.rx_dropped += kernel.rx_dropped().saturating_sub(counted_twice);
+            all.rx_missed_errors += missed;
             all.rx_over_errors += kernel.rx_ring_full();
-            all.rx_missed_errors += kernel.rx_fill_ring_empty_descs();
             all.rx_errors += kernel.rx_invalid_descs();
             all.tx_errors += kernel.tx_invalid_descs();
         }
@@ -407,14 +397,7 @@ fn caps(
     options: &PortOptions,
     busy_polling: bool,
 ) -> Caps {
-    let copy = if rings.zero_copy { "zero-copy" } else { "copy" };
-    let wakeup = if options.need_wakeup { "need-wakeup" } else { "no need-wakeup" };
-    let busy_poll = match (busy_polling, options.busy_poll) {
-        (true, Some(wish)) => format!("busy-poll {} us", wish.micros),
-        (false, Some(_)) => "busy-poll refused by the kernel".to_owned(),
-        (_, None) => "busy-poll off".to_owned(),
-    };
-    let mode = format!("AF_XDP {}, {copy}, {wakeup}, {busy_poll}", steering.mode().name());
+    let mode = options.mode(steering.mode(), rings.zero_copy, busy_polling);
     let room = usize::from(umem.frame_size() - FRAME_HOME) - HEADER_BYTES_MAX;
     let mtu = room.min(interface.mtu as usize) as u16;
     Caps { mtu, ..Caps::plain(format!("{}/{queue}", interface.name), interface.mac, mode) }

@@ -24,7 +24,7 @@ pub struct Host {
     publisher: Publisher<Arc<Snapshot>>,
     binds: Binds,
     commands: Mail<LaneCommand>,
-    reports: Mailbox<LaneReport>,
+    reports: Mailbox<(u16, LaneReport)>,
     sessions: u32,
 }
 
@@ -73,7 +73,7 @@ impl Host {
         let (lanes, client) = in_process(&SessionConfig::default()).map_err(|error| error.to_string())?;
         self.sessions += 1;
         for end in lanes {
-            let attach = LaneCommand::Attach { session: self.sessions, end: Box::new(end) };
+            let attach = LaneCommand::Attach { session: self.sessions, end: Box::new(end), rate: 0 };
             self.commands.send(attach).map_err(|_| "the lane's mailbox is full".to_owned())?;
         }
         Ok(Client::new(client))
@@ -135,7 +135,7 @@ impl Host {
         let mut answered = 0;
         while let Some(report) = self.reports.take() {
             answered += 1;
-            if let LaneReport::Session(report) = report {
+            if let (_, LaneReport::Session(report)) = report {
                 self.answer(report);
             }
         }
@@ -150,7 +150,9 @@ impl Host {
                 // The mailbox holds more than one session can have under way here.
                 let _ = self.commands.send(LaneCommand::Bound { session, slot, result });
             }
-            Report::Unbind { address, .. } => self.binds.release(address),
+            Report::Unbind { address, .. } => {
+                self.binds.release(address);
+            }
             Report::Broken { session, .. } => {
                 self.binds.release_session(session);
             }

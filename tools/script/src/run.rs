@@ -89,9 +89,8 @@ impl Run {
             Statement::NothingLeaves => self.nothing_leaves(),
             Statement::PeerKnown(address) => self.peer_known(*address),
             Statement::Socket(name, act) => self.sockets.act(&mut self.stand, name, act),
-            Statement::Repeat(count, inner) => (0..*count).try_for_each(|i| {
-                self.statement(inner).map_err(|why| format!("time {} of {count}: {why}", i + 1))
-            }),
+            Statement::Repeat(count, inner) => (0..*count)
+                .try_for_each(|i| self.statement(inner).map_err(|why| format!("time {} of {count}: {why}", i + 1))),
             _ => self.change(statement),
         }
     }

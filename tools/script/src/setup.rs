@@ -6,9 +6,7 @@ use std::net::Ipv4Addr;
 use xmit_dataplane::device::Queue;
 use xmit_dataplane::limits;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
-use xmit_dataplane::snapshot::{
-    InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour,
-};
+use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
 use xmit_nic::MacAddr;
 
 /// The host's address unless a script says otherwise. Of 3Com's, because a 3C501 driver takes no other.
@@ -177,11 +175,7 @@ impl Setup {
         for interface in &self.interfaces {
             interface.addresses.iter().for_each(|address| routes.extend(routes_of(interface.id, *address)));
         }
-        Snapshot {
-            interfaces: self.interfaces.clone(),
-            fib: Fib::build(routes),
-            neighbours: self.neighbours.clone(),
-        }
+        Snapshot { interfaces: self.interfaces.clone(), fib: Fib::build(routes), neighbours: self.neighbours.clone() }
     }
 }
 

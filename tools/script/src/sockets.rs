@@ -68,7 +68,13 @@ impl Sockets {
         slot as u32
     }
 
-    fn open(&mut self, stand: &mut Stand, slot: u32, bind: Option<SocketAddrV4>, fails: Option<u16>) -> Result<(), String> {
+    fn open(
+        &mut self,
+        stand: &mut Stand,
+        slot: u32,
+        bind: Option<SocketAddrV4>,
+        fails: Option<u16>,
+    ) -> Result<(), String> {
         self.call_expecting(stand, slot, Op::Open(Transport::Udp), None)?;
         self.client.opened(slot);
         match bind {
@@ -124,7 +130,8 @@ impl Sockets {
     ) -> Result<(), String> {
         stand.settle()?;
         let (meta, received) = self.receive(slot).ok_or("it received nothing")?;
-        let same = received == data && from.is_none_or(|from| from == meta.peer) && at.is_none_or(|at| at == meta.local);
+        let same =
+            received == data && from.is_none_or(|from| from == meta.peer) && at.is_none_or(|at| at == meta.local);
         if same { Ok(()) } else { Err(format!("it received {}", describe(&meta, &received))) }
     }
 

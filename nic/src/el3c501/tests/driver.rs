@@ -215,6 +215,20 @@ fn frame_behind_a_transmission_is_kept_but_not_by_linux() {
     }
 }
 
+/// The card may leave the pointer behind a frame that nobody asked for; the next frame must not be appended to it.
+#[test]
+fn damaged_frame_behind_a_transmission_does_no_harm() {
+    let quirks = Quirks { keep_rxptr_on_discard: true, ..Quirks::HARDWARE };
+    let mut host = Host::on(Bench::with(quirks), Parity::default());
+    host.xmit(&frame(60, OTHER));
+    host.bench.run();
+    host.bench.rx_bad_fcs(60, MAC);
+    host.settle();
+    let bytes = host.bench.rx(80, MAC);
+    host.settle();
+    assert_eq!(host.received(), [bytes]);
+}
+
 #[test]
 fn frame_waiting_when_the_next_is_sent_is_kept_but_not_by_linux() {
     for (parity, received) in [(Parity::default(), 1), (Parity::LINUX, 0)] {

@@ -2,6 +2,7 @@
 
 use super::bench::{BROADCAST, Bench, GROUP, MAC, OTHER, frame};
 use crate::el3c501::Quirks;
+use crate::el3c501::device::Heard;
 
 #[test]
 fn vector_25_a_good_frame() {
@@ -174,6 +175,28 @@ fn a_frame_that_began_before_the_receiver_was_armed_is_not_heard() {
     b.aux(&[0x40]);
     b.card().hear_start();
     b.aux(&[0x48]);
-    b.card().hear_end(crate::el3c501::device::Heard::good(&bytes));
+    b.card().hear_end(Heard::good(&bytes));
     assert!(!b.irq());
+}
+
+#[test]
+fn an_unread_status_blocks_also_after_a_change_of_mode() {
+    let mut b = Bench::open();
+    b.rx(60, MAC);
+    b.aux(&[0x40]);
+    b.w16(0xa, 0);
+    b.aux(&[0x48]);
+    b.rx(100, MAC);
+    assert_eq!((b.r16(0xa), b.r8(6)), (0, 0x30));
+    b.rx(100, MAC);
+    assert_eq!((b.r16(0xa), b.r8(6)), (100, 0x30));
+}
+
+#[test]
+fn dribble_is_an_error_of_its_own() {
+    let mut b = Bench::open();
+    b.w8(6, 0xac);
+    let bytes = frame(60, MAC);
+    b.rx_heard(Heard { dribble: true, ..Heard::good(&bytes) });
+    assert_eq!((b.irq(), b.r8(6)), (true, 0x14));
 }

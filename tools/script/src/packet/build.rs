@@ -22,7 +22,6 @@ pub struct Defaults {
     pub broadcasts: Vec<Ipv4Addr>,
 }
 
-
 impl Pattern {
     /// The frame.
     ///
@@ -36,12 +35,8 @@ impl Pattern {
                 patch(&mut message, &self.faults)?;
                 self.ethernet(defaults, EtherType::ARP, &message)
             }
-            Body::Ethernet(data) => {
-                self.ethernet(defaults, EtherType::IPV4, data.as_deref().unwrap_or_default())
-            }
-            Body::Icmp(_) | Body::Udp(_) | Body::Ip(_) => {
-                self.ethernet(defaults, EtherType::IPV4, &self.datagram()?)
-            }
+            Body::Ethernet(data) => self.ethernet(defaults, EtherType::IPV4, data.as_deref().unwrap_or_default()),
+            Body::Icmp(_) | Body::Udp(_) | Body::Ip(_) => self.ethernet(defaults, EtherType::IPV4, &self.datagram()?),
         };
         if let Some(len) = self.faults.pad {
             frame.resize(len.max(frame.len()), 0xaa);
@@ -162,9 +157,7 @@ impl Pattern {
             Checksum::Good => good,
             Checksum::Bad => spoil(good),
             Checksum::Absent => 0,
-            Checksum::Unfinished => {
-                Sum::pseudo_header(source, destination, Protocol::UDP.0, bytes.len() as u16).fold()
-            }
+            Checksum::Unfinished => Sum::pseudo_header(source, destination, Protocol::UDP.0, bytes.len() as u16).fold(),
         };
         bytes[6..8].copy_from_slice(&sum.to_be_bytes());
         if let Some(length) = pattern.length {
@@ -194,4 +187,3 @@ fn finish_header(bytes: &mut [u8], header_len: usize, bad: bool) {
     let sum = if bad { spoil(sum) } else { sum };
     bytes[10..12].copy_from_slice(&sum.to_be_bytes());
 }
-

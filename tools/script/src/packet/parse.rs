@@ -52,7 +52,9 @@ impl Pattern {
             }
             "ethernet" => pattern.body = Body::Ethernet(None),
             "raw" => pattern.body = Body::Raw(hex(&words.bare("hexadecimal bytes")?)?),
-            other => return Err(format!("`{other}` is not a packet; it begins with arp, icmp, udp, ip, ethernet or raw")),
+            other => {
+                return Err(format!("`{other}` is not a packet; it begins with arp, icmp, udp, ip, ethernet or raw"));
+            }
         }
         while !words.is_empty() {
             pattern.modifier(words)?;
@@ -201,7 +203,8 @@ fn icmp(words: &mut Words, ip: &mut Ip) -> Result<Icmp, String> {
     } else {
         let found = ICMP_NAMES.iter().find(|(name, ..)| words.take(name));
         let known = || ICMP_NAMES.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
-        let (_, kind, code) = found.ok_or_else(|| format!("an ICMP message is `type N code N` or one of: {}", known()))?;
+        let (_, kind, code) =
+            found.ok_or_else(|| format!("an ICMP message is `type N code N` or one of: {}", known()))?;
         (icmp.kind, icmp.code) = (*kind, Some(*code));
     }
     addresses(words, ip)?;
