@@ -32,6 +32,7 @@ pub mod session;
 pub mod sleep;
 pub mod snapshot;
 pub mod stats;
+pub mod stream;
 mod sync;
 pub mod time;
 

@@ -11,7 +11,7 @@
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create};
-use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,6 +24,8 @@ use thiserror::Error;
 pub struct Memory {
     base: NonNull<u8>,
     len: usize,
+    /// What makes the kernel take pages back: it differs between shared and private memory.
+    give_back: Advice,
 }
 
 /// The seals that a region must carry before anybody maps it.
@@ -76,7 +78,7 @@ impl Memory {
                 MapFlags::PRIVATE | MapFlags::NORESERVE,
             )?
         };
-        Ok(Arc::new(Self { base: non_null(base)?, len }))
+        Ok(Arc::new(Self { base: non_null(base)?, len, give_back: Advice::LinuxDontNeed }))
     }
 
     /// Zeroed memory behind a sealed memfd that can be handed to another process.
@@ -110,7 +112,7 @@ impl Memory {
         // SAFETY: a fresh shared mapping at an address of the kernel's choice; the file is sealed, hence never shorter.
         let base =
             unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0)? };
-        Ok(Arc::new(Self { base: non_null(base)?, len }))
+        Ok(Arc::new(Self { base: non_null(base)?, len, give_back: Advice::LinuxRemove }))
     }
 
     /// Bytes mapped.
@@ -125,6 +127,14 @@ impl Memory {
     /// [`Outside`], also if `offset` is not a multiple of 4.
     pub fn word32(self: &Arc<Self>, offset: usize) -> Result<Word32, Outside> {
         Ok(Word32 { at: self.at(offset, 4, 4)?.cast(), _owner: self.clone() })
+    }
+
+    /// The cache line of 32-bit words at `offset`.
+    ///
+    /// # Errors
+    /// [`Outside`], also if `offset` is not a multiple of 64.
+    pub fn line(self: &Arc<Self>, offset: usize) -> Result<Line, Outside> {
+        Ok(Line { at: self.at(offset, size_of::<[AtomicU32; LINE_WORDS]>(), 64)?.cast(), _owner: self.clone() })
     }
 
     /// The 64-bit words at `offset`.
@@ -196,6 +206,30 @@ impl Deref for Word32 {
     #[inline]
     fn deref(&self) -> &AtomicU32 {
         // SAFETY: bounded and aligned when made (`Memory::word32`), mapped while `_owner` lives, and only ever atomic.
+        unsafe { self.at.as_ref() }
+    }
+}
+
+/// One cache line of atomic 32-bit words of a region.
+#[derive(Clone, Debug)]
+pub struct Line {
+    at: NonNull<[AtomicU32; LINE_WORDS]>,
+    _owner: Arc<Memory>,
+}
+
+/// Words of a [`Line`].
+pub const LINE_WORDS: usize = 16;
+
+// SAFETY: a `Line` is a shared reference to atomics in memory that its owner keeps mapped.
+unsafe impl Send for Line {}
+// SAFETY: as above.
+unsafe impl Sync for Line {}
+
+impl Deref for Line {
+    type Target = [AtomicU32; LINE_WORDS];
+    #[inline]
+    fn deref(&self) -> &[AtomicU32; LINE_WORDS] {
+        // SAFETY: bounded and aligned when made (`Memory::line`), mapped while `_owner` lives, and only ever atomic.
         unsafe { self.at.as_ref() }
     }
 }
@@ -287,6 +321,14 @@ impl Bytes {
         fits
     }
 
+    /// Gives the pages of a part back to the kernel: it reads as zeroes afterwards. Bytes that somebody else writes there at the
+    /// same time may be lost. False, and nothing done, unless the part is made of whole pages. One system call.
+    pub fn give_back(&self, offset: usize, len: usize) -> bool {
+        let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        // SAFETY: `offset + len <= self.len`, checked first, inside the mapping; zeroed pages are as valid as written ones.
+        fits && len > 0 && unsafe { madvise(self.at.as_ptr().add(offset).cast(), len, self._owner.give_back) }.is_ok()
+    }
+
     /// Copies the record header at `offset` out; zeroes beyond the end or on an odd address.
     #[inline]
     pub fn read_entry(&self, offset: usize) -> Entry {
@@ -338,6 +380,20 @@ mod tests {
         assert_eq!(theirs.word32(4096).unwrap().load(Ordering::Relaxed), 7);
         assert!(ftruncate(&fd, 0).is_err(), "sealed against shrinking");
         assert!(ftruncate(&fd, 1 << 20).is_err(), "sealed against growing");
+    }
+
+    #[test]
+    fn pages_are_given_back() {
+        let (_fd, shared) = Memory::sealed("xmit-test", 8192).unwrap();
+        for memory in [shared, Memory::anonymous(8192).unwrap()] {
+            let bytes = memory.bytes(0, 8192).unwrap();
+            bytes.write(4000, &[7; 200]);
+            assert!(!bytes.give_back(4096, 8192) && !bytes.give_back(100, 4096));
+            assert!(bytes.give_back(4096, 4096));
+            let mut out = [1; 200];
+            bytes.read(4000, &mut out);
+            assert!(out[..96] == [7; 96] && out[96..] == [0; 104]);
+        }
     }
 
     #[test]

@@ -23,6 +23,27 @@ impl Deref for Word32 {
     }
 }
 
+/// One cache line of atomic 32-bit words.
+#[derive(Clone, Debug)]
+pub struct Line(Arc<[AtomicU32; LINE_WORDS]>);
+
+/// Words of a [`Line`].
+pub const LINE_WORDS: usize = 16;
+
+impl Line {
+    /// Zero words.
+    pub fn private() -> Self {
+        Self(Arc::new(std::array::from_fn(|_| AtomicU32::new(0))))
+    }
+}
+
+impl Deref for Line {
+    type Target = [AtomicU32; LINE_WORDS];
+    fn deref(&self) -> &[AtomicU32; LINE_WORDS] {
+        &self.0
+    }
+}
+
 /// Atomic 64-bit words.
 #[derive(Clone, Debug)]
 pub struct Words64(Arc<Vec<AtomicU64>>);
@@ -101,6 +122,11 @@ impl Bytes {
             self.0[at / 32].with_mut(|block| unsafe { (*block)[at % 32] = *byte });
         }
         true
+    }
+
+    /// Nothing: a model has no pages.
+    pub fn give_back(&self, _offset: usize, _len: usize) -> bool {
+        false
     }
 
     /// Copies a record header out.

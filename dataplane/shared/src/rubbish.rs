@@ -26,6 +26,19 @@ pub enum Rubbish {
         /// Published bytes from the record's start.
         available: u32,
     },
+    /// A stream's position went back.
+    #[error(
+        "a stream's position went from {seen} bytes to {claimed}: the other side wrote over its words; the session is closed"
+    )]
+    Backwards {
+        /// What it claimed before.
+        seen: u32,
+        /// What it claims now.
+        claimed: u32,
+    },
+    /// A stream's ring has a size that cannot be.
+    #[error("the word {0:#x} names no size of a stream's ring: the session is closed")]
+    Size(u32),
     /// A submission's operation is none that this version knows.
     #[error("operation {0} is unknown to this version: the session is closed")]
     Operation(u32),

@@ -7,7 +7,7 @@
 //! * every piece exists once (the status and the shared part may be read by many), so each ring has one producer and one consumer here;
 //! * the daemon is not believed either: its positions and lengths are bounded, so a wrong one is an error and no crash.
 
-use super::lane_end::{completion_ring, submission_ring};
+use super::lane_end::{completion_ring, stream_rings, submission_ring};
 use super::layout::Layout;
 use super::op::{Completion, Submission};
 use super::{SessionConfig, SessionError};
@@ -18,6 +18,7 @@ use crate::record::{Meta, PushError, RecordReader, RecordRing, RecordWriter};
 use crate::ring::{Consumer, Producer};
 use crate::rubbish::Rubbish;
 use crate::sleep::SleepWord;
+use crate::stream::{ReceiveReader, SendWriter};
 use crate::sync::Ordering;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -60,6 +61,10 @@ pub struct ClientSlot {
     pub tx: ClientTx,
     /// The receiving half.
     pub rx: ClientRx,
+    /// The sending half of a stream; restart it when the slot is opened for one.
+    pub stream_tx: SendWriter,
+    /// The receiving half of a stream; restart it when the slot is opened for one.
+    pub stream_rx: ReceiveReader,
     /// What both halves look at.
     pub status: SlotStatus,
 }
@@ -176,7 +181,15 @@ impl ClientSlot {
             error: memory.word32(at.error)?,
             events: memory.word32(at.events)?,
         };
-        Ok(Self { index: slot, tx: ClientTx(RecordWriter::new(tx)), rx: ClientRx(RecordReader::new(rx)), status })
+        let (send, receive) = stream_rings(memory, layout, slot)?;
+        Ok(Self {
+            index: slot,
+            tx: ClientTx(RecordWriter::new(tx)),
+            rx: ClientRx(RecordReader::new(rx)),
+            stream_tx: SendWriter::new(send),
+            stream_rx: ReceiveReader::new(receive),
+            status,
+        })
     }
 }
 
@@ -244,7 +257,8 @@ impl SlotStatus {
         self.error.load(Ordering::Acquire)
     }
 
-    /// Events that the rings do not show.
+    /// Events that the rings do not show; a stream's are [`super::StreamEvents`]. Look at them before the ring: what was shown
+    /// before the end of a stream was told is then seen.
     #[inline]
     pub fn events(&self) -> u32 {
         // Acquire pairs with the Release in `LaneEnd::set_events`.

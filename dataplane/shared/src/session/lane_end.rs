@@ -9,7 +9,7 @@
 //! * a submission is taken only if a completion for it and for all others taken has room;
 //! * at most one system call in each turn, and only if the client sleeps.
 
-use super::layout::{LaneOffsets, Layout};
+use super::layout::{LaneOffsets, Layout, stream_area};
 use super::op::{Completion, Submission};
 use super::{SessionConfig, SessionError};
 use crate::dirty::DirtyCollector;
@@ -19,6 +19,7 @@ use crate::record::{Meta, PushError, RecordReader, RecordRing, RecordWriter};
 use crate::ring::{Consumer, Producer, Ring};
 use crate::rubbish::Rubbish;
 use crate::sleep::SleepWord;
+use crate::stream::{ReceiveWriter, SendReader, StreamRing};
 use crate::sync::Ordering;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -32,11 +33,11 @@ pub struct LaneEnd {
     /// Submissions taken and not yet completed.
     outstanding: u32,
     dirty: DirtyCollector,
-    slots: Box<[LaneSlot]>,
+    pub(super) slots: Box<[LaneSlot]>,
     sleeper: Sleeper,
     client: Waker,
     /// Something that any sleeping client waits for was published since the last bell.
-    posted: bool,
+    pub(super) posted: bool,
     /// Slots whose send buffer got room since the last bell, oldest first; a few are enough, more count as `posted`.
     drained: Vec<u32>,
 }
@@ -45,10 +46,14 @@ pub struct LaneEnd {
 const DRAINED_MAX: usize = 64;
 
 #[derive(Debug)]
-struct LaneSlot {
+pub(super) struct LaneSlot {
     open: bool,
+    /// Open, and for a stream.
+    pub(super) streaming: bool,
     tx: RecordReader,
     rx: RecordWriter,
+    pub(super) stream_tx: SendReader,
+    pub(super) stream_rx: ReceiveWriter,
     wants: Word32,
     error: Word32,
     events: Word32,
@@ -113,7 +118,8 @@ impl LaneEnd {
         Err(Rubbish::Position { claimed: self.config.control_entries, capacity: self.config.control_entries })
     }
 
-    /// Takes `slot` into use: forgets what an earlier socket left to send. False if it is in use, or outside the table.
+    /// Takes `slot` into use for datagrams: forgets what an earlier socket left to send. False if it is in use, or outside the
+    /// table. [`LaneEnd::open_stream`] does it for streams.
     pub fn open(&mut self, slot: u32) -> bool {
         let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| !slot.open) else { return false };
         slot.tx.restart();
@@ -123,9 +129,11 @@ impl LaneEnd {
         true
     }
 
-    /// Ends the use of `slot`. The client forgets what it has not read when it opens the slot again.
+    /// Ends the use of `slot`. The client forgets what it has not read when it opens the slot again. A stream's memory goes back
+    /// to the kernel, by a few system calls if the stream had more than its first rings.
     pub fn close(&mut self, slot: u32) {
         if let Some(slot) = self.slots.get_mut(slot as usize) {
+            slot.end_stream();
             slot.open = false;
         }
     }
@@ -177,6 +185,12 @@ impl LaneEnd {
     pub fn tx_consume(&mut self, slot: u32) {
         let Some(entry) = self.slots.get_mut(slot as usize) else { return };
         entry.tx.consume();
+        self.note_room(slot);
+    }
+
+    /// Remembers that `slot`'s send buffer got room.
+    #[inline]
+    pub(super) fn note_room(&mut self, slot: u32) {
         if self.drained.last() != Some(&slot) {
             if self.drained.len() < DRAINED_MAX {
                 self.drained.push(slot);
@@ -266,10 +280,33 @@ impl LaneEnd {
 }
 
 impl LaneSlot {
+    /// Takes the slot into use for a stream. False if it is in use.
+    pub(super) fn open_stream(&mut self, tx_bytes: u32, rx_bytes: u32) -> bool {
+        if self.open {
+            return false;
+        }
+        self.stream_tx.open(tx_bytes);
+        self.stream_rx.open(rx_bytes);
+        self.events.store(0, Ordering::Relaxed);
+        (self.open, self.streaming) = (true, true);
+        true
+    }
+
+    fn end_stream(&mut self) {
+        if std::mem::replace(&mut self.streaming, false) {
+            self.stream_tx.end();
+            self.stream_rx.end();
+        }
+    }
+
     fn new(memory: &Arc<Memory>, layout: &Layout, slot: u32) -> Result<Self, Outside> {
         let (at, config) = (layout.slot(slot), layout.config());
+        let (send, receive) = stream_rings(memory, layout, slot)?;
         Ok(Self {
             open: false,
+            streaming: false,
+            stream_tx: SendReader::new(send),
+            stream_rx: ReceiveWriter::new(receive),
             tx: RecordReader::new(RecordRing {
                 head: memory.word32(at.tx_head)?,
                 tail: memory.word32(at.tx_tail)?,
@@ -288,6 +325,24 @@ impl LaneSlot {
             errors: 0,
         })
     }
+}
+
+/// The two directions of `slot`'s stream.
+pub(super) fn stream_rings(
+    memory: &Arc<Memory>,
+    layout: &Layout,
+    slot: u32,
+) -> Result<(StreamRing, StreamRing), Outside> {
+    let (at, config) = (layout.slot(slot), layout.config());
+    let (client, lane) = (memory.line(at.tx_tail)?, memory.line(at.tx_head)?);
+    let send = StreamRing {
+        client: client.clone(),
+        lane: lane.clone(),
+        bytes: memory.bytes(at.stream_tx, stream_area(config.stream_tx_bytes))?,
+        size_max: config.stream_tx_bytes,
+    };
+    let bytes = memory.bytes(at.stream_rx, stream_area(config.stream_rx_bytes))?;
+    Ok((send, StreamRing { client, lane, bytes, size_max: config.stream_rx_bytes }))
 }
 
 pub(super) fn submission_ring(memory: &Arc<Memory>, at: &LaneOffsets, capacity: u32) -> Result<Ring, Outside> {

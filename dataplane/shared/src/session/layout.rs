@@ -5,7 +5,7 @@
 //!   4096  lane 0: page with its words, then its dirty bits, then the entries of its two rings
 //!         ...
 //!         slot 0: line of client words, line of lane words; slot 1 ...
-//!         slot 0: tx bytes, rx bytes; slot 1 ...
+//!         slot 0: tx bytes, rx bytes, stream's send area, stream's receive area; slot 1 ...
 //! ```
 //!
 //! Invariants: all offsets follow from the facts in the header; nothing that the client writes shares a cache line with
@@ -14,12 +14,13 @@
 use super::SessionError;
 use crate::memory::{Memory, Outside, Word32};
 use crate::record::{RECORD_RING_MAX, record_bytes};
+use crate::stream::{STREAM_RING_MAX, STREAM_RING_MIN, word};
 use crate::sync::Ordering;
 use std::sync::Arc;
 use thiserror::Error;
 
 /// The version of the layout. A client and a daemon of different versions refuse each other.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// "xmit", the first word of every region.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"xmit");
 /// Lanes of one session: one bell each is passed, and a message carries at most 253 descriptors.
@@ -37,7 +38,7 @@ const CONTROL_MAX: u32 = 4096;
 const BUFFER_MIN: u32 = (record_bytes(65_507) as u32).next_power_of_two();
 
 const CLIENT_SLEEPS: usize = 128;
-const FACTS: usize = 7;
+const FACTS: usize = 9;
 
 /// The sizes of a session, chosen by the daemon: they are the client's quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +53,25 @@ pub struct SessionConfig {
     pub tx_bytes: u32,
     /// Bytes of a socket's receive buffer, a power of two of at least 131,072.
     pub rx_bytes: u32,
+    /// What a stream's send buffer may grow to, a power of two of at least 4,096.
+    pub stream_tx_bytes: u32,
+    /// What a stream's receive buffer may grow to, a power of two of at least 4,096.
+    pub stream_rx_bytes: u32,
 }
 
 impl Default for SessionConfig {
-    /// One lane, 256 sockets, buffers near the kernel's defaults (`net.core.rmem_default` is 212,992).
+    /// One lane, 256 sockets, buffers near the kernel's defaults (`net.core.rmem_default` is 212,992; `net.ipv4.tcp_wmem` and
+    /// `tcp_rmem` end at 4 and 6 MiB).
     fn default() -> Self {
-        Self { lanes: 1, slots: 256, control_entries: 64, tx_bytes: 256 << 10, rx_bytes: 256 << 10 }
+        Self {
+            lanes: 1,
+            slots: 256,
+            control_entries: 64,
+            tx_bytes: 256 << 10,
+            rx_bytes: 256 << 10,
+            stream_tx_bytes: 4 << 20,
+            stream_rx_bytes: 8 << 20,
+        }
     }
 }
 
@@ -80,6 +94,8 @@ pub(crate) struct Layout {
     lane_bytes: usize,
     slots_at: usize,
     buffers_at: usize,
+    /// Bytes of one slot's buffers.
+    buffer_bytes: usize,
     total: usize,
 }
 
@@ -111,17 +127,22 @@ pub(crate) struct SlotOffsets {
     // Buffers.
     pub(crate) tx_bytes: usize,
     pub(crate) rx_bytes: usize,
+    pub(crate) stream_tx: usize,
+    pub(crate) stream_rx: usize,
 }
 
 impl SessionConfig {
     fn check(&self) -> Result<(), ConfigError> {
         let buffer = "a power of two from 131072 to 1073741824";
+        let stream = "a power of two from 4096 to 1073741824";
         let ranges = [
             ("lanes", self.lanes, 1, LANES_MAX, false, "1 to 64"),
             ("slots", self.slots, 1, SLOTS_MAX, false, "1 to 4096"),
             ("control_entries", self.control_entries, CONTROL_MIN, CONTROL_MAX, true, "a power of two from 8 to 4096"),
             ("tx_bytes", self.tx_bytes, BUFFER_MIN, RECORD_RING_MAX, true, buffer),
             ("rx_bytes", self.rx_bytes, BUFFER_MIN, RECORD_RING_MAX, true, buffer),
+            ("stream_tx_bytes", self.stream_tx_bytes, STREAM_RING_MIN, STREAM_RING_MAX, true, stream),
+            ("stream_rx_bytes", self.stream_rx_bytes, STREAM_RING_MIN, STREAM_RING_MAX, true, stream),
         ];
         for (name, value, min, max, power, must) in ranges {
             if value < min || value > max || (power && !value.is_power_of_two()) {
@@ -139,8 +160,10 @@ impl Layout {
         let lane_bytes = (PAGE + dirty_bytes(config.slots) + rings).next_multiple_of(PAGE);
         let slots_at = PAGE + config.lanes as usize * lane_bytes;
         let buffers_at = (slots_at + config.slots as usize * 2 * LINE).next_multiple_of(PAGE);
-        let buffers = config.slots as usize * (config.tx_bytes as usize + config.rx_bytes as usize);
-        Ok(Self { config: *config, lane_bytes, slots_at, buffers_at, total: buffers_at + buffers })
+        let records = config.tx_bytes as usize + config.rx_bytes as usize;
+        let buffer_bytes = records + stream_area(config.stream_tx_bytes) + stream_area(config.stream_rx_bytes);
+        let total = buffers_at + config.slots as usize * buffer_bytes;
+        Ok(Self { config: *config, lane_bytes, slots_at, buffers_at, buffer_bytes, total })
     }
 
     /// Writes the header of a fresh region.
@@ -157,14 +180,23 @@ impl Layout {
         for (i, fact) in facts.iter_mut().enumerate() {
             *fact = memory.word32(i * 4)?.load(Ordering::Relaxed);
         }
-        let [magic, version, lanes, slots, control_entries, tx_bytes, rx_bytes] = facts;
+        let [magic, version, lanes, slots, control_entries, tx_bytes, rx_bytes, stream_tx_bytes, stream_rx_bytes] =
+            facts;
         if magic != MAGIC {
             return Err(SessionError::Header("it does not begin with \"xmit\""));
         }
         if version != ABI_VERSION {
             return Err(SessionError::Header("another version"));
         }
-        let layout = Self::new(&SessionConfig { lanes, slots, control_entries, tx_bytes, rx_bytes })?;
+        let layout = Self::new(&SessionConfig {
+            lanes,
+            slots,
+            control_entries,
+            tx_bytes,
+            rx_bytes,
+            stream_tx_bytes,
+            stream_rx_bytes,
+        })?;
         if layout.total != memory.len() {
             return Err(SessionError::Header("the region's size is not the one that follows from its header"));
         }
@@ -173,7 +205,8 @@ impl Layout {
 
     fn facts(&self) -> [u32; FACTS] {
         let c = &self.config;
-        [MAGIC, ABI_VERSION, c.lanes, c.slots, c.control_entries, c.tx_bytes, c.rx_bytes]
+        let (stream_tx, stream_rx) = (c.stream_tx_bytes, c.stream_rx_bytes);
+        [MAGIC, ABI_VERSION, c.lanes, c.slots, c.control_entries, c.tx_bytes, c.rx_bytes, stream_tx, stream_rx]
     }
 
     pub(crate) fn config(&self) -> &SessionConfig {
@@ -207,8 +240,9 @@ impl Layout {
     pub(crate) fn slot(&self, slot: u32) -> SlotOffsets {
         let client = self.slots_at + slot as usize * 2 * LINE;
         let lane = client + LINE;
-        let buffers = self.config.tx_bytes as usize + self.config.rx_bytes as usize;
-        let tx_bytes = self.buffers_at + slot as usize * buffers;
+        let tx_bytes = self.buffers_at + slot as usize * self.buffer_bytes;
+        let rx_bytes = tx_bytes + self.config.tx_bytes as usize;
+        let stream_tx = rx_bytes + self.config.rx_bytes as usize;
         SlotOffsets {
             tx_tail: client,
             rx_head: client + 4,
@@ -218,7 +252,9 @@ impl Layout {
             error: lane + 8,
             events: lane + 12,
             tx_bytes,
-            rx_bytes: tx_bytes + self.config.tx_bytes as usize,
+            rx_bytes,
+            stream_tx,
+            stream_rx: stream_tx + stream_area(self.config.stream_tx_bytes),
         }
     }
 
@@ -227,11 +263,21 @@ impl Layout {
     }
 }
 
+/// Bytes of the area in which a stream's ring grows up to `ring` bytes: a ring of each size, the smaller ones together as large
+/// as the largest.
+pub(super) const fn stream_area(ring: u32) -> usize {
+    2 * ring as usize
+}
+
 /// Bytes of a lane's dirty bits, whole cache lines.
 const fn dirty_bytes(slots: u32) -> usize {
     (slots as usize).div_ceil(64 * 8) * LINE
 }
 
+// The words of streams stand behind those of datagrams, on the same two lines, each at its place for good.
+const _: () = assert!(word::SEND_TAIL == 4 && word::RECEIVE_HEAD == 5 && word::SEND_URGENT_COUNT == 9);
+const _: () = assert!(word::SEND_HEAD == 4 && word::RECEIVE_TAIL == 5 && word::RECEIVE_URGENT_COUNT == 9);
+const _: () = assert!(word::SEND_RING == 10 && word::RECEIVE_RING_AT == 13 && word::INFO_SEQUENCE == 14);
 const _: () = assert!(BUFFER_MIN == 131_072 && CLIENT_SLEEPS.is_multiple_of(LINE) && FACTS * 4 <= CLIENT_SLEEPS);
 
 #[cfg(test)]
@@ -240,7 +286,9 @@ mod tests {
 
     #[test]
     fn parts_do_not_overlap_and_end_at_the_total() {
-        let config = SessionConfig { lanes: 3, slots: 1000, control_entries: 16, tx_bytes: 1 << 17, rx_bytes: 1 << 18 };
+        let good = SessionConfig { stream_tx_bytes: 1 << 14, stream_rx_bytes: 1 << 15, ..SessionConfig::default() };
+        let config =
+            SessionConfig { lanes: 3, slots: 1000, control_entries: 16, tx_bytes: 1 << 17, rx_bytes: 1 << 18, ..good };
         let layout = Layout::new(&config).unwrap();
         let mut last_end = PAGE;
         for lane in 0..3 {
@@ -252,8 +300,10 @@ mod tests {
         }
         assert_eq!(layout.slot(0).tx_tail, last_end);
         assert!(layout.slot(999).events < layout.slot(0).tx_bytes);
-        assert_eq!(layout.slot(999).rx_bytes + (1 << 18), layout.total());
-        assert!(layout.slot(7).tx_bytes.is_multiple_of(PAGE));
+        let last = layout.slot(999);
+        assert_eq!(last.rx_bytes + (1 << 18), last.stream_tx);
+        assert_eq!((last.stream_rx, last.stream_rx + (1 << 16)), (last.stream_tx + (1 << 15), layout.total()));
+        assert!(layout.slot(7).tx_bytes.is_multiple_of(PAGE) && layout.slot(7).stream_rx.is_multiple_of(PAGE));
     }
 
     #[test]
@@ -275,6 +325,7 @@ mod tests {
         assert_eq!(bad(SessionConfig { control_entries: 9, ..good }), "control_entries");
         assert_eq!(bad(SessionConfig { tx_bytes: 1 << 16, ..good }), "tx_bytes");
         assert_eq!(bad(SessionConfig { rx_bytes: u32::MAX, ..good }), "rx_bytes");
+        assert_eq!(bad(SessionConfig { stream_rx_bytes: 2048, ..good }), "stream_rx_bytes");
     }
 
     #[test]
@@ -284,7 +335,9 @@ mod tests {
         assert!(Layout::read(&memory).is_err(), "no header");
         layout.write(&memory).unwrap();
         assert!(Layout::read(&memory).is_ok());
-        for (word, value) in [(0, 1), (1, 2), (2, 0), (3, u32::MAX), (3, 257), (4, 1 << 31), (5, 1 << 30), (6, 3)] {
+        for (word, value) in
+            [(0, 1), (1, 1), (2, 0), (3, u32::MAX), (3, 257), (4, 1 << 31), (5, 1 << 30), (6, 3), (7, 0), (8, 1 << 31)]
+        {
             let word = memory.word32(word * 4).unwrap();
             let honest = word.swap(value, Ordering::Relaxed);
             assert!(Layout::read(&memory).is_err(), "{value} instead of {honest}");

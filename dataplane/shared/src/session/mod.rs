@@ -9,21 +9,25 @@
 //! Invariants:
 //! * the region is made and sealed by the daemon; its layout never changes, and each side computes it from its own copy;
 //! * a submission is answered by exactly one completion, and is not taken before there is room for that;
-//! * a slot belongs to one lane at a time: the one that its `Open` was submitted to.
+//! * a slot belongs to one lane at a time: the one that its `Open`, or the `Grant` of it, was submitted to.
 //!
 //! `docs/shared-memory.md` is the ABI in words.
 
 mod client_end;
 mod lane_end;
+mod lane_stream;
 mod layout;
 mod op;
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
 
+pub use crate::stream::{Accepted, Outgoing, StreamEvents, StreamFlags, TcpInfo};
 pub use client_end::{ClientEnd, ClientLane, ClientRx, ClientShared, ClientSlot, ClientTx, SlotStatus};
 pub use lane_end::LaneEnd;
 pub use layout::{ABI_VERSION, ConfigError, LANES_MAX, SLOTS_MAX, SessionConfig};
-pub use op::{Completion, Op, SocketOption, Submission, Transport};
+pub use op::{Completion, CongestionName, How, Op, SocketOption, Submission, Transport};
 
 use crate::doorbell::bell_pipe;
 use crate::memory::{MapError, Memory, Outside};

@@ -40,6 +40,28 @@ pub enum Op {
     SetOption(SocketOption, i32),
     /// `getsockopt`. Completes with the value.
     GetOption(SocketOption),
+    /// `listen`, with its backlog. Connections are announced in the slot's receive ring ([`crate::stream::Accepted`]).
+    Listen(u32),
+    /// Takes the address of the listener in another slot, which another lane serves: each lane accepts what arrives at it.
+    Share(u32),
+    /// Gives another, unused slot to this listener: the next connection is opened there. Completes at once; the slot is the
+    /// lane's until it is announced. When the listener closes, slots that it has not used are the client's again.
+    Grant(u32),
+    /// `shutdown`. What was written before is sent first.
+    Shutdown(How),
+    /// `getsockopt(TCP_INFO)`: completes when the lane has written it.
+    Info,
+}
+
+/// Which halves of a connection `shutdown` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// `SHUT_RD`.
+    Read,
+    /// `SHUT_WR`.
+    Write,
+    /// `SHUT_RDWR`.
+    Both,
 }
 
 /// The protocol of a socket.
@@ -47,6 +69,8 @@ pub enum Op {
 pub enum Transport {
     /// Datagrams: `SOCK_DGRAM`.
     Udp,
+    /// Streams: `SOCK_STREAM`.
+    Tcp,
 }
 
 /// A socket option that a lane has to know.
@@ -62,6 +86,55 @@ pub enum SocketOption {
     ReuseAddr,
     /// `SO_PRIORITY`.
     Priority,
+    /// `SO_KEEPALIVE`.
+    KeepAlive,
+    /// `TCP_KEEPIDLE`, seconds.
+    KeepIdle,
+    /// `TCP_KEEPINTVL`, seconds.
+    KeepInterval,
+    /// `TCP_KEEPCNT`.
+    KeepCount,
+    /// `TCP_USER_TIMEOUT`, milliseconds.
+    UserTimeout,
+    /// `SO_LINGER`: seconds, or -1 for none.
+    Linger,
+    /// `SO_REUSEPORT`.
+    ReusePort,
+    /// `TCP_CONGESTION`: the number of a [`CongestionName`].
+    Congestion,
+    /// `TCP_MAXSEG`.
+    MaxSegment,
+    /// `TCP_QUICKACK`.
+    QuickAck,
+    /// `TCP_DEFER_ACCEPT`, seconds.
+    DeferAccept,
+    /// `TCP_FASTOPEN`: length of the queue.
+    FastOpen,
+    /// `TCP_FASTOPEN_CONNECT`.
+    FastOpenConnect,
+    /// `TCP_NOTSENT_LOWAT`, bytes.
+    NotSentLowat,
+    /// `SO_SNDBUF`, bytes; 0: grows by itself.
+    SendBuffer,
+    /// `SO_RCVBUF`, bytes; 0: grows by itself.
+    ReceiveBuffer,
+    /// `TCP_SYNCNT`.
+    SynCount,
+    /// `TCP_WINDOW_CLAMP`.
+    WindowClamp,
+}
+
+/// The congestion controls by number, as [`SocketOption::Congestion`] has them; the names are Linux's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CongestionName {
+    /// RFC 9438.
+    Cubic,
+    /// RFC 6582.
+    Reno,
+    /// RFC 8257.
+    Dctcp,
+    /// BBR.
+    Bbr,
 }
 
 /// The answer to one submission.
@@ -86,6 +159,11 @@ const OP_DISCONNECT: u32 = 4;
 const OP_CLOSE: u32 = 5;
 const OP_SET_OPTION: u32 = 6;
 const OP_GET_OPTION: u32 = 7;
+const OP_LISTEN: u32 = 8;
+const OP_SHARE: u32 = 9;
+const OP_GRANT: u32 = 10;
+const OP_SHUTDOWN: u32 = 11;
+const OP_INFO: u32 = 12;
 
 /// What stands where an operation has no address.
 const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -100,6 +178,11 @@ impl Submission {
             Op::Close => (OP_CLOSE, NO_ADDR, 0, 0),
             Op::SetOption(option, value) => (OP_SET_OPTION, NO_ADDR, option.number(), value),
             Op::GetOption(option) => (OP_GET_OPTION, NO_ADDR, option.number(), 0),
+            Op::Listen(backlog) => (OP_LISTEN, NO_ADDR, backlog, 0),
+            Op::Share(other) => (OP_SHARE, NO_ADDR, other, 0),
+            Op::Grant(other) => (OP_GRANT, NO_ADDR, other, 0),
+            Op::Shutdown(how) => (OP_SHUTDOWN, NO_ADDR, how.number(), 0),
+            Op::Info => (OP_INFO, NO_ADDR, 0, 0),
         };
         [
             self.token,
@@ -123,6 +206,12 @@ impl Submission {
             OP_CLOSE => Some(Op::Close),
             OP_SET_OPTION => SocketOption::of(name).map(|option| Op::SetOption(option, value.cast_signed())),
             OP_GET_OPTION => SocketOption::of(name).map(Op::GetOption),
+            OP_LISTEN => Some(Op::Listen(name)),
+            OP_SHARE | OP_GRANT if name >= slots => return Err(Rubbish::Slot(name)),
+            OP_SHARE => Some(Op::Share(name)),
+            OP_GRANT => Some(Op::Grant(name)),
+            OP_SHUTDOWN => How::of(name).map(Op::Shutdown),
+            OP_INFO => Some(Op::Info),
             _ => None,
         };
         Ok(Self { token, slot, op: op.ok_or(Rubbish::Operation(number))? })
@@ -163,19 +252,104 @@ impl Completion {
 }
 
 impl Transport {
+    /// The protocol's number in IP.
     const fn number(self) -> u32 {
         match self {
             Self::Udp => 17,
+            Self::Tcp => 6,
         }
     }
 
     fn of(number: u32) -> Option<Self> {
-        (number == Self::Udp.number()).then_some(Self::Udp)
+        [Self::Udp, Self::Tcp].into_iter().find(|transport| transport.number() == number)
+    }
+}
+
+impl How {
+    /// Linux's `SHUT_*`.
+    const fn number(self) -> u32 {
+        match self {
+            Self::Read => 0,
+            Self::Write => 1,
+            Self::Both => 2,
+        }
+    }
+
+    fn of(number: u32) -> Option<Self> {
+        [Self::Read, Self::Write, Self::Both].into_iter().find(|how| how.number() == number)
+    }
+
+    /// True if it ends receiving.
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::Both)
+    }
+
+    /// True if it ends sending.
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::Both)
+    }
+}
+
+impl CongestionName {
+    const ALL: [Self; 4] = [Self::Cubic, Self::Reno, Self::Dctcp, Self::Bbr];
+
+    /// The option's value.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Cubic => 1,
+            Self::Reno => 2,
+            Self::Dctcp => 3,
+            Self::Bbr => 4,
+        }
+    }
+
+    /// The inverse; `None` for a value that is none.
+    pub fn of(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.number() == number)
+    }
+
+    /// The name that Linux gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cubic => "cubic",
+            Self::Reno => "reno",
+            Self::Dctcp => "dctcp",
+            Self::Bbr => "bbr",
+        }
+    }
+
+    /// By the name that Linux gives it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
     }
 }
 
 impl SocketOption {
-    const ALL: [Self; 5] = [Self::Ttl, Self::Tos, Self::Broadcast, Self::ReuseAddr, Self::Priority];
+    const ALL: [Self; 23] = [
+        Self::Ttl,
+        Self::Tos,
+        Self::Broadcast,
+        Self::ReuseAddr,
+        Self::Priority,
+        Self::KeepAlive,
+        Self::KeepIdle,
+        Self::KeepInterval,
+        Self::KeepCount,
+        Self::UserTimeout,
+        Self::Linger,
+        Self::ReusePort,
+        Self::Congestion,
+        Self::MaxSegment,
+        Self::QuickAck,
+        Self::DeferAccept,
+        Self::FastOpen,
+        Self::FastOpenConnect,
+        Self::NotSentLowat,
+        Self::SendBuffer,
+        Self::ReceiveBuffer,
+        Self::SynCount,
+        Self::WindowClamp,
+    ];
 
     const fn number(self) -> u32 {
         match self {
@@ -184,6 +358,24 @@ impl SocketOption {
             Self::Broadcast => 3,
             Self::ReuseAddr => 4,
             Self::Priority => 5,
+            Self::KeepAlive => 6,
+            Self::KeepIdle => 7,
+            Self::KeepInterval => 8,
+            Self::KeepCount => 9,
+            Self::UserTimeout => 10,
+            Self::Linger => 11,
+            Self::ReusePort => 12,
+            Self::Congestion => 13,
+            Self::MaxSegment => 14,
+            Self::QuickAck => 15,
+            Self::DeferAccept => 16,
+            Self::FastOpen => 17,
+            Self::FastOpenConnect => 18,
+            Self::NotSentLowat => 19,
+            Self::SendBuffer => 20,
+            Self::ReceiveBuffer => 21,
+            Self::SynCount => 22,
+            Self::WindowClamp => 23,
         }
     }
 
@@ -221,6 +413,12 @@ mod tests {
     fn any_op() -> impl Strategy<Value = Op> {
         prop_oneof![
             Just(Op::Open(Transport::Udp)),
+            Just(Op::Open(Transport::Tcp)),
+            any::<u32>().prop_map(Op::Listen),
+            (0u32..100).prop_map(Op::Share),
+            (0u32..100).prop_map(Op::Grant),
+            prop::sample::select(vec![How::Read, How::Write, How::Both]).prop_map(Op::Shutdown),
+            Just(Op::Info),
             any_addr().prop_map(Op::Bind),
             any_addr().prop_map(Op::Connect),
             Just(Op::Disconnect),
@@ -243,6 +441,9 @@ mod tests {
         fn any_words_decode_or_are_named(words: [u64; 4], slots in 1u32..4096) {
             if let Ok(submission) = Submission::decode(words, slots) {
                 prop_assert!(submission.slot < slots);
+                if let Op::Share(other) | Op::Grant(other) = submission.op {
+                    prop_assert!(other < slots);
+                }
             }
             Completion::decode(words);
         }
@@ -252,6 +453,8 @@ mod tests {
     fn rubbish_has_a_name() {
         assert_eq!(Submission::decode([0, pair(OP_CLOSE, 9), 0, 0], 9), Err(Rubbish::Slot(9)));
         assert_eq!(Submission::decode([0, pair(77, 0), 0, 0], 9), Err(Rubbish::Operation(77)));
-        assert_eq!(Submission::decode([0, pair(OP_OPEN, 0), 0, 6], 9), Err(Rubbish::Operation(OP_OPEN)));
+        assert_eq!(Submission::decode([0, pair(OP_OPEN, 0), 0, 99], 9), Err(Rubbish::Operation(OP_OPEN)));
+        assert_eq!(Submission::decode([0, pair(OP_GRANT, 0), 0, 9], 9), Err(Rubbish::Slot(9)));
+        assert_eq!(Submission::decode([0, pair(OP_SHUTDOWN, 0), 0, 3], 9), Err(Rubbish::Operation(OP_SHUTDOWN)));
     }
 }

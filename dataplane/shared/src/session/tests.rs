@@ -13,7 +13,15 @@ const PEER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 7);
 const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
 
 fn small() -> SessionConfig {
-    SessionConfig { lanes: 2, slots: 70, control_entries: 8, tx_bytes: 1 << 17, rx_bytes: 1 << 17 }
+    SessionConfig {
+        lanes: 2,
+        slots: 70,
+        control_entries: 8,
+        tx_bytes: 1 << 17,
+        rx_bytes: 1 << 17,
+        stream_tx_bytes: 1 << 15,
+        stream_rx_bytes: 1 << 15,
+    }
 }
 
 /// One turn of a lane that accepts every call and sends every datagram back.

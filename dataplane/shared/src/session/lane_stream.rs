@@ -1,0 +1,176 @@
+//! The lane's end of the streams of one session.
+//!
+//! A stream's slot is opened with [`LaneEnd::open_stream`], for a call or for a connection that is accepted into a granted slot, and is
+//! found among the dirty ones like any other: after writes, after changes of its flags, and when its client consumed what
+//! [`LaneEnd::rx_watch`] asked for. Calls on a slot that is no open stream do nothing and answer 0, `None` or false.
+//!
+//! Offsets count from the oldest byte not released (sending) and from the in-order end (receiving), as `SND.UNA` and `RCV.NXT` do.
+
+use super::lane_end::LaneSlot;
+use super::{Accepted, LaneEnd, Outgoing, StreamEvents, TcpInfo};
+use crate::rubbish::Rubbish;
+use crate::stream::{ACCEPTED_BYTES, STREAM_RING_MIN};
+
+/// A writer is woken when this part of the ring is free, as in Linux (`sk_stream_is_writeable`): not for each segment.
+const WRITABLE_SHARE: u32 = 3;
+
+impl LaneEnd {
+    /// Takes `slot` into use for a stream, with rings of these sizes: powers of two, raised to a page and cut to the session's limits. False
+    /// if it is in use, or outside the table.
+    pub fn open_stream(&mut self, slot: u32, tx_bytes: u32, rx_bytes: u32) -> bool {
+        let config = *self.config();
+        let size = |wanted: u32, max: u32| wanted.clamp(STREAM_RING_MIN, max).next_power_of_two();
+        let (tx, rx) = (size(tx_bytes, config.stream_tx_bytes), size(rx_bytes, config.stream_rx_bytes));
+        self.slots.get_mut(slot as usize).is_some_and(|entry| entry.open_stream(tx, rx))
+    }
+
+    /// What `slot` has to send.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    #[inline]
+    pub fn tx_look(&mut self, slot: u32) -> Result<Outgoing, Rubbish> {
+        self.stream_mut(slot).map_or(Ok(Outgoing::default()), |stream| stream.stream_tx.look())
+    }
+
+    /// Copies `out.len()` bytes at `offset`, the one copy that a byte sent has; again for each retransmission. False, and nothing copied,
+    /// if [`LaneEnd::tx_look`] did not show them all.
+    #[inline]
+    pub fn tx_copy_at(&self, slot: u32, offset: u32, out: &mut [u8]) -> bool {
+        self.stream(slot).is_some_and(|stream| stream.stream_tx.copy_at(offset, out))
+    }
+
+    /// Says that everything before `offset` was sent at least once, for `SIOCOUTQNSD` and `TCP_NOTSENT_LOWAT`.
+    #[inline]
+    pub fn tx_sent(&mut self, slot: u32, offset: u32) {
+        let Some(stream) = self.stream_mut(slot) else { return };
+        stream.stream_tx.sent(offset);
+        self.note_room(slot);
+    }
+
+    /// Gives the oldest `len` bytes back to the client: the peer has acknowledged them. A waiting writer is woken once a third of
+    /// the ring is free.
+    #[inline]
+    pub fn tx_release(&mut self, slot: u32, len: u32) {
+        let Some(stream) = self.stream_mut(slot) else { return };
+        stream.stream_tx.release(len);
+        if stream.stream_tx.room() >= stream.stream_tx.size() / WRITABLE_SHARE {
+            self.note_room(slot);
+        }
+    }
+
+    /// Bytes of the send ring.
+    pub fn tx_size(&self, slot: u32) -> u32 {
+        self.stream(slot).map_or(0, |stream| stream.stream_tx.size())
+    }
+
+    /// Lets the send ring grow or shrink to `size`, a power of two within the session's limit. False if it cannot be, or if the last change
+    /// is still under way; then try again after further acknowledgements.
+    pub fn tx_resize(&mut self, slot: u32, size: u32) -> bool {
+        let changed = self.stream_mut(slot).is_some_and(|stream| stream.stream_tx.resize(size.max(STREAM_RING_MIN)));
+        if changed {
+            self.note_room(slot);
+        }
+        changed
+    }
+
+    /// Bytes from the in-order end on that have a place: the window that may be announced. Learns what the client consumed.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    #[inline]
+    pub fn rx_room(&mut self, slot: u32) -> Result<u32, Rubbish> {
+        self.stream_mut(slot).map_or(Ok(0), |stream| stream.stream_rx.room())
+    }
+
+    /// Bytes shown to the client that it had not consumed at the last [`LaneEnd::rx_room`].
+    pub fn rx_unread(&self, slot: u32) -> u32 {
+        self.stream(slot).map_or(0, |stream| stream.stream_rx.unread())
+    }
+
+    /// Places received bytes at `offset` behind the in-order end, the one copy that a byte received has. Answers how many of them, from the
+    /// first on, had a place in the room seen last.
+    #[inline]
+    pub fn rx_write_at(&mut self, slot: u32, offset: u32, data: &[u8]) -> u32 {
+        self.stream_mut(slot).map_or(0, |stream| stream.stream_rx.write_at(offset, data))
+    }
+
+    /// Shows the next `len` bytes to the client: they are all placed.
+    #[inline]
+    pub fn rx_advance(&mut self, slot: u32, len: u32) {
+        let Some(stream) = self.stream_mut(slot) else { return };
+        stream.stream_rx.advance(len);
+        self.posted = true;
+    }
+
+    /// Asks for `slot` among the dirty ones when the client has consumed `len` bytes more than at the last [`LaneEnd::rx_room`]; 0 takes
+    /// the wish back. It stands until then. False if it is already fulfilled, and then nothing will be told.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    pub fn rx_watch(&mut self, slot: u32, len: u32) -> Result<bool, Rubbish> {
+        self.stream_mut(slot).map_or(Ok(true), |stream| stream.stream_rx.watch(len))
+    }
+
+    /// Marks the byte before `offset` behind the in-order end as urgent, which may not have come yet. It is placed like all others: the client
+    /// takes it out of the stream, or not (`SO_OOBINLINE`).
+    pub fn rx_urgent(&mut self, slot: u32, offset: u32) {
+        let Some(stream) = self.stream_mut(slot) else { return };
+        stream.stream_rx.mark_urgent(offset);
+        self.posted = true;
+    }
+
+    /// Bytes of the receive ring.
+    pub fn rx_size(&self, slot: u32) -> u32 {
+        self.stream(slot).map_or(0, |stream| stream.stream_rx.size())
+    }
+
+    /// As [`LaneEnd::tx_resize`], for the receive ring. Room that was seen stays room, so a window never has to be taken back.
+    pub fn rx_resize(&mut self, slot: u32, size: u32) -> bool {
+        self.stream_mut(slot).is_some_and(|stream| stream.stream_rx.resize(size.max(STREAM_RING_MIN)))
+    }
+
+    /// Says how the stream stands. Bytes that belong before the end of a stream are shown first.
+    pub fn set_stream_events(&mut self, slot: u32, events: StreamEvents) {
+        self.set_events(slot, events.0);
+    }
+
+    /// Announces a connection to the listener in `slot`. False if its ring is full: the connection waits, or is dropped, as the
+    /// backlog says.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    pub fn announce(&mut self, slot: u32, accepted: &Accepted) -> Result<bool, Rubbish> {
+        let Some(stream) = self.stream_mut(slot) else { return Ok(false) };
+        if (stream.stream_rx.room()? as usize) < ACCEPTED_BYTES {
+            return Ok(false);
+        }
+        let len = stream.stream_rx.write_at(0, &accepted.encode());
+        self.rx_advance(slot, len);
+        Ok(true)
+    }
+
+    /// Writes the answer to [`super::Op::Info`]; complete the call afterwards.
+    pub fn write_info(&mut self, slot: u32, info: &TcpInfo) {
+        if let Some(stream) = self.stream_mut(slot) {
+            stream.stream_rx.write_info(info);
+        }
+    }
+
+    /// Gives memory back that an idle stream does not need: rings that it has left, and the receive ring if everything was read
+    /// and nothing is placed ahead of the in-order end. A few system calls: for a timer, not for each packet.
+    pub fn give_back(&mut self, slot: u32, nothing_ahead: bool) {
+        let Some(stream) = self.stream_mut(slot) else { return };
+        stream.stream_tx.give_back();
+        let empty = nothing_ahead && stream.stream_rx.unread() == 0;
+        stream.stream_rx.give_back(empty);
+    }
+
+    fn stream(&self, slot: u32) -> Option<&LaneSlot> {
+        self.slots.get(slot as usize).filter(|slot| slot.streaming)
+    }
+
+    fn stream_mut(&mut self, slot: u32) -> Option<&mut LaneSlot> {
+        self.slots.get_mut(slot as usize).filter(|slot| slot.streaming)
+    }
+}

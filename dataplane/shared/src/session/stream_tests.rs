@@ -1,0 +1,156 @@
+//! Streams through both ends of a session, and clients that write rubbish over them.
+
+use super::layout::Layout;
+use super::*;
+use crate::memory::Memory;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use proptest::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn small() -> SessionConfig {
+    SessionConfig { slots: 5, stream_tx_bytes: 1 << 14, stream_rx_bytes: 1 << 15, ..SessionConfig::default() }
+}
+
+/// One turn of a lane that answers every byte with itself and lets its rings grow.
+fn echo_turn(lane: &mut LaneEnd, slot: u32) -> Result<u32, crate::Rubbish> {
+    let len = lane.tx_look(slot)?.len.min(lane.rx_room(slot)?);
+    let mut bytes = vec![0; len as usize];
+    assert!(lane.tx_copy_at(slot, 0, &mut bytes));
+    assert_eq!(lane.rx_write_at(slot, 0, &bytes), len);
+    lane.rx_advance(slot, len);
+    lane.tx_release(slot, len);
+    lane.tx_resize(slot, 2 * lane.tx_size(slot));
+    lane.rx_resize(slot, 2 * lane.rx_size(slot));
+    lane.rx_watch(slot, 1000)?;
+    Ok(len)
+}
+
+#[test]
+fn a_stream_is_echoed_while_its_rings_grow() {
+    let (mut lanes, mut client) = in_process(&small()).unwrap();
+    let (lane, shared) = (&mut lanes[0], client.shared.clone());
+    assert!(
+        lane.open_stream(3, 0, u32::MAX) && !lane.open_stream(3, 0, 0) && !lane.open(3) && !lane.open_stream(5, 0, 0)
+    );
+    assert_eq!((lane.tx_size(3), lane.rx_size(3)), (4096, 1 << 15));
+    let slot = &mut client.slots[3];
+    slot.stream_tx.restart();
+    slot.stream_rx.restart();
+    let (mut sent, mut received) = (0usize, 0usize);
+    while received < 300_000 {
+        let data: Vec<u8> = (sent..sent + 7000).map(|i| (i % 251) as u8).collect();
+        sent += slot.stream_tx.write(&data).unwrap();
+        slot.stream_tx.publish(false);
+        shared.kick(0, 3);
+        lane.collect_dirty();
+        assert_eq!(lane.next_dirty(), Some(3));
+        echo_turn(lane, 3).unwrap();
+        let mut out = vec![0; slot.stream_rx.available().unwrap() as usize];
+        slot.stream_rx.copy_at(0, &mut out);
+        assert!(out.iter().enumerate().all(|(i, byte)| *byte == ((received + i) % 251) as u8));
+        slot.stream_rx.consume(out.len() as u32);
+        received += out.len();
+    }
+    assert_eq!(lane.tx_size(3), 1 << 14);
+    lane.give_back(3, true);
+    lane.close(3);
+    assert_eq!((lane.tx_look(3), lane.rx_room(3)), (Ok(Outgoing::default()), Ok(0)));
+    assert!(lane.open(3), "the next socket in the slot may be another kind");
+    assert_eq!(lane.tx_size(3), 0);
+}
+
+#[test]
+fn a_writer_is_woken_for_a_third_of_its_ring() {
+    let (mut lanes, mut client) = in_process(&small()).unwrap();
+    let lane = &mut lanes[0];
+    assert!(lane.open_stream(0, 4096, 4096));
+    let slot = &mut client.slots[0];
+    slot.stream_tx.restart();
+    assert_eq!(slot.stream_tx.write(&[1; 5000]), Ok(4096));
+    slot.stream_tx.publish(false);
+    slot.status.want_room();
+    client.shared.sleeper().prepare();
+    lane.tx_look(0).unwrap();
+    lane.tx_release(0, 1000);
+    assert!(!lane.ring_client());
+    lane.tx_release(0, 400);
+    assert!(lane.ring_client());
+}
+
+#[test]
+fn connections_are_announced_in_the_listeners_ring() {
+    let (mut lanes, mut client) = in_process(&small()).unwrap();
+    let lane = &mut lanes[0];
+    let addr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80);
+    assert!(lane.open_stream(1, 4096, 4096));
+    client.slots[1].stream_rx.restart();
+    let accepted = |slot| Accepted { slot, peer: addr, local: addr };
+    let announced = (0..1000).take_while(|slot| lane.announce(1, &accepted(*slot)).unwrap()).count();
+    assert_eq!(announced, 4096 / 32);
+    let rx = &mut client.slots[1].stream_rx;
+    let mut bytes = [0; 32];
+    assert_eq!(rx.available(), Ok(4096));
+    rx.copy_at(32, &mut bytes);
+    assert_eq!(Accepted::decode(&bytes), accepted(1));
+    rx.consume(32);
+    assert!(lane.announce(1, &accepted(9)).unwrap());
+    assert!(!lane.announce(2, &accepted(9)).unwrap(), "not open");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn rubbish_over_streams_never_harms_the_lane(
+        noise in prop::collection::vec((0usize..32, any::<u32>(), any::<bool>()), 1..300),
+    ) {
+        let layout = Layout::new(&small()).unwrap();
+        let memory = Memory::anonymous(layout.total()).unwrap();
+        let (mut lanes, _bell, _lane_bells) = lane_ends(&memory, &layout).unwrap();
+        lanes[0].open_stream(2, 4096, 4096);
+        for (word, value, small) in noise {
+            let value = if small { value % 9000 } else { value };
+            memory.word32(layout.slot(2).tx_tail + word * 4).unwrap().store(value, Ordering::Relaxed);
+            match echo_turn(&mut lanes[0], 2) {
+                Ok(len) => prop_assert!(len <= 1 << 15),
+                Err(_) => {
+                    // The daemon would close the session; here the slot is used again, to meet more rubbish.
+                    lanes[0].close(2);
+                    lanes[0].open_stream(2, 4096, 4096);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_scribbles_over_a_running_stream_harms_itself_only() {
+    let layout = Layout::new(&small()).unwrap();
+    let (fd, memory) = Memory::sealed("xmit-test", layout.total()).unwrap();
+    let theirs = Memory::from_sealed(fd.as_fd()).unwrap();
+    let (mut lanes, _bell, _lane_bells) = lane_ends(&memory, &layout).unwrap();
+    lanes[0].open_stream(2, 4096, 4096);
+    let (at, done) = (layout.slot(2).tx_tail, AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut state = 0x9e37_79b9_7f4a_7c15_u64; // xorshift: the same rubbish in every run
+            for _ in 0..200_000 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let value = (state >> 32) as u32 & (u32::MAX >> (state % 32));
+                theirs.word32(at + state as usize % 32 * 4).unwrap().store(value, Ordering::Relaxed);
+            }
+            done.store(true, Ordering::Release);
+        });
+        let mut closed = 0;
+        while !done.load(Ordering::Acquire) {
+            if echo_turn(&mut lanes[0], 2).is_err() {
+                closed += 1;
+                lanes[0].close(2);
+                lanes[0].open_stream(2, 4096, 4096);
+            }
+        }
+        assert!(closed > 0, "the rubbish was never noticed");
+    });
+}

@@ -1,0 +1,192 @@
+//! Where a position of a stream lies in its area, also while the stream moves from one ring to another.
+//!
+//! ```text
+//!   the word of a ring   bits 0-4  log2 of the size before the change      the word beside it: the position of the change
+//!                        bits 5-9  log2 of the size after it
+//!                        bits 10-  number of the change, so that every change is seen
+//! ```
+//!
+//! Invariants: a run of bytes never leaves the area; a limit never moves back, so what was promised to a sender stays promised.
+
+use super::ahead;
+use crate::memory::Bytes;
+use crate::rubbish::Rubbish;
+
+/// The smallest ring, one page.
+pub const STREAM_RING_MIN: u32 = 4096;
+/// The largest ring: the largest window that TCP can announce (RFC 7323, section 2.3).
+pub const STREAM_RING_MAX: u32 = 1 << 30;
+
+/// One end's idea of an area.
+#[derive(Debug)]
+pub(super) struct Area {
+    bytes: Bytes,
+    size_max: u32,
+    /// Bytes of the ring of positions from `change` on.
+    size: u32,
+    /// The ring before, while it is in use.
+    before: Option<Before>,
+    /// The word as it was written or read last.
+    word: u32,
+    /// The stream had another ring than its first.
+    moved: bool,
+}
+
+/// The ring that a stream is leaving.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    size: u32,
+    /// The first position that is no longer in it.
+    until: u32,
+}
+
+const LOG_BITS: u32 = 5;
+const LOG_MASK: u32 = (1 << LOG_BITS) - 1;
+
+impl Area {
+    pub(super) fn new(bytes: Bytes, size_max: u32) -> Self {
+        Self { bytes, size_max, size: 0, before: None, word: 0, moved: false }
+    }
+
+    pub(super) fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Starts anew with one ring, and answers the word that says so. The lane's.
+    pub(super) fn start(&mut self, size: u32) -> u32 {
+        (self.size, self.before, self.moved) = (size, None, false);
+        self.say(size)
+    }
+
+    /// Moves to a ring of `size` at position `until`; answers the word to publish. The lane's. `None` if the size cannot be, is
+    /// the present one, or the ring before is still in use.
+    pub(super) fn change(&mut self, size: u32, until: u32) -> Option<u32> {
+        if size == self.size || self.before.is_some() || !self.is_size(size) {
+            return None;
+        }
+        let old = std::mem::replace(&mut self.size, size);
+        self.before = Some(Before { size: old, until });
+        self.moved = true;
+        Some(self.say(old))
+    }
+
+    fn say(&mut self, old: u32) -> u32 {
+        let number = (self.word >> (2 * LOG_BITS)).wrapping_add(1);
+        self.word = number << (2 * LOG_BITS) | self.size.trailing_zeros() << LOG_BITS | old.trailing_zeros();
+        self.word
+    }
+
+    /// True if `word` says something new. The client's.
+    #[inline]
+    pub(super) fn is_news(&self, word: u32) -> bool {
+        word != self.word
+    }
+
+    /// Takes over what the lane says. The client's.
+    pub(super) fn learn(&mut self, word: u32, until: u32) -> Result<(), Rubbish> {
+        let (old, new) = (1u32 << (word & LOG_MASK), 1u32 << (word >> LOG_BITS & LOG_MASK));
+        if !self.is_size(old) || !self.is_size(new) {
+            return Err(Rubbish::Size(word));
+        }
+        (self.word, self.size) = (word, new);
+        self.before = (old != new).then_some(Before { size: old, until });
+        Ok(())
+    }
+
+    /// Forgets the client's copy of the word, so that the next one is news.
+    pub(super) fn forget(&mut self) {
+        (self.size, self.before, self.word) = (0, None, 0);
+    }
+
+    fn is_size(&self, size: u32) -> bool {
+        size.is_power_of_two() && size <= self.size_max
+    }
+
+    /// The first position without a place while `head` is the oldest one in use.
+    #[inline]
+    pub(super) fn limit(&self, head: u32) -> u32 {
+        let end = head.wrapping_add(self.size);
+        match self.before {
+            Some(before) if ahead(end, before.until) > 0 => before.until,
+            _ => end,
+        }
+    }
+
+    /// Says that nothing before `head` is in use. True if that ended the use of a ring.
+    #[inline]
+    pub(super) fn settle(&mut self, head: u32) -> bool {
+        let left = self.before.is_some_and(|before| ahead(before.until, head) >= 0);
+        if left {
+            self.before = None;
+        }
+        left
+    }
+
+    /// Copies `data` to `position`. Bounded by two runs in each ring, because a caller never copies more than a ring holds.
+    #[inline]
+    pub(super) fn copy_in(&self, mut position: u32, mut data: &[u8]) {
+        while !data.is_empty() {
+            let (offset, run) = self.place(position);
+            let (now, rest) = data.split_at(data.len().min(run));
+            self.bytes.write(offset, now);
+            position = position.wrapping_add(now.len() as u32);
+            data = rest;
+        }
+    }
+
+    /// Copies bytes from `position` on to `out`. Bounded as [`Self::copy_in`].
+    #[inline]
+    pub(super) fn copy_out(&self, mut position: u32, mut out: &mut [u8]) {
+        while !out.is_empty() {
+            let (offset, run) = self.place(position);
+            let len = out.len().min(run);
+            let (now, rest) = out.split_at_mut(len);
+            self.bytes.read(offset, now);
+            position = position.wrapping_add(len as u32);
+            out = rest;
+        }
+    }
+
+    /// Where `position` lies, and how many bytes follow it there; at least one.
+    fn place(&self, position: u32) -> (usize, usize) {
+        let (size, left) = match self.before {
+            Some(before) if ahead(position, before.until) > 0 => (before.size, before.until.wrapping_sub(position)),
+            _ => (self.size.max(1), u32::MAX),
+        };
+        let within = position & (size - 1);
+        ((size + within) as usize, (size - within).min(left) as usize)
+    }
+
+    /// Gives the pages of every ring back that is not in use: of all but the present one, and of that one as well if `empty`.
+    pub(super) fn give_back(&self, empty: bool) {
+        let page = STREAM_RING_MIN as usize;
+        let (size, end) = (self.size as usize, 2 * self.size_max as usize);
+        if self.before.is_some() || size < page {
+            return;
+        }
+        self.bytes.give_back(page, size - page);
+        self.bytes.give_back(2 * size, end - 2 * size);
+        if empty {
+            self.bytes.give_back(size, size);
+        }
+    }
+
+    /// The stream is over: gives all pages back, unless it had its first ring only. That one serves the next stream of the slot, so
+    /// that a short connection costs no system call.
+    pub(super) fn end(&self) {
+        let page = STREAM_RING_MIN as usize;
+        if self.moved {
+            self.bytes.give_back(page, 2 * self.size_max as usize - page);
+        }
+    }
+
+    /// Bytes of the largest ring.
+    pub(super) fn size_max(&self) -> u32 {
+        self.size_max
+    }
+
+    /// The page before all rings.
+    pub(super) fn first_page(&self) -> &Bytes {
+        &self.bytes
+    }
+}

@@ -1,0 +1,167 @@
+//! Byte rings of streams: what a TCP connection has to send, and what it received.
+//!
+//! ```text
+//!   one area for each direction        a ring of 2^k bytes lies at offset 2^k of its area
+//!   0      4K    8K          16K               32K                                64K
+//!   | info | 4K  |   8K ring |     16K ring    |            32K ring              |  ...
+//! ```
+//!
+//! A stream starts with a small ring and moves to a larger or smaller one while it flows: bytes before the position of
+//! change are in the old ring, bytes from there on in the new one. The two never overlap, so nothing is copied and nobody waits.
+//!
+//! Invariants:
+//! * positions start at 0 when the slot is opened, run freely and wrap at 2^32; each end keeps its own privately, and a peer's is
+//!   believed only if it lies between the last one seen and our own;
+//! * the lane alone decides sizes, and changes one only when the stream has left the ring before it;
+//! * a copy never leaves its area, whatever stands in the words.
+//!
+//! `send` is the direction client to lane, `receive` lane to client. `docs/shared-memory.md` has the words.
+
+mod area;
+mod info;
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_model;
+mod receive;
+mod send;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+pub use area::{STREAM_RING_MAX, STREAM_RING_MIN};
+pub use info::{TCP_INFO_BYTES, TcpInfo};
+pub use receive::{ReceiveReader, ReceiveWriter};
+pub use send::{Outgoing, SendReader, SendWriter};
+
+use crate::memory::{Bytes, Entry, Line};
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+/// Where one direction of a stream lies.
+#[derive(Debug)]
+pub struct StreamRing {
+    /// The slot's line that the client writes.
+    pub client: Line,
+    /// The slot's line that the lane writes.
+    pub lane: Line,
+    /// The area, twice as large as the largest ring.
+    pub bytes: Bytes,
+    /// Bytes of the largest ring, a power of two.
+    pub size_max: u32,
+}
+
+/// The words of a slot's two lines that belong to streams, by their index.
+pub(crate) mod word {
+    // The client's line; the words before are those of datagrams.
+    pub(crate) const SEND_TAIL: usize = 4;
+    pub(crate) const RECEIVE_HEAD: usize = 5;
+    pub(crate) const FLAGS: usize = 6;
+    pub(crate) const SEND_PUSHED: usize = 7;
+    pub(crate) const SEND_URGENT: usize = 8;
+    pub(crate) const SEND_URGENT_COUNT: usize = 9;
+    // The lane's line.
+    pub(crate) const SEND_HEAD: usize = 4;
+    pub(crate) const RECEIVE_TAIL: usize = 5;
+    pub(crate) const SEND_NEXT: usize = 6;
+    pub(crate) const RECEIVE_WATCH: usize = 7;
+    pub(crate) const RECEIVE_URGENT: usize = 8;
+    pub(crate) const RECEIVE_URGENT_COUNT: usize = 9;
+    pub(crate) const SEND_RING: usize = 10;
+    pub(crate) const SEND_RING_AT: usize = 11;
+    pub(crate) const RECEIVE_RING: usize = 12;
+    pub(crate) const RECEIVE_RING_AT: usize = 13;
+    pub(crate) const INFO_SEQUENCE: usize = 14;
+}
+
+/// What a client wants of its stream at this moment, without a call: it may change between two writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamFlags(pub u32);
+
+impl StreamFlags {
+    /// `TCP_NODELAY`.
+    pub const NODELAY: Self = Self(1);
+    /// `TCP_CORK`.
+    pub const CORK: Self = Self(2);
+
+    /// True if all of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These and `other`, or these without it.
+    #[must_use]
+    pub const fn with(self, other: Self, on: bool) -> Self {
+        if on { Self(self.0 | other.0) } else { Self(self.0 & !other.0) }
+    }
+}
+
+/// How a stream stands, as its lane says; what waits to be read or has room is computed from the rings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamEvents(pub u32);
+
+impl StreamEvents {
+    /// The handshake is over; stays set.
+    pub const CONNECTED: Self = Self(1);
+    /// Nothing follows what stands in the receive ring: `FIN` or reset (`POLLRDHUP`).
+    pub const RECEIVE_END: Self = Self(2);
+    /// Nothing more can be sent: the connection is gone (`EPIPE`).
+    pub const SEND_END: Self = Self(4);
+    /// The connection is gone altogether, or was never made (`POLLHUP`).
+    pub const CLOSED: Self = Self(8);
+    /// A listener.
+    pub const LISTENING: Self = Self(16);
+
+    /// True if all of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These and `other`.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A connection that a lane put into a slot granted to it, as it stands in the listener's receive ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The slot.
+    pub slot: u32,
+    /// `getpeername`.
+    pub peer: SocketAddrV4,
+    /// `getsockname`.
+    pub local: SocketAddrV4,
+}
+
+/// Bytes of an [`Accepted`] in its ring.
+pub const ACCEPTED_BYTES: usize = 32;
+
+impl Accepted {
+    /// As it stands in the ring: slot, zero, peer's address, peer's port, local address, local port, two zeroes.
+    pub fn encode(&self) -> [u8; ACCEPTED_BYTES] {
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let addr = |addr: SocketAddrV4| pair((*addr.ip()).into(), addr.port().into());
+        let entry: Entry = [self.slot.into(), addr(self.peer), addr(self.local), 0];
+        let mut bytes = [0; ACCEPTED_BYTES];
+        for (chunk, value) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(entry) {
+            *chunk = value.to_ne_bytes();
+        }
+        bytes
+    }
+
+    /// The inverse; any bytes give something.
+    pub fn decode(bytes: &[u8; ACCEPTED_BYTES]) -> Self {
+        let mut entry: Entry = [0; 4];
+        for (value, chunk) in entry.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *value = u64::from_ne_bytes(*chunk);
+        }
+        let [slot, peer, local, _] = entry;
+        let addr = |word: u64| SocketAddrV4::new(Ipv4Addr::from(word as u32), (word >> 32) as u16);
+        Self { slot: slot as u32, peer: addr(peer), local: addr(local) }
+    }
+}
+
+/// Signed distance from `from` to `to`: positive if `to` is ahead.
+const fn ahead(from: u32, to: u32) -> i32 {
+    to.wrapping_sub(from).cast_signed()
+}

@@ -1,0 +1,278 @@
+//! What a stream has to send: the client writes, the lane reads at any offset until the peer has acknowledged it.
+//!
+//! ```text
+//!   head (lane: acknowledged)      next (lane: never sent)      tail (client: written)
+//!     | sent, kept for retransmission | to be sent                 | room
+//! ```
+//!
+//! Invariants:
+//! * a byte stays readable for the lane from the client's publishing until the lane's release;
+//! * a client may change bytes that it has published: the peer then gets a mixture, which is the client's loss alone. The lane
+//!   copies a byte into a frame before it sums it up, for each transmission anew.
+
+use super::area::Area;
+use super::{StreamFlags, StreamRing, ahead, word};
+use crate::memory::Line;
+use crate::rubbish::Rubbish;
+use crate::sync::Ordering;
+
+/// The client's end.
+#[derive(Debug)]
+pub struct SendWriter {
+    client: Line,
+    lane: Line,
+    area: Area,
+    tail: u32,
+    /// Written and not yet published ends here.
+    placed: u32,
+    head_seen: u32,
+    urgent_count: u32,
+}
+
+/// The lane's end.
+#[derive(Debug)]
+pub struct SendReader {
+    client: Line,
+    lane: Line,
+    area: Area,
+    head: u32,
+    /// Bytes from `head` that the client has published, when last looked at.
+    len: u32,
+    urgent_count: u32,
+    /// The position behind the urgent byte.
+    urgent: Option<u32>,
+}
+
+/// What a client has left to send, counted from the oldest byte that is not released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Bytes written.
+    pub len: u32,
+    /// Bytes of them that shall go out now: what follows was written with `MSG_MORE` and may wait for a full segment. A segment that
+    /// ends here carries `PSH`.
+    pub pushed: u32,
+    /// The offset behind the urgent byte (`MSG_OOB`).
+    pub urgent: Option<u32>,
+    /// `TCP_NODELAY` and `TCP_CORK` as they stand now.
+    pub flags: StreamFlags,
+}
+
+impl SendWriter {
+    /// The writing end; [`SendWriter::restart`] comes before anything else.
+    pub fn new(ring: StreamRing) -> Self {
+        let area = Area::new(ring.bytes, ring.size_max);
+        let (client, lane) = (ring.client, ring.lane);
+        Self { client, lane, area, tail: 0, placed: 0, head_seen: 0, urgent_count: 0 }
+    }
+
+    /// Starts anew, after the lane opened the slot.
+    pub fn restart(&mut self) {
+        (self.tail, self.placed, self.head_seen, self.urgent_count) = (0, 0, 0, 0);
+        self.area.forget();
+    }
+
+    /// Bytes that fit now.
+    ///
+    /// # Errors
+    /// [`Rubbish`] if the lane's position or size cannot be.
+    pub fn room(&mut self) -> Result<u32, Rubbish> {
+        // Acquire pairs with the Release in `SendReader::release`: the lane is done with the bytes before `head`. Read before the
+        // ring's word: who sees a head also sees the change that was made before it.
+        let head = self.lane[word::SEND_HEAD].load(Ordering::Acquire);
+        let (released, outstanding) = (head.wrapping_sub(self.head_seen), self.tail.wrapping_sub(self.head_seen));
+        if released > outstanding {
+            return Err(Rubbish::Backwards { seen: outstanding, claimed: released });
+        }
+        self.head_seen = head;
+        // Acquire pairs with the Release in `SendReader::resize`: the position beside the word belongs to it.
+        let ring = self.lane[word::SEND_RING].load(Ordering::Acquire);
+        if self.area.is_news(ring) {
+            self.area.learn(ring, self.lane[word::SEND_RING_AT].load(Ordering::Relaxed))?;
+        }
+        self.area.settle(self.placed);
+        Ok(ahead(self.placed, self.area.limit(head)).max(0).cast_unsigned())
+    }
+
+    /// Bytes of the ring, for the share of it that must be free before a writer is woken.
+    pub fn size(&self) -> u32 {
+        self.area.size()
+    }
+
+    /// Writes as much of `data` as fits and answers how much. [`SendWriter::publish`] shows it to the lane.
+    ///
+    /// # Errors
+    /// As [`SendWriter::room`].
+    #[inline]
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, Rubbish> {
+        let len = (self.room()? as usize).min(data.len());
+        self.area.copy_in(self.placed, data.get(..len).unwrap_or_default());
+        self.placed = self.placed.wrapping_add(len as u32);
+        Ok(len)
+    }
+
+    /// Shows the lane what was written. With `more`, it may wait for what follows (`MSG_MORE`).
+    #[inline]
+    pub fn publish(&mut self, more: bool) {
+        self.tail = self.placed;
+        if !more {
+            // Relaxed: the tail's Release follows.
+            self.client[word::SEND_PUSHED].store(self.tail, Ordering::Relaxed);
+        }
+        // Release pairs with the Acquire in `SendReader::look`: bytes and marks before `tail` become visible.
+        self.client[word::SEND_TAIL].store(self.tail, Ordering::Release);
+    }
+
+    /// As [`SendWriter::publish`]; the last byte written is urgent (`MSG_OOB`).
+    pub fn publish_urgent(&mut self) {
+        self.urgent_count = self.urgent_count.wrapping_add(1);
+        // Relaxed: the tail's Release follows.
+        self.client[word::SEND_URGENT].store(self.placed, Ordering::Relaxed);
+        self.client[word::SEND_URGENT_COUNT].store(self.urgent_count, Ordering::Relaxed);
+        self.publish(false);
+    }
+
+    /// Publishes `flags` and pushes all that is written if `push`; telling the lane is the caller's.
+    pub fn set_flags(&mut self, flags: StreamFlags, push: bool) {
+        self.client[word::FLAGS].store(flags.0, Ordering::Relaxed);
+        self.publish(!push);
+    }
+
+    /// Bytes that the peer has not acknowledged (`SIOCOUTQ`) and those of them that were never sent (`SIOCOUTQNSD`).
+    ///
+    /// # Errors
+    /// As [`SendWriter::room`].
+    pub fn outstanding(&mut self) -> Result<(u32, u32), Rubbish> {
+        self.room()?;
+        let all = self.tail.wrapping_sub(self.head_seen);
+        // Relaxed: a number for programs and for `TCP_NOTSENT_LOWAT`, nothing is found through it.
+        let next = self.lane[word::SEND_NEXT].load(Ordering::Relaxed);
+        Ok((all, ahead(next, self.tail).max(0).cast_unsigned().min(all)))
+    }
+}
+
+impl SendReader {
+    /// The reading end; [`SendReader::open`] comes before anything else.
+    pub fn new(ring: StreamRing) -> Self {
+        let area = Area::new(ring.bytes, ring.size_max);
+        let (client, lane) = (ring.client, ring.lane);
+        Self { client, lane, area, head: 0, len: 0, urgent_count: 0, urgent: None }
+    }
+
+    /// Starts a stream with a ring of `size`, which was checked.
+    pub(crate) fn open(&mut self, size: u32) {
+        (self.head, self.len, self.urgent_count, self.urgent) = (0, 0, 0, None);
+        // Relaxed: the answer to the client's call, or the announcement of the connection, follows with its Release.
+        for index in [word::SEND_TAIL, word::FLAGS, word::SEND_PUSHED, word::SEND_URGENT, word::SEND_URGENT_COUNT] {
+            self.client[index].store(0, Ordering::Relaxed);
+        }
+        for index in [word::SEND_HEAD, word::SEND_NEXT, word::SEND_RING_AT] {
+            self.lane[index].store(0, Ordering::Relaxed);
+        }
+        let ring = self.area.start(size.min(self.area.size_max()));
+        self.lane[word::SEND_RING].store(ring, Ordering::Relaxed);
+    }
+
+    /// What there is to send.
+    ///
+    /// # Errors
+    /// [`Rubbish`] if the client's position cannot be.
+    #[inline]
+    pub fn look(&mut self) -> Result<Outgoing, Rubbish> {
+        // Acquire pairs with the Release in `SendWriter::publish`.
+        let len = self.client[word::SEND_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
+        let capacity = self.area.limit(self.head).wrapping_sub(self.head);
+        if len > capacity {
+            return Err(Rubbish::Position { claimed: len, capacity });
+        }
+        if len < self.len {
+            return Err(Rubbish::Backwards { seen: self.len, claimed: len });
+        }
+        self.len = len;
+        let pushed = self.client[word::SEND_PUSHED].load(Ordering::Relaxed);
+        let count = self.client[word::SEND_URGENT_COUNT].load(Ordering::Relaxed);
+        if count != self.urgent_count {
+            self.urgent_count = count;
+            self.urgent = Some(self.client[word::SEND_URGENT].load(Ordering::Relaxed));
+        }
+        let flags = StreamFlags(self.client[word::FLAGS].load(Ordering::Relaxed));
+        let urgent = self.urgent.map(|urgent| self.offset(urgent)).filter(|offset| *offset > 0);
+        Ok(Outgoing { len, pushed: self.offset(pushed), urgent, flags })
+    }
+
+    /// A position of the client's as an offset from `head`, bounded by what it published.
+    fn offset(&self, position: u32) -> u32 {
+        ahead(self.head, position).max(0).cast_unsigned().min(self.len)
+    }
+
+    /// Copies `out.len()` bytes from `offset` behind the oldest byte kept. False, and nothing copied, if they were not all
+    /// seen by [`SendReader::look`].
+    #[inline]
+    pub fn copy_at(&self, offset: u32, out: &mut [u8]) -> bool {
+        let seen = (self.len as usize).checked_sub(offset as usize).is_some_and(|left| out.len() <= left);
+        if seen {
+            self.area.copy_out(self.head.wrapping_add(offset), out);
+        }
+        seen
+    }
+
+    /// Gives the place of the oldest `len` bytes back: the peer has them. Never more than was seen.
+    #[inline]
+    pub fn release(&mut self, len: u32) {
+        let len = len.min(self.len);
+        self.head = self.head.wrapping_add(len);
+        self.len -= len;
+        self.area.settle(self.head);
+        if self.urgent.is_some_and(|urgent| ahead(self.head, urgent) <= 0) {
+            self.urgent = None;
+        }
+        // Release pairs with the Acquire in `SendWriter::room`: the bytes were read for the last time.
+        self.lane[word::SEND_HEAD].store(self.head, Ordering::Release);
+    }
+
+    /// Says that all before `offset` was sent at least once.
+    #[inline]
+    pub fn sent(&mut self, offset: u32) {
+        self.lane[word::SEND_NEXT].store(self.head.wrapping_add(offset), Ordering::Relaxed);
+    }
+
+    /// Bytes of the ring.
+    pub fn size(&self) -> u32 {
+        self.area.size()
+    }
+
+    /// Bytes that the client can still write, as far as the lane has seen.
+    pub fn room(&self) -> u32 {
+        self.area.limit(self.head).wrapping_sub(self.head).saturating_sub(self.len)
+    }
+
+    /// Moves the stream to a ring of `size`. False if that is no size, or the last move is not over.
+    pub fn resize(&mut self, size: u32) -> bool {
+        // The client may already write up to the end of the present ring.
+        let until = self.area.limit(self.head);
+        let Some(ring) = self.area.change(size, until) else { return false };
+        self.lane[word::SEND_RING_AT].store(until, Ordering::Relaxed);
+        // Release pairs with the Acquire in `SendWriter::room`.
+        self.lane[word::SEND_RING].store(ring, Ordering::Release);
+        true
+    }
+
+    /// Gives the memory of rings back that are not in use. The present one is the client's to write to at any moment.
+    pub(crate) fn give_back(&self) {
+        self.area.give_back(false);
+    }
+
+    /// The stream is over.
+    pub(crate) fn end(&self) {
+        self.area.end();
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+impl SendWriter {
+    /// Publishes `len` bytes without writing them.
+    pub(super) fn skip(&mut self, len: u32) {
+        self.placed = self.placed.wrapping_add(len);
+        self.publish(false);
+    }
+}
