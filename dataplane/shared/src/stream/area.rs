@@ -82,10 +82,11 @@ impl Area {
         word != self.word
     }
 
-    /// Takes over what the lane says. The client's.
-    pub(super) fn learn(&mut self, word: u32, until: u32) -> Result<(), Rubbish> {
+    /// Takes over what the lane says. The client's. An honest lane changes the ring no later than the old one's size behind
+    /// `latest`, the latest position that it can have known as its head.
+    pub(super) fn learn(&mut self, word: u32, until: u32, latest: u32) -> Result<(), Rubbish> {
         let (old, new) = (1u32 << (word & LOG_MASK), 1u32 << (word >> LOG_BITS & LOG_MASK));
-        if !self.is_size(old) || !self.is_size(new) {
+        if !self.is_size(old) || !self.is_size(new) || ahead(latest, until) > old.cast_signed() {
             return Err(Rubbish::Size(word));
         }
         (self.word, self.size) = (word, new);

@@ -192,7 +192,7 @@ impl ReceiveReader {
         // Acquire pairs with the Release in `ReceiveWriter::resize`: the position beside the word belongs to it.
         let ring = self.lane[word::RECEIVE_RING].load(Ordering::Acquire);
         if self.area.is_news(ring) {
-            self.area.learn(ring, self.lane[word::RECEIVE_RING_AT].load(Ordering::Relaxed))?;
+            self.area.learn(ring, self.lane[word::RECEIVE_RING_AT].load(Ordering::Relaxed), self.head)?;
             self.area.settle(self.head);
         }
         let capacity = self.area.limit(self.head).wrapping_sub(self.head);

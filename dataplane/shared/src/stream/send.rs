@@ -87,7 +87,7 @@ impl SendWriter {
         // Acquire pairs with the Release in `SendReader::resize`: the position beside the word belongs to it.
         let ring = self.lane[word::SEND_RING].load(Ordering::Acquire);
         if self.area.is_news(ring) {
-            self.area.learn(ring, self.lane[word::SEND_RING_AT].load(Ordering::Relaxed))?;
+            self.area.learn(ring, self.lane[word::SEND_RING_AT].load(Ordering::Relaxed), self.placed)?;
         }
         self.area.settle(self.placed);
         Ok(ahead(self.placed, self.area.limit(head)).max(0).cast_unsigned())
