@@ -8,6 +8,9 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
+//! Streams are the same: [`TcpListener`] and [`TcpStream`] as in `std`, and [`TcpSocket`] below them with the calls of POSIX, for
+//! connecting without waiting, urgent data, corking and options.
+//!
 //! Owns a process's sessions and the sleeping of its threads. Knows `xmit-shared`, never the stack.
 //!
 //! Invariants:
@@ -18,6 +21,8 @@
 mod poller;
 mod session;
 mod slot;
+mod tcp;
+mod timeout;
 mod udp;
 mod wait;
 
@@ -26,4 +31,6 @@ mod tests;
 
 pub use poller::{Event, Interest, Poller};
 pub use session::{ConnectError, Session};
+pub use tcp::{Incoming, MsgFlags, TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
+pub use xmit_shared::session::{CongestionName, SocketOption, TcpInfo};

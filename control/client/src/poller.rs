@@ -2,24 +2,30 @@
 //!
 //! Level-triggered and exact: readiness is computed from the rings at the moment of the answer, never remembered.
 //! A socket of a dead daemon is readable, writable and in error. Bounded by the number of sockets added.
+//!
+//! Datagram sockets are borrowed. Streams and listeners come and go while a server runs: the poller does not keep them, and forgets those
+//! that were dropped, as `epoll` does.
 
 use crate::session::{Inner, Session};
 use crate::slot::Slot;
+use crate::tcp::{Listener, Readiness, TcpListener, TcpSocket, TcpStream};
 use crate::udp::UdpSocket;
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use xmit_shared::clock;
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
-    /// A datagram to read.
+    /// A datagram or bytes to read, a connection to accept, the end of a stream.
     pub readable: bool,
-    /// Room for any datagram.
+    /// Room for any datagram, or for a third of a stream's send buffer; the end of a handshake.
     pub writable: bool,
+    /// An urgent byte (`POLLPRI`).
+    pub priority: bool,
 }
 
 /// One ready socket or descriptor.
@@ -33,24 +39,46 @@ pub struct Event {
     pub writable: bool,
     /// An error is pending, whether it was asked for or not.
     pub error: bool,
+    /// The connection is gone in both directions, or there is none (`POLLHUP`), whether it was asked for or not.
+    pub hup: bool,
+    /// The peer sends nothing more (`POLLRDHUP`); with an interest in reading.
+    pub read_hup: bool,
+    /// An urgent byte waits (`POLLPRI`).
+    pub priority: bool,
 }
 
 /// Waits for several sockets of one session and kernel descriptors at once. It borrows what it waits for.
 #[derive(Debug)]
 pub struct Poller<'a> {
     session: Arc<Inner>,
-    sockets: Vec<(usize, Interest, &'a Slot)>,
+    sockets: Vec<Entry<'a>>,
     keys: Vec<usize>,
     fds: Vec<PollFd<'a>>,
 }
 
+#[derive(Debug)]
+struct Entry<'a> {
+    key: usize,
+    interest: Interest,
+    source: Source<'a>,
+}
+
+/// What is waited for.
+#[derive(Debug)]
+enum Source<'a> {
+    Datagrams(&'a Slot),
+    /// With its slot, on which writers wait.
+    Stream(Weak<TcpSocket>, u32),
+    Listener(Weak<Listener>),
+}
+
 impl Interest {
-    /// A datagram to read.
-    pub const READABLE: Self = Self { readable: true, writable: false };
-    /// Room for any datagram.
-    pub const WRITABLE: Self = Self { readable: false, writable: true };
+    /// Something to read.
+    pub const READABLE: Self = Self { readable: true, writable: false, priority: false };
+    /// Room to write.
+    pub const WRITABLE: Self = Self { readable: false, writable: true, priority: false };
     /// Both.
-    pub const BOTH: Self = Self { readable: true, writable: true };
+    pub const BOTH: Self = Self { readable: true, writable: true, priority: false };
 }
 
 impl<'a> Poller<'a> {
@@ -64,13 +92,47 @@ impl<'a> Poller<'a> {
     /// # Errors
     /// `InvalidInput` if the socket belongs to another session.
     pub fn add(&mut self, socket: &'a UdpSocket, key: usize, interest: Interest) -> io::Result<()> {
-        if !Arc::ptr_eq(socket.session(), &self.session) {
+        self.add_source(socket.session(), key, interest, Source::Datagrams(socket.table_slot()?))
+    }
+
+    /// The same for a stream, whose end it does not delay.
+    ///
+    /// # Errors
+    /// As [`Poller::add`].
+    pub fn add_stream(&mut self, stream: &TcpStream, key: usize, interest: Interest) -> io::Result<()> {
+        self.add_socket(stream.socket(), key, interest)
+    }
+
+    /// The same for a stream's socket, also before it is connected.
+    ///
+    /// # Errors
+    /// As [`Poller::add`].
+    pub fn add_socket(&mut self, socket: &Arc<TcpSocket>, key: usize, interest: Interest) -> io::Result<()> {
+        self.add_source(socket.session(), key, interest, Source::Stream(Arc::downgrade(socket), socket.index()))
+    }
+
+    /// The same for a listener.
+    ///
+    /// # Errors
+    /// As [`Poller::add`].
+    pub fn add_listener(&mut self, listener: &TcpListener, key: usize, interest: Interest) -> io::Result<()> {
+        let listener = listener.inner();
+        self.add_source(listener.session(), key, interest, Source::Listener(Arc::downgrade(listener)))
+    }
+
+    fn add_source(
+        &mut self,
+        session: &Arc<Inner>,
+        key: usize,
+        interest: Interest,
+        source: Source<'a>,
+    ) -> io::Result<()> {
+        if !Arc::ptr_eq(session, &self.session) {
             let text = "the socket belongs to another session: use one poller for each, or one session for all sockets";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let slot = socket.table_slot()?;
-        self.sockets.retain(|(_, _, other)| !std::ptr::eq(*other, slot));
-        self.sockets.push((key, interest, slot));
+        self.sockets.retain(|other| !other.source.same(&source));
+        self.sockets.push(Entry { key, interest, source });
         Ok(())
     }
 
@@ -79,13 +141,14 @@ impl<'a> Poller<'a> {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, interest.readable);
         flags.set(PollFlags::OUT, interest.writable);
+        flags.set(PollFlags::PRI, interest.priority);
         self.keys.push(key);
         self.fds.push(PollFd::from_borrowed_fd(fd, flags));
     }
 
     /// Waits no longer for what was added with `key`.
     pub fn remove(&mut self, key: usize) {
-        self.sockets.retain(|(other, ..)| *other != key);
+        self.sockets.retain(|other| other.key != key);
         let keys = std::mem::take(&mut self.keys);
         let fds = std::mem::take(&mut self.fds);
         (self.keys, self.fds) = keys.into_iter().zip(fds).filter(|(other, _)| *other != key).unzip();
@@ -98,7 +161,10 @@ impl<'a> Poller<'a> {
     /// If the kernel cannot poll.
     pub fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<usize> {
         let deadline = timeout.map(|timeout| clock::monotonic() + timeout);
-        let writers: Vec<_> = self.sockets.iter().filter(|(_, interest, _)| interest.writable).map(|s| s.2).collect();
+        self.sockets.retain(|entry| entry.source.exists());
+        let session = self.session.clone();
+        let writers = self.sockets.iter().filter(|entry| entry.interest.writable);
+        let writers: Vec<_> = writers.filter_map(|entry| entry.source.slot(&session)).collect();
         writers.iter().for_each(|slot| slot.status.want_room());
         let result = loop {
             events.clear();
@@ -132,15 +198,62 @@ impl<'a> Poller<'a> {
     }
 }
 
-fn event(session: &Inner, (key, interest, slot): &(usize, Interest, &Slot)) -> Option<Event> {
-    let error = session.is_down() || slot.has_error();
+impl<'a> Source<'a> {
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Datagrams(one), Self::Datagrams(other)) => std::ptr::eq(*one, *other),
+            (Self::Stream(one, _), Self::Stream(other, _)) => one.ptr_eq(other),
+            (Self::Listener(one), Self::Listener(other)) => one.ptr_eq(other),
+            _ => false,
+        }
+    }
+
+    fn exists(&self) -> bool {
+        match self {
+            Self::Datagrams(_) => true,
+            Self::Stream(socket, _) => socket.strong_count() > 0,
+            Self::Listener(listener) => listener.strong_count() > 0,
+        }
+    }
+
+    /// What a writer waits on.
+    fn slot<'s>(&self, session: &'s Inner) -> Option<&'s Slot>
+    where
+        'a: 's,
+    {
+        match self {
+            Self::Datagrams(slot) => Some(slot),
+            Self::Stream(_, slot) => session.slots.get(*slot as usize),
+            Self::Listener(_) => None,
+        }
+    }
+
+    fn readiness(&self, session: &Inner, interest: Interest) -> Readiness {
+        match self {
+            Self::Datagrams(slot) => {
+                let error = session.is_down() || slot.has_error();
+                let readable = error || (interest.readable && slot.readable());
+                let writable = error || (interest.writable && slot.writable());
+                Readiness { readable, writable, error, ..Readiness::default() }
+            }
+            Self::Stream(socket, _) => socket.upgrade().map(|socket| socket.readiness()).unwrap_or_default(),
+            Self::Listener(listener) => listener.upgrade().map(|listener| listener.readiness()).unwrap_or_default(),
+        }
+    }
+}
+
+fn event(session: &Inner, Entry { key, interest, source }: &Entry<'_>) -> Option<Event> {
+    let ready = source.readiness(session, *interest);
     let event = Event {
         key: *key,
-        readable: interest.readable && (error || slot.readable()),
-        writable: interest.writable && (error || slot.writable()),
-        error,
+        readable: interest.readable && ready.readable,
+        writable: interest.writable && ready.writable,
+        error: ready.error,
+        hup: ready.hup,
+        read_hup: interest.readable && ready.read_hup,
+        priority: interest.priority && ready.priority,
     };
-    (event.readable || event.writable || event.error).then_some(event)
+    (event != Event { key: *key, ..Event::default() }).then_some(event)
 }
 
 fn fd_event(key: usize, flags: PollFlags) -> Option<Event> {
@@ -150,6 +263,9 @@ fn fd_event(key: usize, flags: PollFlags) -> Option<Event> {
         readable: flags.contains(PollFlags::IN) || error,
         writable: flags.contains(PollFlags::OUT),
         error: flags.intersects(PollFlags::ERR | PollFlags::NVAL),
+        hup: flags.contains(PollFlags::HUP),
+        read_hup: flags.contains(PollFlags::RDHUP),
+        priority: flags.contains(PollFlags::PRI),
     };
     (!flags.is_empty()).then_some(event)
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! * lock order: a slot's half, or a lane, or the waiters; never two at once, none across a sleep;
-//! * a slot is in `free`, in a lane's `closing`, or owned by one socket;
+//! * a slot is in `free`, in a lane's `unattended`, granted to a listener's lane, or owned by one socket;
 //! * `down` never goes back: a session whose daemon died stays dead, a new one is made for new sockets.
 
 use crate::slot::Slot;
@@ -25,6 +25,9 @@ use xmit_shared::{Instant, Rubbish, clock};
 const DEFAULT_SOCKET: &str = "/run/xmit/session.sock";
 /// Long enough for a lane on another core to answer, short enough to cost little where the lane needs this core.
 const SPIN_DEFAULT: Duration = Duration::from_micros(5);
+/// How long a new socket waits for the slot of one that is closing. Datagram sockets close in a turn of the lane, streams when the peer
+/// has everything; programs would rather have an error than wait for a peer.
+const CLOSING_MAX: Duration = Duration::from_secs(1);
 /// The watching thread only polls.
 const WATCH_STACK_BYTES: usize = 64 << 10;
 
@@ -64,8 +67,17 @@ pub(crate) struct Inner {
 struct Lane {
     end: ClientLane,
     answers: HashMap<u64, Completion>,
-    /// Closes that nobody waits for, by token.
-    closing: HashMap<u64, u32>,
+    /// Calls that nobody waits for, by token.
+    unattended: HashMap<u64, Unattended>,
+}
+
+/// A call that nobody waits for, and the slot that its answer decides about.
+#[derive(Clone, Copy, Debug)]
+enum Unattended {
+    /// The slot is free when it is answered.
+    Close(u32),
+    /// The slot is the lane's for a connection to come, or free again if the answer is an error.
+    Grant(u32),
 }
 
 static GLOBAL: Mutex<Option<Session>> = Mutex::new(None);
@@ -106,7 +118,7 @@ impl Session {
     pub fn new(end: ClientEnd, connection: OwnedFd) -> Result<Self, ConnectError> {
         let (connection, down) = (Arc::new(connection), Arc::new(AtomicBool::new(false)));
         watch(connection.clone(), down.clone())?;
-        let lane = |end| Mutex::new(Lane { end, answers: HashMap::new(), closing: HashMap::new() });
+        let lane = |end| Mutex::new(Lane { end, answers: HashMap::new(), unattended: HashMap::new() });
         Ok(Self(Arc::new(Inner {
             free: Mutex::new((0..end.shared.config().slots).rev().collect()),
             shared: end.shared,
@@ -230,46 +242,73 @@ impl Inner {
         if answer.result < 0 { Err(os_error(answer.result.saturating_neg())) } else { Ok(answer) }
     }
 
-    /// Finds a free slot and the lane for it, each lane in turn. `EMFILE` if the session's sockets are all in use.
+    /// Finds a free slot and the lane for it, each lane in turn. `EMFILE` if the session's sockets are all in use, also if one is closing
+    /// and its peer takes long to agree.
     pub(crate) fn take_slot(&self) -> io::Result<(u32, u32)> {
         let lane = self.next_lane.fetch_add(1, Ordering::Relaxed) % self.shared.config().lanes.max(1);
-        let slot = self.wait_for(None, || {
-            self.check_up()?;
-            let mut closing = false;
-            for lane in &self.lanes {
-                let mut lane = lock(lane);
-                self.drain(&mut lane)?;
-                closing |= !lane.closing.is_empty();
-            }
-            match lock(&self.free).pop() {
-                Some(slot) => Ok(Some(slot)),
-                None if closing => Ok(None),
-                None => Err(os_error(libc::EMFILE)),
-            }
-        })?;
-        Ok((lane, slot))
+        let slot = self.wait_for(Some(clock::monotonic() + CLOSING_MAX), || match self.try_take_slot()? {
+            (None, true) => Ok(None),
+            (slot, _) => slot.ok_or_else(|| os_error(libc::EMFILE)).map(Some),
+        });
+        match slot {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Err(os_error(libc::EMFILE)),
+            slot => Ok((lane, slot?)),
+        }
     }
 
-    /// Gives back a slot that was taken and never opened.
+    /// A free slot, if there is one now, and whether there may be one soon.
+    pub(crate) fn try_take_slot(&self) -> io::Result<(Option<u32>, bool)> {
+        self.check_up()?;
+        if let Some(slot) = lock(&self.free).pop() {
+            return Ok((Some(slot), true));
+        }
+        let mut closing = false;
+        for lane in &self.lanes {
+            let mut lane = lock(lane);
+            self.drain(&mut lane)?;
+            closing |= lane.unattended.values().any(|call| matches!(call, Unattended::Close(_)));
+        }
+        Ok((lock(&self.free).pop(), closing))
+    }
+
+    /// Free slots now.
+    pub(crate) fn free_slots(&self) -> usize {
+        lock(&self.free).len()
+    }
+
+    pub(crate) fn lanes(&self) -> u32 {
+        self.shared.config().lanes
+    }
+
+    /// Gives back a slot that was taken and never opened, or that is closed.
     pub(crate) fn untake_slot(&self, slot: u32) {
         lock(&self.free).push(slot);
     }
 
     /// Closes `slot` without waiting: it is free again when the lane has answered.
     pub(crate) fn close(&self, lane: u32, slot: u32) {
-        let Ok(lane) = self.lane(lane) else { return };
-        let submission = Submission { token: self.tokens.fetch_add(1, Ordering::Relaxed), slot, op: Op::Close };
         // The ring is only full while calls wait for their answers, so this waits for a turn of the lane at most.
         let _ = self.wait_for(None, || {
-            self.check_up()?;
-            let mut lane = lock(lane);
-            self.drain(&mut lane)?;
-            let taken = lane.end.submit(&submission).map_err(|rubbish| self.rubbish(rubbish))?;
-            if taken {
-                lane.closing.insert(submission.token, slot);
-            }
+            let taken = self.submit_unattended(lane, slot, Op::Close, Unattended::Close(slot))?;
             Ok(taken.then_some(()))
         });
+    }
+
+    /// Gives `granted` to the listener in `slot`, without waiting. False if the ring of calls is full.
+    pub(crate) fn grant(&self, lane: u32, slot: u32, granted: u32) -> io::Result<bool> {
+        self.submit_unattended(lane, slot, Op::Grant(granted), Unattended::Grant(granted))
+    }
+
+    fn submit_unattended(&self, lane: u32, slot: u32, op: Op, unattended: Unattended) -> io::Result<bool> {
+        self.check_up()?;
+        let mut lane = lock(self.lane(lane)?);
+        self.drain(&mut lane)?;
+        let submission = Submission { token: self.tokens.fetch_add(1, Ordering::Relaxed), slot, op };
+        let taken = lane.end.submit(&submission).map_err(|rubbish| self.rubbish(rubbish))?;
+        if taken {
+            lane.unattended.insert(submission.token, unattended);
+        }
+        Ok(taken)
     }
 
     fn lane(&self, lane: u32) -> io::Result<&Mutex<Lane>> {
@@ -280,8 +319,10 @@ impl Inner {
     fn drain(&self, lane: &mut Lane) -> io::Result<()> {
         for _ in 0..self.shared.config().control_entries {
             let Some(answer) = lane.end.next_completion().map_err(|rubbish| self.rubbish(rubbish))? else { break };
-            match lane.closing.remove(&answer.token) {
-                Some(slot) => lock(&self.free).push(slot),
+            match lane.unattended.remove(&answer.token) {
+                Some(Unattended::Close(slot)) => lock(&self.free).push(slot),
+                Some(Unattended::Grant(slot)) if answer.result < 0 => lock(&self.free).push(slot),
+                Some(Unattended::Grant(_)) => {}
                 None => drop(lane.answers.insert(answer.token, answer)),
             }
         }

@@ -3,12 +3,15 @@
 use crate::wait::lock;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use xmit_shared::session::{ClientRx, ClientSlot, ClientTx, SlotStatus};
+use xmit_shared::session::{ClientRx, ClientSlot, ClientTx, SlotStatus, StreamEvents};
+use xmit_shared::stream::{ReceiveReader, SendWriter};
 
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) tx: Mutex<ClientTx>,
     pub(crate) rx: Mutex<ClientRx>,
+    pub(crate) stream_tx: Mutex<SendWriter>,
+    pub(crate) stream_rx: Mutex<ReceiveReader>,
     pub(crate) status: SlotStatus,
     /// The numbered error that was taken last.
     error_seen: AtomicU32,
@@ -23,6 +26,8 @@ impl Slot {
             error_seen: AtomicU32::new(slot.status.error()),
             tx: Mutex::new(slot.tx),
             rx: Mutex::new(slot.rx),
+            stream_tx: Mutex::new(slot.stream_tx),
+            stream_rx: Mutex::new(slot.stream_rx),
             status: slot.status,
         }
     }
@@ -30,7 +35,22 @@ impl Slot {
     /// Forgets what an earlier socket left here. After `Open`, before anything can arrive.
     pub(crate) fn restart(&self) {
         lock(&self.rx).restart();
+        self.forget_error();
+    }
+
+    /// Starts both directions of a stream anew, after the lane opened the slot.
+    pub(crate) fn restart_stream(&self) {
+        lock(&self.stream_tx).restart();
+        lock(&self.stream_rx).restart();
+    }
+
+    /// Forgets the errors of an earlier socket, while the slot is not open.
+    pub(crate) fn forget_error(&self) {
         self.error_seen.store(self.status.error(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn stream_events(&self) -> StreamEvents {
+        StreamEvents(self.status.events())
     }
 
     /// The pending error, which is none afterwards: `SO_ERROR`.

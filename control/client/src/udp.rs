@@ -5,12 +5,13 @@
 
 use crate::session::{Inner, Session, each_v4, os_error};
 use crate::slot::Slot;
+use crate::timeout::Timeout;
 use crate::wait::lock;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
 use std::io;
 use std::net::ToSocketAddrs;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use xmit_shared::record::{Meta, PushError};
 use xmit_shared::session::{Completion, Op, SocketOption, Transport};
@@ -26,10 +27,8 @@ pub struct UdpSocket {
     connected: AtomicBool,
     broadcast: AtomicBool,
     nonblocking: AtomicBool,
-    /// Nanoseconds; zero for no limit.
-    read_timeout: AtomicU64,
-    /// Nanoseconds; zero for no limit.
-    write_timeout: AtomicU64,
+    read_timeout: Timeout,
+    write_timeout: Timeout,
 }
 
 /// `getsockname` and `getpeername`.
@@ -76,8 +75,8 @@ impl UdpSocket {
             connected: AtomicBool::new(false),
             broadcast: AtomicBool::new(false),
             nonblocking: AtomicBool::new(false),
-            read_timeout: AtomicU64::new(0),
-            write_timeout: AtomicU64::new(0),
+            read_timeout: Timeout::default(),
+            write_timeout: Timeout::default(),
         };
         socket.table_slot()?.restart();
         lock(&socket.names).local = socket.call(Op::Bind(addr))?.addr;
@@ -199,8 +198,7 @@ impl UdpSocket {
     /// # Errors
     /// `InvalidInput` for zero, as in `std`.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.read_timeout.store(timeout_nanos(timeout)?, Ordering::Relaxed);
-        Ok(())
+        self.read_timeout.set(timeout)
     }
 
     /// How long sending waits for room; `None` for ever.
@@ -208,8 +206,7 @@ impl UdpSocket {
     /// # Errors
     /// `InvalidInput` for zero, as in `std`.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.write_timeout.store(timeout_nanos(timeout)?, Ordering::Relaxed);
-        Ok(())
+        self.write_timeout.set(timeout)
     }
 
     /// `IP_TTL` of what is sent.
@@ -299,7 +296,7 @@ impl UdpSocket {
             return Err(os_error(libc::EAGAIN));
         }
         slot.status.want_room();
-        let result = self.session.wait_for(deadline(&self.write_timeout), || self.try_send(slot, meta, payload));
+        let result = self.session.wait_for(self.write_timeout.deadline(), || self.try_send(slot, meta, payload));
         slot.status.forget_room();
         result
     }
@@ -327,7 +324,7 @@ impl UdpSocket {
         if self.nonblocking.load(Ordering::Relaxed) {
             return Err(os_error(libc::EAGAIN));
         }
-        self.session.wait_for(deadline(&self.read_timeout), || self.try_receive(slot, buffer, consume))
+        self.session.wait_for(self.read_timeout.deadline(), || self.try_receive(slot, buffer, consume))
     }
 
     fn try_receive(&self, slot: &Slot, buffer: &mut [u8], consume: bool) -> io::Result<Option<(usize, SocketAddr)>> {
@@ -353,17 +350,4 @@ impl Drop for UdpSocket {
         let _ = self.flush(Some(clock::monotonic() + LINGER_MAX));
         self.session.close(self.lane, self.slot);
     }
-}
-
-fn timeout_nanos(timeout: Option<Duration>) -> io::Result<u64> {
-    match timeout {
-        Some(Duration::ZERO) => Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot set a 0 duration timeout")),
-        Some(timeout) => Ok(xmit_shared::time::nanos(timeout)),
-        None => Ok(0),
-    }
-}
-
-fn deadline(timeout: &AtomicU64) -> Option<Instant> {
-    let nanos = timeout.load(Ordering::Relaxed);
-    (nanos != 0).then(|| clock::monotonic() + Duration::from_nanos(nanos))
 }

@@ -1,5 +1,6 @@
 //! A daemon whose stack is a loopback between the sockets of one session.
 
+use super::fake_tcp::Streams;
 use crate::Session;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
@@ -26,6 +27,7 @@ pub(super) struct Fake {
 struct Stack {
     lanes: Vec<LaneEnd>,
     sockets: BTreeMap<u16, Socket>,
+    streams: Streams,
     next_port: u16,
 }
 
@@ -85,11 +87,18 @@ impl Drop for Fake {
 fn serve(connection: &OwnedFd, slots: u32, stop: &AtomicBool, paused: &AtomicBool) {
     let hello = handshake::receive_hello(connection.as_fd()).unwrap();
     assert!(hello.sockets == 0 || hello.sockets == slots);
-    let config = SessionConfig { lanes: 2, slots, control_entries: 8, tx_bytes: 1 << 17, rx_bytes: 1 << 19 };
+    let config = SessionConfig {
+        lanes: 2,
+        slots,
+        control_entries: 8,
+        tx_bytes: 1 << 17,
+        rx_bytes: 1 << 19,
+        ..SessionConfig::default()
+    };
     let (lanes, fds) = session::create(&config).unwrap();
     handshake::send_welcome(connection.as_fd(), &fds).unwrap();
     drop(fds);
-    let mut stack = Stack { lanes, sockets: BTreeMap::new(), next_port: 40_000 };
+    let mut stack = Stack { lanes, sockets: BTreeMap::new(), streams: Streams::default(), next_port: 40_000 };
     let short = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
     while !stop.load(Ordering::SeqCst) {
         if !paused.load(Ordering::SeqCst) && stack.turn() {
@@ -112,8 +121,13 @@ impl Stack {
         for lane in 0..self.lanes.len() {
             while let Some(submission) = self.lanes[lane].next_submission().unwrap() {
                 worked = true;
-                let completion = self.call(lane, &submission);
-                self.lanes[lane].complete(&completion).unwrap();
+                let completion = match self.streams.call(&mut self.lanes, lane, &submission) {
+                    Some(answer) => answer,
+                    None => Some(self.call(lane, &submission)),
+                };
+                if let Some(completion) = completion {
+                    self.lanes[lane].complete(&completion).unwrap();
+                }
             }
             self.lanes[lane].collect_dirty();
             while let Some(slot) = self.lanes[lane].next_dirty() {
@@ -123,6 +137,7 @@ impl Stack {
                 }
             }
         }
+        worked |= self.streams.turn(&mut self.lanes);
         for lane in &mut self.lanes {
             lane.ring_client();
         }

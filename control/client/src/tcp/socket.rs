@@ -1,0 +1,436 @@
+//! A TCP socket with the calls of POSIX: what [`super::TcpStream`] and [`super::TcpListener`] stand on, and what a C interface needs.
+//!
+//! Invariants:
+//! * a socket owns its slot from `open` or `accept` until it is dropped; dropping closes, what was written is still sent;
+//! * how the connection stands is read from the slot at each call, never remembered.
+
+use super::Readiness;
+use super::urgent::{OutOfBand, Urgent};
+use crate::session::{Inner, Session, os_error};
+use crate::slot::Slot;
+use crate::timeout::Timeout;
+use crate::wait::lock;
+use core::net::SocketAddrV4;
+use core::time::Duration;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use xmit_shared::session::{
+    Accepted, Completion, How, Op, SocketOption, StreamEvents, StreamFlags, TcpInfo, Transport,
+};
+use xmit_shared::{Instant, clock};
+
+/// A TCP socket of `xmitd`, in any state.
+#[derive(Debug)]
+pub struct TcpSocket {
+    pub(super) session: Arc<Inner>,
+    pub(super) lane: u32,
+    pub(super) index: u32,
+    names: Mutex<Names>,
+    pub(super) nonblocking: AtomicBool,
+    pub(super) read_timeout: Timeout,
+    pub(super) write_timeout: Timeout,
+    /// `shutdown` ended this half here.
+    pub(super) read_shut: AtomicBool,
+    pub(super) write_shut: AtomicBool,
+    flags: AtomicU32,
+    linger: AtomicI32,
+    /// `TCP_NOTSENT_LOWAT`; zero for none.
+    pub(super) notsent_lowat: AtomicU32,
+    pub(super) urgent: Mutex<Urgent>,
+    /// The lane has closed the slot already.
+    closed: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Names {
+    phase: Phase,
+    local: SocketAddrV4,
+    peer: Option<SocketAddrV4>,
+}
+
+/// What the program did with the socket so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Idle,
+    Connecting,
+    Connected,
+    Listening,
+}
+
+const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+/// `SO_LINGER` is off.
+const NO_LINGER: i32 = -1;
+
+impl TcpSocket {
+    /// A socket in `session`: `socket(AF_INET, SOCK_STREAM, 0)`.
+    ///
+    /// # Errors
+    /// `EMFILE` if the session's sockets are all in use, `ENETDOWN`.
+    pub fn new(session: &Session) -> io::Result<Self> {
+        let (lane, index) = session.0.take_slot()?;
+        Self::open(session.0.clone(), lane, index)
+    }
+
+    /// Opens a slot that was taken.
+    pub(super) fn open(session: Arc<Inner>, lane: u32, index: u32) -> io::Result<Self> {
+        if let Err(error) = session.call(lane, index, Op::Open(Transport::Tcp)) {
+            session.untake_slot(index);
+            return Err(error);
+        }
+        let socket = Self::on(session, lane, index, Names { phase: Phase::Idle, local: NO_ADDR, peer: None });
+        let slot = socket.slot()?;
+        slot.forget_error();
+        slot.restart_stream();
+        Ok(socket)
+    }
+
+    /// The socket of a connection that a lane announced.
+    pub(super) fn accepted(session: Arc<Inner>, lane: u32, accepted: &Accepted) -> io::Result<Self> {
+        let names = Names { phase: Phase::Connected, local: accepted.local, peer: Some(accepted.peer) };
+        let socket = Self::on(session, lane, accepted.slot, names);
+        socket.slot()?.restart_stream();
+        Ok(socket)
+    }
+
+    fn on(session: Arc<Inner>, lane: u32, index: u32, names: Names) -> Self {
+        Self {
+            session,
+            lane,
+            index,
+            names: Mutex::new(names),
+            nonblocking: AtomicBool::new(false),
+            read_timeout: Timeout::default(),
+            write_timeout: Timeout::default(),
+            read_shut: AtomicBool::new(false),
+            write_shut: AtomicBool::new(false),
+            flags: AtomicU32::new(0),
+            linger: AtomicI32::new(NO_LINGER),
+            notsent_lowat: AtomicU32::new(0),
+            urgent: Mutex::new(Urgent::default()),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Fixes the local address; port 0 lets the daemon choose one.
+    ///
+    /// # Errors
+    /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` (policy), `EINVAL` if bound already.
+    pub fn bind(&self, addr: SocketAddrV4) -> io::Result<()> {
+        lock(&self.names).local = self.call(Op::Bind(addr))?.addr;
+        Ok(())
+    }
+
+    /// Connects: waits until the handshake is over, or, non-blocking, begins it.
+    ///
+    /// # Errors
+    /// `EINPROGRESS` if it was begun and nothing waits for it, `EALREADY` while it lasts, `EISCONN` afterwards; `ECONNREFUSED`, `ETIMEDOUT`,
+    /// `ENETUNREACH`, `EHOSTUNREACH`; `EADDRNOTAVAIL` without a free port.
+    pub fn connect(&self, addr: SocketAddrV4) -> io::Result<()> {
+        self.connect_until(addr, self.write_timeout.deadline())
+    }
+
+    pub(super) fn connect_until(&self, addr: SocketAddrV4, deadline: Option<Instant>) -> io::Result<()> {
+        let phase = self.phase();
+        match phase {
+            Phase::Idle => {
+                let local = self.call(Op::Connect(addr))?.addr;
+                *lock(&self.names) = Names { phase: Phase::Connecting, local, peer: Some(addr) };
+            }
+            Phase::Connecting => {}
+            Phase::Connected => return Err(os_error(libc::EISCONN)),
+            Phase::Listening => return Err(os_error(libc::EINVAL)),
+        }
+        if let Some(done) = self.connect_outcome()? {
+            return Ok(done);
+        }
+        if self.nonblocking.load(Ordering::Relaxed) {
+            return Err(os_error(if phase == Phase::Idle { libc::EINPROGRESS } else { libc::EALREADY }));
+        }
+        match self.session.wait_for(deadline, || self.connect_outcome()) {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Err(os_error(libc::EINPROGRESS)),
+            outcome => outcome,
+        }
+    }
+
+    /// How the handshake ended, if it has.
+    fn connect_outcome(&self) -> io::Result<Option<()>> {
+        self.session.check_up()?;
+        let slot = self.slot()?;
+        let events = slot.stream_events();
+        let failed = slot.take_error();
+        if failed.is_none() && events.contains(StreamEvents::CONNECTED) {
+            lock(&self.names).phase = Phase::Connected;
+            return Ok(Some(()));
+        }
+        if failed.is_some() || events.contains(StreamEvents::CLOSED) {
+            let mut names = lock(&self.names);
+            (names.phase, names.peer) = (Phase::Idle, None);
+            return Err(os_error(failed.unwrap_or(libc::ECONNABORTED)));
+        }
+        Ok(None)
+    }
+
+    /// Makes a bound socket listen.
+    pub(super) fn listen(&self, backlog: u32) -> io::Result<()> {
+        let answer = self.call(Op::Listen(backlog))?;
+        let mut names = lock(&self.names);
+        names.phase = Phase::Listening;
+        if names.local.port() == 0 {
+            names.local = answer.addr;
+        }
+        Ok(())
+    }
+
+    /// Makes this socket another lane's share of the listener in slot `of`.
+    pub(super) fn share(&self, of: u32) -> io::Result<()> {
+        lock(&self.names).local = self.call(Op::Share(of))?.addr;
+        Ok(())
+    }
+
+    /// Ends one half of the connection, or both. What was written before is sent first.
+    ///
+    /// # Errors
+    /// `ENOTCONN`, `ENETDOWN`.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        if self.phase_now() != Phase::Connected || self.slot()?.stream_events().contains(StreamEvents::CLOSED) {
+            return Err(os_error(libc::ENOTCONN));
+        }
+        let how = match how {
+            Shutdown::Read => How::Read,
+            Shutdown::Write => How::Write,
+            Shutdown::Both => How::Both,
+        };
+        self.read_shut.fetch_or(how.reads(), Ordering::Relaxed);
+        self.write_shut.fetch_or(how.writes(), Ordering::Relaxed);
+        // The answer also wakes those who sleep in this socket's calls.
+        self.call(Op::Shutdown(how)).map(drop)
+    }
+
+    /// `getsockname`; all zero before the socket has one.
+    pub fn local_addr(&self) -> SocketAddrV4 {
+        lock(&self.names).local
+    }
+
+    /// `getpeername`.
+    ///
+    /// # Errors
+    /// `ENOTCONN`.
+    pub fn peer_addr(&self) -> io::Result<SocketAddrV4> {
+        if self.phase_now() != Phase::Connected || self.slot()?.stream_events().contains(StreamEvents::CLOSED) {
+            return Err(os_error(libc::ENOTCONN));
+        }
+        lock(&self.names).peer.ok_or_else(|| os_error(libc::ENOTCONN))
+    }
+
+    /// Makes calls that would wait give `EAGAIN` instead, or wait again.
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    /// `SO_ERROR`: the pending error, which is none afterwards.
+    ///
+    /// # Errors
+    /// None; a `Result` as in `std`.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(self.slot()?.take_error().map(os_error))
+    }
+
+    /// `TCP_NODELAY` and `TCP_CORK`, without a call to the lane.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub(super) fn set_flag(&self, flag: StreamFlags, on: bool) -> io::Result<()> {
+        self.session.check_up()?;
+        let slot = self.slot()?;
+        {
+            let mut tx = lock(&slot.stream_tx);
+            let flags = StreamFlags(self.flags.load(Ordering::Relaxed)).with(flag, on);
+            self.flags.store(flags.0, Ordering::Relaxed);
+            // Taking the cork out, and `TCP_NODELAY`, send what waits.
+            tx.set_flags(flags, on != (flag == StreamFlags::CORK));
+        }
+        self.session.shared.kick(self.lane, self.index);
+        Ok(())
+    }
+
+    pub(super) fn flag(&self, flag: StreamFlags) -> bool {
+        StreamFlags(self.flags.load(Ordering::Relaxed)).contains(flag)
+    }
+
+    /// `TCP_NODELAY`: small segments do not wait for acknowledgements.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.set_flag(StreamFlags::NODELAY, nodelay)
+    }
+
+    /// `TCP_CORK`: partial segments wait until the cork is out.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_cork(&self, cork: bool) -> io::Result<()> {
+        self.set_flag(StreamFlags::CORK, cork)
+    }
+
+    /// `SO_OOBINLINE`: the urgent byte stays in its place in the stream.
+    pub fn set_oob_inline(&self, inline: bool) {
+        lock(&self.urgent).inline = inline;
+    }
+
+    /// `setsockopt` for everything that the lane has to know.
+    ///
+    /// # Errors
+    /// `EINVAL` and `ENOPROTOOPT` as in Linux, `ENETDOWN`.
+    pub fn set_option(&self, option: SocketOption, value: i32) -> io::Result<()> {
+        self.call(Op::SetOption(option, value))?;
+        match option {
+            SocketOption::Linger => self.linger.store(value, Ordering::Relaxed),
+            SocketOption::NotSentLowat => self.notsent_lowat.store(value.cast_unsigned(), Ordering::Relaxed),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `getsockopt`.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT`, `ENETDOWN`.
+    pub fn option(&self, option: SocketOption) -> io::Result<i32> {
+        Ok(self.call(Op::GetOption(option))?.value)
+    }
+
+    /// `SO_LINGER`: how long closing waits until the peer has everything; zero resets the connection instead.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        let seconds = linger.map_or(NO_LINGER, |linger| i32::try_from(linger.as_secs()).unwrap_or(i32::MAX));
+        self.set_option(SocketOption::Linger, seconds)
+    }
+
+    /// As it was set.
+    pub fn linger(&self) -> Option<Duration> {
+        let seconds = self.linger.load(Ordering::Relaxed);
+        u64::try_from(seconds).ok().map(Duration::from_secs)
+    }
+
+    /// `TCP_INFO`.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn info(&self) -> io::Result<TcpInfo> {
+        loop {
+            self.call(Op::Info)?;
+            // While the lane writes the answer to another thread's call, this one asks again.
+            if let Some(info) = lock(&self.slot()?.stream_rx).info() {
+                return Ok(info);
+            }
+        }
+    }
+
+    /// Closes a listener and waits until the lane has: its ring is complete then. [`Self::release_slot`] follows.
+    pub(super) fn close_and_wait(&self) -> io::Result<()> {
+        self.call(Op::Close)?;
+        self.closed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The slot of a closed listener is free again.
+    pub(super) fn release_slot(self) {
+        self.session.untake_slot(self.index);
+    }
+
+    /// How the socket stands, as `tcp_poll` says it.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let Ok(slot) = self.slot() else { return Readiness::default() };
+        // Before the rings: what was shown before the end is then seen.
+        let events = slot.stream_events();
+        let error = self.session.is_down() || slot.has_error();
+        let phase = self.phase();
+        let open = phase == Phase::Connected || events.contains(StreamEvents::CONNECTED);
+        let closed = events.contains(StreamEvents::CLOSED) || phase == Phase::Idle;
+        let read_end = closed || self.read_shut.load(Ordering::Relaxed) || events.contains(StreamEvents::RECEIVE_END);
+        let write_end = closed || self.write_shut.load(Ordering::Relaxed) || events.contains(StreamEvents::SEND_END);
+        let (data, urgent) = if open { self.look_for_data(slot) } else { (false, false) };
+        Readiness {
+            readable: error || (phase != Phase::Idle && read_end) || data,
+            writable: error || write_end || (open && self.has_room(slot)),
+            error,
+            hup: closed || (read_end && write_end),
+            read_hup: read_end && phase != Phase::Idle,
+            priority: urgent,
+        }
+    }
+
+    /// Whether bytes wait to be read, and an urgent one. Rubbish counts as readable: the read reports it.
+    fn look_for_data(&self, slot: &Slot) -> (bool, bool) {
+        let mut rx = lock(&slot.stream_rx);
+        let Ok(available) = rx.available() else { return (true, false) };
+        let mut urgent = lock(&self.urgent);
+        let (readable, told) = urgent.readable(&mut rx, available);
+        let out_of_band = matches!(urgent.out_of_band(&rx, available), OutOfBand::Byte(_));
+        drop((rx, urgent));
+        if told {
+            self.session.shared.kick(self.lane, self.index);
+        }
+        (readable > 0, out_of_band)
+    }
+
+    pub(super) fn phase_now(&self) -> Phase {
+        // The handshake of a non-blocking connect may have ended since.
+        if self.phase() == Phase::Connecting
+            && self.slot().is_ok_and(|slot| slot.stream_events().contains(StreamEvents::CONNECTED))
+        {
+            lock(&self.names).phase = Phase::Connected;
+        }
+        self.phase()
+    }
+
+    fn phase(&self) -> Phase {
+        lock(&self.names).phase
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Inner> {
+        &self.session
+    }
+
+    pub(crate) fn slot(&self) -> io::Result<&Slot> {
+        self.session.slots.get(self.index as usize).ok_or_else(|| os_error(libc::EBADF))
+    }
+
+    pub(super) fn call(&self, op: Op) -> io::Result<Completion> {
+        self.session.call(self.lane, self.index, op)
+    }
+}
+
+impl Drop for TcpSocket {
+    fn drop(&mut self) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let linger = self.linger.load(Ordering::Relaxed);
+        if linger > 0 {
+            let deadline = clock::monotonic() + Duration::from_secs(linger.unsigned_abs().into());
+            let drained = || {
+                self.session.check_up()?;
+                let slot = self.slot()?;
+                let gone = slot.stream_events().contains(StreamEvents::SEND_END);
+                let left = lock(&slot.stream_tx).outstanding().map_or(0, |(all, _)| all);
+                Ok((gone || left == 0).then_some(()))
+            };
+            // Wakes at each acknowledgement: the wish for room is one for less data as well.
+            let slot = self.slot().ok();
+            slot.iter().for_each(|slot| slot.status.want_room());
+            let _ = self.session.wait_for(Some(deadline), drained);
+            slot.iter().for_each(|slot| slot.status.forget_room());
+        }
+        self.session.close(self.lane, self.index);
+    }
+}
