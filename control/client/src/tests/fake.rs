@@ -14,11 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use xmit_shared::handshake;
+use xmit_shared::memory::Memory;
 use xmit_shared::record::{Meta, PushError};
 use xmit_shared::session::{self, Completion, LaneEnd, Op, SessionConfig, Submission};
 
 pub(super) struct Fake {
     pub(super) session: Session,
+    /// The region once more, for tests that write over it; of sessions made by `start`.
+    pub(super) region: Option<Arc<Memory>>,
     stop: Arc<AtomicBool>,
     paused: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -47,8 +50,10 @@ impl Fake {
         let flags = (stop.clone(), paused.clone());
         let thread = std::thread::spawn(move || serve(&ours, slots, &flags.0, &flags.1));
         handshake::send_hello(theirs.as_fd(), &handshake::Hello { name: "test".into(), sockets: slots }).unwrap();
-        let end = session::attach(handshake::receive_welcome(theirs.as_fd()).unwrap()).unwrap();
-        Self { session: Session::new(end, theirs).unwrap(), stop, paused, thread: Some(thread) }
+        let fds = handshake::receive_welcome(theirs.as_fd()).unwrap();
+        let region = Some(Memory::from_sealed(fds.memory.as_fd()).unwrap());
+        let end = session::attach(fds).unwrap();
+        Self { session: Session::new(end, theirs).unwrap(), region, stop, paused, thread: Some(thread) }
     }
 
     /// The same behind a path, reached as programs reach it.
@@ -60,7 +65,7 @@ impl Fake {
         let (stop, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let flags = (stop.clone(), paused.clone());
         let thread = std::thread::spawn(move || serve(&accept(&listener).unwrap(), slots, &flags.0, &flags.1));
-        Self { session: Session::connect(path).unwrap(), stop, paused, thread: Some(thread) }
+        Self { session: Session::connect(path).unwrap(), region: None, stop, paused, thread: Some(thread) }
     }
 
     /// Stops the lanes' turns, or lets them go on.

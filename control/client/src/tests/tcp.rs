@@ -53,7 +53,7 @@ fn bulk_arrives_whole_while_rings_grow() {
             let (mut sent, mut sum, mut step) = (0usize, 0, 1);
             while sent < TOTAL {
                 step = step * 7 % 99_991;
-                let chunk: Vec<u8> = (sent..sent + step.min(TOTAL - sent)).map(|i| (i * i >> 3) as u8).collect();
+                let chunk: Vec<u8> = (sent..sent + step.min(TOTAL - sent)).map(|i| ((i * i) >> 3) as u8).collect();
                 (&client).write_all(&chunk).unwrap();
                 (sum, sent) = (checksum(sum, &chunk), sent + chunk.len());
             }
@@ -412,4 +412,43 @@ fn a_dead_daemon_ends_streams_at_once() {
     poller.add_listener(&listener, 2, Interest::READABLE).unwrap();
     assert_eq!(poller.wait(&mut events, None).unwrap(), 2);
     assert!(events.iter().all(|event| event.error && event.readable));
+}
+
+/// A lane gone mad writes anything into the words that are its own: errors, ends or wrong bytes, but no panic and no hang.
+#[test]
+fn rubbish_from_the_lane_never_harms_the_client() {
+    // Where the lane's line of slot 0 stands with two lanes, 8 control entries and few slots: `docs/shared-memory.md`.
+    const LANE_LINES: usize = 4096 + 2 * 8192 + 64;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64; // xorshift: the same rubbish in every run
+    for _round in 0..40 {
+        let fake = Fake::start(8);
+        let (listener, addr) = listen(&fake.session);
+        let (client, server) = connected(&fake.session, &listener, addr);
+        (&client).write_all(&[1; 1000]).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut poller = Poller::new(&fake.session);
+        let mut events = Vec::new();
+        for (key, stream) in [&client, &server].into_iter().enumerate() {
+            stream.set_nonblocking(true).unwrap();
+            poller.add_stream(stream, key, Interest { priority: true, ..Interest::BOTH }).unwrap();
+        }
+        poller.add_listener(&listener, 9, Interest::READABLE).unwrap();
+        let (region, mut buffer) = (fake.region.clone().unwrap(), vec![0; 100_000]);
+        for _ in 0..200 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let (slot, word) = (state as usize % 8, (state >> 8) as usize % 16);
+            let value = (state >> 32) as u32 & (u32::MAX >> (state >> 16 & 31));
+            let line = region.line(LANE_LINES + 128 * slot).unwrap();
+            line[word].store(value, std::sync::atomic::Ordering::Relaxed);
+            let _ = (&server).read(&mut buffer);
+            let _ = (&client).write(&buffer);
+            let oob = MsgFlags { oob: true, ..MsgFlags::default() };
+            let _ = server.socket().receive_with(&mut [IoSliceMut::new(&mut [0])], oob);
+            let _ = (server.socket().at_mark(), server.socket().queued(), client.take_error());
+            let _ = (client.peer_addr(), listener.accept());
+            poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        }
+    }
 }

@@ -217,7 +217,14 @@ fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec
     let ring = u32::try_from(quota.ring.0).unwrap_or(u32::MAX);
     let by_memory = u32::try_from(quota.memory.0 / (2 * quota.ring.0).max(1)).unwrap_or(u32::MAX);
     let slots = hello.sockets.min(quota.sockets_max).min(by_memory).max(1);
-    let config = SessionConfig { lanes, slots, control_entries: CONTROL_ENTRIES, tx_bytes: ring, rx_bytes: ring, ..SessionConfig::default() };
+    let config = SessionConfig {
+        lanes,
+        slots,
+        control_entries: CONTROL_ENTRIES,
+        tx_bytes: ring,
+        rx_bytes: ring,
+        ..SessionConfig::default()
+    };
     let (ends, fds) = match create(&config) {
         Ok(made) => made,
         Err(error) => {
