@@ -18,6 +18,7 @@
 //! * no call hangs: whoever sleeps watches the connection to the daemon as well;
 //! * sending and receiving make no system call unless a side sleeps.
 
+mod news;
 mod poller;
 mod session;
 mod slot;
@@ -25,6 +26,7 @@ mod tcp;
 mod timeout;
 mod udp;
 mod wait;
+mod watched;
 
 #[cfg(test)]
 mod tests;

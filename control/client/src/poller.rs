@@ -1,7 +1,8 @@
 //! Readiness of several sockets, and of kernel descriptors beside them, in one wait.
 //!
 //! Level-triggered and exact: readiness is computed from the rings at the moment of the answer, never remembered.
-//! A socket of a dead daemon is readable, writable and in error. Bounded by the number of sockets added.
+//! A socket of a dead daemon is readable, writable and in error. Bounded by the number of
+//! datagram sockets and listeners, and of streams with news.
 //!
 //! Datagram sockets are borrowed. Streams and listeners come and go while a server runs: the poller does not keep them, and forgets those
 //! that were dropped, as `epoll` does.
@@ -10,6 +11,7 @@ use crate::session::{Inner, Session};
 use crate::slot::Slot;
 use crate::tcp::{Listener, Readiness, TcpListener, TcpSocket, TcpStream};
 use crate::udp::UdpSocket;
+use crate::watched::Watched;
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io;
@@ -51,7 +53,9 @@ pub struct Event {
 #[derive(Debug)]
 pub struct Poller<'a> {
     session: Arc<Inner>,
+    /// Datagram sockets and listeners, looked at each time.
     sockets: Vec<Entry<'a>>,
+    streams: Watched,
     keys: Vec<usize>,
     fds: Vec<PollFd<'a>>,
 }
@@ -67,8 +71,6 @@ struct Entry<'a> {
 #[derive(Debug)]
 enum Source<'a> {
     Datagrams(&'a Slot),
-    /// With its slot, on which writers wait.
-    Stream(Weak<TcpSocket>, u32),
     Listener(Weak<Listener>),
 }
 
@@ -84,7 +86,13 @@ impl Interest {
 impl<'a> Poller<'a> {
     /// A poller for sockets of `session`.
     pub fn new(session: &Session) -> Self {
-        Self { session: session.0.clone(), sockets: Vec::new(), keys: Vec::new(), fds: Vec::new() }
+        Self {
+            session: session.0.clone(),
+            sockets: Vec::new(),
+            streams: Watched::new(&session.0),
+            keys: Vec::new(),
+            fds: Vec::new(),
+        }
     }
 
     /// Waits for `socket` too, or for something else of it than before. The answer carries `key`.
@@ -108,7 +116,9 @@ impl<'a> Poller<'a> {
     /// # Errors
     /// As [`Poller::add`].
     pub fn add_socket(&mut self, socket: &Arc<TcpSocket>, key: usize, interest: Interest) -> io::Result<()> {
-        self.add_source(socket.session(), key, interest, Source::Stream(Arc::downgrade(socket), socket.index()))
+        self.check_session(socket.session())?;
+        self.streams.add(socket, key, interest);
+        Ok(())
     }
 
     /// The same for a listener.
@@ -127,13 +137,18 @@ impl<'a> Poller<'a> {
         interest: Interest,
         source: Source<'a>,
     ) -> io::Result<()> {
-        if !Arc::ptr_eq(session, &self.session) {
-            let text = "the socket belongs to another session: use one poller for each, or one session for all sockets";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
+        self.check_session(session)?;
         self.sockets.retain(|other| !other.source.same(&source));
         self.sockets.push(Entry { key, interest, source });
         Ok(())
+    }
+
+    fn check_session(&self, session: &Arc<Inner>) -> io::Result<()> {
+        if Arc::ptr_eq(session, &self.session) {
+            return Ok(());
+        }
+        let text = "the socket belongs to another session: use one poller for each, or one session for all sockets";
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     }
 
     /// Waits for a kernel descriptor too.
@@ -149,6 +164,7 @@ impl<'a> Poller<'a> {
     /// Waits no longer for what was added with `key`.
     pub fn remove(&mut self, key: usize) {
         self.sockets.retain(|other| other.key != key);
+        self.streams.remove(key);
         let keys = std::mem::take(&mut self.keys);
         let fds = std::mem::take(&mut self.fds);
         (self.keys, self.fds) = keys.into_iter().zip(fds).filter(|(other, _)| *other != key).unzip();
@@ -164,7 +180,9 @@ impl<'a> Poller<'a> {
         self.sockets.retain(|entry| entry.source.exists());
         let session = self.session.clone();
         let writers = self.sockets.iter().filter(|entry| entry.interest.writable);
-        let writers: Vec<_> = writers.filter_map(|entry| entry.source.slot(&session)).collect();
+        let datagrams = writers.filter_map(|entry| entry.source.slot());
+        let streams = self.streams.writers().iter().filter_map(|slot| session.slots.get(*slot as usize));
+        let writers: Vec<&Slot> = datagrams.chain(streams).collect();
         writers.iter().for_each(|slot| slot.status.want_room());
         let result = loop {
             events.clear();
@@ -174,8 +192,10 @@ impl<'a> Poller<'a> {
             if !events.is_empty() || deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
                 break Ok(events.len());
             }
-            let (session, sockets) = (&self.session, &self.sockets);
-            let slept = session.sleep(&self.fds, deadline, &mut || sockets.iter().any(|s| event(session, s).is_some()));
+            let (sockets, streams) = (&self.sockets, &self.streams);
+            let slept = session.sleep(&self.fds, deadline, &mut || {
+                streams.has_news(&session) || sockets.iter().any(|s| event(&session, s).is_some())
+            });
             if let Err(error) = slept {
                 break Err(error);
             }
@@ -186,6 +206,7 @@ impl<'a> Poller<'a> {
 
     fn look(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
         events.extend(self.sockets.iter().filter_map(|socket| event(&self.session, socket)));
+        self.streams.look(&self.session, events);
         if self.fds.is_empty() {
             return Ok(());
         }
@@ -202,7 +223,6 @@ impl<'a> Source<'a> {
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Datagrams(one), Self::Datagrams(other)) => std::ptr::eq(*one, *other),
-            (Self::Stream(one, _), Self::Stream(other, _)) => one.ptr_eq(other),
             (Self::Listener(one), Self::Listener(other)) => one.ptr_eq(other),
             _ => false,
         }
@@ -211,19 +231,14 @@ impl<'a> Source<'a> {
     fn exists(&self) -> bool {
         match self {
             Self::Datagrams(_) => true,
-            Self::Stream(socket, _) => socket.strong_count() > 0,
             Self::Listener(listener) => listener.strong_count() > 0,
         }
     }
 
     /// What a writer waits on.
-    fn slot<'s>(&self, session: &'s Inner) -> Option<&'s Slot>
-    where
-        'a: 's,
-    {
+    fn slot(&self) -> Option<&'a Slot> {
         match self {
             Self::Datagrams(slot) => Some(slot),
-            Self::Stream(_, slot) => session.slots.get(*slot as usize),
             Self::Listener(_) => None,
         }
     }
@@ -236,24 +251,29 @@ impl<'a> Source<'a> {
                 let writable = error || (interest.writable && slot.writable());
                 Readiness { readable, writable, error, ..Readiness::default() }
             }
-            Self::Stream(socket, _) => socket.upgrade().map(|socket| socket.readiness()).unwrap_or_default(),
             Self::Listener(listener) => listener.upgrade().map(|listener| listener.readiness()).unwrap_or_default(),
         }
     }
 }
 
 fn event(session: &Inner, Entry { key, interest, source }: &Entry<'_>) -> Option<Event> {
-    let ready = source.readiness(session, *interest);
-    let event = Event {
-        key: *key,
-        readable: interest.readable && ready.readable,
-        writable: interest.writable && ready.writable,
-        error: ready.error,
-        hup: ready.hup,
-        read_hup: interest.readable && ready.read_hup,
-        priority: interest.priority && ready.priority,
-    };
-    (event != Event { key: *key, ..Event::default() }).then_some(event)
+    Event::of(*key, *interest, source.readiness(session, *interest))
+}
+
+impl Event {
+    /// What of `ready` is worth telling to somebody with this interest.
+    pub(crate) fn of(key: usize, interest: Interest, ready: Readiness) -> Option<Self> {
+        let event = Self {
+            key,
+            readable: interest.readable && ready.readable,
+            writable: interest.writable && ready.writable,
+            error: ready.error,
+            hup: ready.hup,
+            read_hup: interest.readable && ready.read_hup,
+            priority: interest.priority && ready.priority,
+        };
+        (event != Self { key, ..Self::default() }).then_some(event)
+    }
 }
 
 fn fd_event(key: usize, flags: PollFlags) -> Option<Event> {

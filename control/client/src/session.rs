@@ -5,6 +5,7 @@
 //! * a slot is in `free`, in a lane's `unattended`, granted to a listener's lane, or owned by one socket;
 //! * `down` never goes back: a session whose daemon died stays dead, a new one is made for new sockets.
 
+use crate::news::{News, Pollers};
 use crate::slot::Slot;
 use crate::wait::{Waiters, lock};
 use core::net::SocketAddrV4;
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     lanes: Box<[Mutex<Lane>]>,
     free: Mutex<Vec<u32>>,
     waiters: Waiters,
+    pollers: Pollers,
     connection: Arc<OwnedFd>,
     down: Arc<AtomicBool>,
     tokens: AtomicU64,
@@ -125,6 +127,7 @@ impl Session {
             slots: end.slots.into_iter().map(Slot::new).collect(),
             lanes: end.lanes.into_iter().map(lane).collect(),
             waiters: Waiters::default(),
+            pollers: Pollers::default(),
             connection,
             down,
             tokens: AtomicU64::new(1),
@@ -176,6 +179,21 @@ impl Inner {
         self.down.store(true, Ordering::Relaxed);
         let _ = rustix::net::shutdown(&*self.connection, rustix::net::Shutdown::Both);
         os_error(libc::ENETDOWN)
+    }
+
+    /// News of streams for one more poller.
+    pub(crate) fn news(&self) -> Arc<News> {
+        self.pollers.join(self.shared.config().slots)
+    }
+
+    /// Gives what the lanes have marked to all pollers.
+    pub(crate) fn collect_news(&self) {
+        self.pollers.collect(&self.shared);
+    }
+
+    /// Says that this process changed something of `slot` that a poller may wait for.
+    pub(crate) fn tell_pollers(&self, slot: u32) {
+        self.pollers.tell(slot);
     }
 
     /// Repeats `attempt` until it gives a value or an error, sleeping in between; `EAGAIN` after `deadline`.

@@ -1,4 +1,5 @@
-//! Which sockets have something to send: one bit for each slot, set by clients' threads and collected by the lane.
+//! Which sockets have something to send: one bit for each slot, set by clients' threads and collected by the lane. And the other way: which
+//! streams have news, set by the lane once a turn and taken by the client.
 //!
 //! Invariants:
 //! * a bit is set after the work is published, and cleared before the lane looks for the work: nothing set is lost;
@@ -10,6 +11,14 @@ use crate::sync::Ordering;
 /// The client's end: any number of threads.
 #[derive(Clone, Debug)]
 pub struct DirtyMarker(Words64);
+
+/// Marks that are set together, at the end of a turn: one atomic operation for 64 slots.
+#[derive(Debug)]
+pub struct DirtyBatch {
+    shared: Words64,
+    marked: Box<[u64]>,
+    any: bool,
+}
 
 /// The lane's end, with the bits that it collected and has not yet served.
 #[derive(Debug)]
@@ -32,6 +41,45 @@ impl DirtyMarker {
         if let Some(word) = self.0.get(slot as usize / 64) {
             // Release pairs with the Acquire in `collect`: the work published before is visible to the collector.
             word.fetch_or(1 << (slot % 64), Ordering::Release);
+        }
+    }
+}
+
+impl DirtyBatch {
+    /// Over the session's words of one lane.
+    pub fn new(shared: Words64) -> Self {
+        let marked = vec![0; shared.len()].into_boxed_slice();
+        Self { shared, marked, any: false }
+    }
+
+    /// Remembers `slot` for [`Self::publish`].
+    #[inline]
+    pub fn mark(&mut self, slot: u32) {
+        if let Some(word) = self.marked.get_mut(slot as usize / 64) {
+            *word |= 1 << (slot % 64);
+            self.any = true;
+        }
+    }
+
+    /// Shows what was marked. Bounded by the words.
+    #[inline]
+    pub fn publish(&mut self) {
+        if !std::mem::take(&mut self.any) {
+            return;
+        }
+        for (marked, shared) in self.marked.iter_mut().zip(self.shared.iter()).filter(|(marked, _)| **marked != 0) {
+            // Release pairs with the Acquire in `take_marked`: what was published before is visible.
+            shared.fetch_or(std::mem::take(marked), Ordering::Release);
+        }
+    }
+}
+
+/// Takes every mark of `words` away and gives it to `each`: the word's index and its bits. Bounded by the words.
+pub fn take_marked(words: &Words64, mut each: impl FnMut(usize, u64)) {
+    for (index, word) in words.iter().enumerate() {
+        if word.load(Ordering::Relaxed) != 0 {
+            // Acquire pairs with the Release in `DirtyBatch::publish`.
+            each(index, word.swap(0, Ordering::Acquire));
         }
     }
 }
@@ -120,6 +168,23 @@ mod tests {
         dirty.put_back(5);
         assert!(dirty.any());
         assert_eq!(dirty.next_slot(), Some(5));
+    }
+
+    #[test]
+    fn a_batch_is_shown_at_once_and_taken_once() {
+        let words = Memory::anonymous(64).unwrap().words64(0, 3).unwrap();
+        let mut batch = DirtyBatch::new(words.clone());
+        let taken = || {
+            let mut taken = Vec::new();
+            take_marked(&words, |index, bits| taken.push((index, bits)));
+            taken
+        };
+        [0, 3, 130, 9999].into_iter().for_each(|slot| batch.mark(slot));
+        assert_eq!(taken(), []);
+        batch.publish();
+        assert_eq!(taken(), [(0, 9), (2, 4)]);
+        batch.publish();
+        assert_eq!(taken(), []);
     }
 
     #[test]

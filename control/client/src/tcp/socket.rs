@@ -14,7 +14,7 @@ use core::net::SocketAddrV4;
 use core::time::Duration;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use xmit_shared::session::{
     Accepted, Completion, How, Op, SocketOption, StreamEvents, StreamFlags, TcpInfo, Transport,
@@ -28,6 +28,8 @@ pub struct TcpSocket {
     pub(super) lane: u32,
     pub(super) index: u32,
     names: Mutex<Names>,
+    /// A [`Phase`] by its number.
+    phase: AtomicU8,
     pub(super) nonblocking: AtomicBool,
     pub(super) read_timeout: Timeout,
     pub(super) write_timeout: Timeout,
@@ -45,13 +47,13 @@ pub struct TcpSocket {
 
 #[derive(Debug)]
 struct Names {
-    phase: Phase,
     local: SocketAddrV4,
     peer: Option<SocketAddrV4>,
 }
 
 /// What the program did with the socket so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Phase {
     Idle,
     Connecting,
@@ -79,7 +81,7 @@ impl TcpSocket {
             session.untake_slot(index);
             return Err(error);
         }
-        let socket = Self::on(session, lane, index, Names { phase: Phase::Idle, local: NO_ADDR, peer: None });
+        let socket = Self::on(session, lane, index, Names { local: NO_ADDR, peer: None }, Phase::Idle);
         let slot = socket.slot()?;
         slot.forget_error();
         slot.restart_stream();
@@ -88,18 +90,19 @@ impl TcpSocket {
 
     /// The socket of a connection that a lane announced.
     pub(super) fn accepted(session: Arc<Inner>, lane: u32, accepted: &Accepted) -> io::Result<Self> {
-        let names = Names { phase: Phase::Connected, local: accepted.local, peer: Some(accepted.peer) };
-        let socket = Self::on(session, lane, accepted.slot, names);
+        let names = Names { local: accepted.local, peer: Some(accepted.peer) };
+        let socket = Self::on(session, lane, accepted.slot, names, Phase::Connected);
         socket.slot()?.restart_stream();
         Ok(socket)
     }
 
-    fn on(session: Arc<Inner>, lane: u32, index: u32, names: Names) -> Self {
+    fn on(session: Arc<Inner>, lane: u32, index: u32, names: Names, phase: Phase) -> Self {
         Self {
             session,
             lane,
             index,
             names: Mutex::new(names),
+            phase: AtomicU8::new(phase as u8),
             nonblocking: AtomicBool::new(false),
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
@@ -136,7 +139,8 @@ impl TcpSocket {
         match phase {
             Phase::Idle => {
                 let local = self.call(Op::Connect(addr))?.addr;
-                *lock(&self.names) = Names { phase: Phase::Connecting, local, peer: Some(addr) };
+                *lock(&self.names) = Names { local, peer: Some(addr) };
+                self.set_phase(Phase::Connecting);
             }
             Phase::Connecting => {}
             Phase::Connected => return Err(os_error(libc::EISCONN)),
@@ -161,12 +165,12 @@ impl TcpSocket {
         let events = slot.stream_events();
         let failed = slot.take_error();
         if failed.is_none() && events.contains(StreamEvents::CONNECTED) {
-            lock(&self.names).phase = Phase::Connected;
+            self.set_phase(Phase::Connected);
             return Ok(Some(()));
         }
         if failed.is_some() || events.contains(StreamEvents::CLOSED) {
-            let mut names = lock(&self.names);
-            (names.phase, names.peer) = (Phase::Idle, None);
+            lock(&self.names).peer = None;
+            self.set_phase(Phase::Idle);
             return Err(os_error(failed.unwrap_or(libc::ECONNABORTED)));
         }
         Ok(None)
@@ -175,8 +179,8 @@ impl TcpSocket {
     /// Makes a bound socket listen.
     pub(super) fn listen(&self, backlog: u32) -> io::Result<()> {
         let answer = self.call(Op::Listen(backlog))?;
+        self.set_phase(Phase::Listening);
         let mut names = lock(&self.names);
-        names.phase = Phase::Listening;
         if names.local.port() == 0 {
             names.local = answer.addr;
         }
@@ -204,6 +208,7 @@ impl TcpSocket {
         };
         self.read_shut.fetch_or(how.reads(), Ordering::Relaxed);
         self.write_shut.fetch_or(how.writes(), Ordering::Relaxed);
+        self.session.tell_pollers(self.index);
         // The answer also wakes those who sleep in this socket's calls.
         self.call(Op::Shutdown(how)).map(drop)
     }
@@ -291,6 +296,7 @@ impl TcpSocket {
             SocketOption::NotSentLowat => self.notsent_lowat.store(value.cast_unsigned(), Ordering::Relaxed),
             _ => {}
         }
+        self.session.tell_pollers(self.index);
         Ok(())
     }
 
@@ -379,18 +385,28 @@ impl TcpSocket {
         (readable > 0, out_of_band)
     }
 
+    /// The phase, also if the handshake of a non-blocking connect has ended since the last call.
     pub(super) fn phase_now(&self) -> Phase {
-        // The handshake of a non-blocking connect may have ended since.
-        if self.phase() == Phase::Connecting
-            && self.slot().is_ok_and(|slot| slot.stream_events().contains(StreamEvents::CONNECTED))
-        {
-            lock(&self.names).phase = Phase::Connected;
+        let phase = self.phase();
+        let connected = || self.slot().is_ok_and(|slot| slot.stream_events().contains(StreamEvents::CONNECTED));
+        if phase == Phase::Connecting && connected() {
+            self.set_phase(Phase::Connected);
+            return Phase::Connected;
         }
-        self.phase()
+        phase
     }
 
     fn phase(&self) -> Phase {
-        lock(&self.names).phase
+        match self.phase.load(Ordering::Relaxed) {
+            1 => Phase::Connecting,
+            2 => Phase::Connected,
+            3 => Phase::Listening,
+            _ => Phase::Idle,
+        }
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     pub(crate) fn index(&self) -> u32 {
@@ -412,6 +428,7 @@ impl TcpSocket {
 
 impl Drop for TcpSocket {
     fn drop(&mut self) {
+        self.session.tell_pollers(self.index);
         if self.closed.load(Ordering::Relaxed) {
             return;
         }

@@ -23,8 +23,15 @@ pub(super) struct Fake {
     /// The region once more, for tests that write over it; of sessions made by `start`.
     pub(super) region: Option<Arc<Memory>>,
     stop: Arc<AtomicBool>,
-    paused: Arc<AtomicBool>,
+    paused: Arc<Pause>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Stops the lanes' turns between two of them.
+#[derive(Default)]
+struct Pause {
+    wanted: AtomicBool,
+    resting: AtomicBool,
 }
 
 struct Stack {
@@ -46,7 +53,7 @@ impl Fake {
     pub(super) fn start(slots: u32) -> Self {
         let (theirs, ours) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-        let (stop, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (stop, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(Pause::default()));
         let flags = (stop.clone(), paused.clone());
         let thread = std::thread::spawn(move || serve(&ours, slots, &flags.0, &flags.1));
         handshake::send_hello(theirs.as_fd(), &handshake::Hello { name: "test".into(), sockets: slots }).unwrap();
@@ -62,15 +69,19 @@ impl Fake {
         let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
         listen(&listener, 1).unwrap();
-        let (stop, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (stop, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(Pause::default()));
         let flags = (stop.clone(), paused.clone());
         let thread = std::thread::spawn(move || serve(&accept(&listener).unwrap(), slots, &flags.0, &flags.1));
         Self { session: Session::connect(path).unwrap(), region: None, stop, paused, thread: Some(thread) }
     }
 
-    /// Stops the lanes' turns, or lets them go on.
+    /// Stops the lanes' turns, at the latest when this returns, or lets them go on.
     pub(super) fn pause(&self, paused: bool) {
-        self.paused.store(paused, Ordering::SeqCst);
+        self.paused.resting.store(false, Ordering::SeqCst);
+        self.paused.wanted.store(paused, Ordering::SeqCst);
+        while paused && !self.paused.resting.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
     }
 
     /// Ends as SIGKILL does: without a word, by closing everything.
@@ -89,7 +100,7 @@ impl Drop for Fake {
     }
 }
 
-fn serve(connection: &OwnedFd, slots: u32, stop: &AtomicBool, paused: &AtomicBool) {
+fn serve(connection: &OwnedFd, slots: u32, stop: &AtomicBool, paused: &Pause) {
     let hello = handshake::receive_hello(connection.as_fd()).unwrap();
     assert!(hello.sockets == 0 || hello.sockets == slots);
     let config = SessionConfig {
@@ -106,11 +117,13 @@ fn serve(connection: &OwnedFd, slots: u32, stop: &AtomicBool, paused: &AtomicBoo
     let mut stack = Stack { lanes, sockets: BTreeMap::new(), streams: Streams::default(), next_port: 40_000 };
     let short = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
     while !stop.load(Ordering::SeqCst) {
-        if !paused.load(Ordering::SeqCst) && stack.turn() {
+        let rests = paused.wanted.load(Ordering::SeqCst);
+        paused.resting.store(rests, Ordering::SeqCst);
+        if !rests && stack.turn() {
             continue;
         }
         stack.lanes.iter().for_each(LaneEnd::prepare_sleep);
-        if paused.load(Ordering::SeqCst) || !stack.lanes.iter_mut().any(|lane| lane.has_work()) {
+        if rests || !stack.lanes.iter_mut().any(|lane| lane.has_work()) {
             // The limit is for `stop` and `paused`, which ring no bell.
             let mut fds: Vec<_> =
                 stack.lanes.iter().map(|lane| PollFd::from_borrowed_fd(lane.bell(), PollFlags::IN)).collect();

@@ -284,6 +284,49 @@ fn a_burst_of_connections_is_accepted() {
 }
 
 #[test]
+fn a_poller_looks_at_what_has_news_and_at_what_is_still_ready() {
+    let fake = Fake::start(80);
+    let (listener, addr) = listen(&fake.session);
+    let pairs: Vec<_> = (0..20).map(|_| connected(&fake.session, &listener, addr)).collect();
+    let (mut one, mut other) = (Poller::new(&fake.session), Poller::new(&fake.session));
+    let (mut events, mut buffer) = (Vec::new(), [0; 99]);
+    for (key, (_, server)) in pairs.iter().enumerate() {
+        one.add_stream(server, key, Interest::READABLE).unwrap();
+        other.add_stream(server, key, Interest::READABLE).unwrap();
+    }
+    assert_eq!(one.wait(&mut events, Some(Duration::from_millis(1))).unwrap(), 0);
+    for round in 0..200 {
+        let (client, server) = &pairs[round * 7 % 20];
+        (&*client).write_all(b"ab").unwrap();
+        for again in [false, true, false] {
+            let poller = if again { &mut other } else { &mut one };
+            assert_eq!(
+                poller.wait(&mut events, LIMIT).unwrap(),
+                1,
+                "round {round}: news for each, and level-triggered"
+            );
+            assert_eq!(events[0].key, round * 7 % 20);
+        }
+        assert_eq!((&*server).read(&mut buffer).unwrap(), 2);
+    }
+    assert_eq!(one.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
+    pairs[3].1.shutdown(Shutdown::Read).unwrap();
+    one.wait(&mut events, LIMIT).unwrap();
+    assert_eq!(
+        events,
+        [Event { key: 3, readable: true, read_hup: true, ..Event::default() }],
+        "by this process itself"
+    );
+    one.remove(3);
+    pairs[3].0.shutdown(Shutdown::Write).unwrap();
+    let fifth = pairs.into_iter().nth(5).unwrap();
+    // All others are closed: their pollers forget them, and hear of the one that is left.
+    (&fifth.0).write_all(b"c").unwrap();
+    while other.wait(&mut events, LIMIT).unwrap() != 1 {}
+    assert_eq!(events, [Event { key: 5, readable: true, ..Event::default() }]);
+}
+
+#[test]
 fn slots_of_streams_come_back() {
     let fake = Fake::start(16);
     let (listener, addr) = listen(&fake.session);
@@ -421,7 +464,7 @@ fn rubbish_from_the_lane_never_harms_the_client() {
     const LANE_LINES: usize = 4096 + 2 * 8192 + 64;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64; // xorshift: the same rubbish in every run
     for _round in 0..40 {
-        let fake = Fake::start(8);
+        let mut fake = Fake::start(8);
         let (listener, addr) = listen(&fake.session);
         let (client, server) = connected(&fake.session, &listener, addr);
         (&client).write_all(&[1; 1000]).unwrap();
@@ -434,6 +477,7 @@ fn rubbish_from_the_lane_never_harms_the_client() {
         }
         poller.add_listener(&listener, 9, Interest::READABLE).unwrap();
         let (region, mut buffer) = (fake.region.clone().unwrap(), vec![0; 100_000]);
+        fake.pause(true);
         for _ in 0..200 {
             state ^= state << 13;
             state ^= state >> 7;
@@ -450,5 +494,6 @@ fn rubbish_from_the_lane_never_harms_the_client() {
             let _ = (client.peer_addr(), listener.accept());
             poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
         }
+        fake.die(); // nobody answers any more: dropping must not wait
     }
 }

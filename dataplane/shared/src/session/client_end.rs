@@ -11,9 +11,9 @@ use super::lane_end::{completion_ring, stream_rings, submission_ring};
 use super::layout::Layout;
 use super::op::{Completion, Submission};
 use super::{SessionConfig, SessionError};
-use crate::dirty::DirtyMarker;
+use crate::dirty::{DirtyMarker, take_marked};
 use crate::doorbell::{Sleeper, Waker};
-use crate::memory::{Memory, Outside, Word32};
+use crate::memory::{Memory, Outside, Word32, Words64};
 use crate::record::{Meta, PushError, RecordReader, RecordRing, RecordWriter};
 use crate::ring::{Consumer, Producer};
 use crate::rubbish::Rubbish;
@@ -39,6 +39,7 @@ pub struct ClientEnd {
 pub struct ClientShared {
     config: SessionConfig,
     lanes: Box<[(DirtyMarker, Waker)]>,
+    news: Box<[Words64]>,
     sleeper: Sleeper,
 }
 
@@ -93,11 +94,12 @@ impl ClientEnd {
         lane_bells: Vec<OwnedFd>,
     ) -> Result<Self, SessionError> {
         let config = *layout.config();
-        let (mut lanes, mut kicks) = (Vec::new(), Vec::new());
+        let (mut lanes, mut kicks, mut news) = (Vec::new(), Vec::new(), Vec::new());
         for (lane, bell) in (0..config.lanes).zip(lane_bells) {
             let at = layout.lane(lane);
             let waker = Waker::new(SleepWord::new(memory.word32(at.lane_sleeps)?), bell);
             kicks.push((DirtyMarker::new(memory.words64(at.dirty, layout.dirty_words())?), waker.clone()));
+            news.push(memory.words64(at.news, layout.dirty_words())?);
             lanes.push(ClientLane {
                 submissions: Producer::new(submission_ring(memory, &at, config.control_entries)?),
                 completions: Consumer::new(completion_ring(memory, &at, config.control_entries)?),
@@ -107,7 +109,11 @@ impl ClientEnd {
         }
         let sleeper = Sleeper::new(SleepWord::new(Layout::client_sleeps(memory)?), bell);
         let slots = (0..config.slots).map(|slot| ClientSlot::new(memory, layout, slot)).collect::<Result<_, _>>()?;
-        Ok(Self { shared: Arc::new(ClientShared { config, lanes: kicks.into(), sleeper }), lanes, slots })
+        Ok(Self {
+            shared: Arc::new(ClientShared { config, lanes: kicks.into(), news: news.into(), sleeper }),
+            lanes,
+            slots,
+        })
     }
 }
 
@@ -125,6 +131,12 @@ impl ClientShared {
             dirty.mark(slot);
             waker.ring();
         }
+    }
+
+    /// Takes the news of all lanes and gives it to `each`: 64 slots by their bits, the first of them times 64. A stream has news when bytes, an
+    /// urgent byte, room, an event or an error came; look at it afterwards. Datagram sockets have none.
+    pub fn take_news(&self, mut each: impl FnMut(usize, u64)) {
+        self.news.iter().for_each(|words| take_marked(words, &mut each));
     }
 
     /// What the client sleeps on: one word and one bell for all its threads. Only one thread at a time may sleep on it; it

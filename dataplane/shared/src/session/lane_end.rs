@@ -12,7 +12,7 @@
 use super::layout::{LaneOffsets, Layout, stream_area};
 use super::op::{Completion, Submission};
 use super::{SessionConfig, SessionError};
-use crate::dirty::DirtyCollector;
+use crate::dirty::{DirtyBatch, DirtyCollector};
 use crate::doorbell::{Sleeper, Waker};
 use crate::memory::{Memory, Outside, Word32};
 use crate::record::{Meta, PushError, RecordReader, RecordRing, RecordWriter};
@@ -38,6 +38,8 @@ pub struct LaneEnd {
     client: Waker,
     /// Something that any sleeping client waits for was published since the last bell.
     pub(super) posted: bool,
+    /// Streams with something to look at since the last bell.
+    pub(super) news: DirtyBatch,
     /// Slots whose send buffer got room since the last bell, oldest first; a few are enough, more count as `posted`.
     drained: Vec<u32>,
 }
@@ -81,6 +83,7 @@ impl LaneEnd {
             sleeper: Sleeper::new(SleepWord::new(memory.word32(at.lane_sleeps)?), bell),
             client: Waker::new(SleepWord::new(Layout::client_sleeps(memory)?), client_bell),
             posted: false,
+            news: DirtyBatch::new(memory.words64(at.news, layout.dirty_words())?),
             drained: Vec::with_capacity(DRAINED_MAX),
         })
     }
@@ -214,21 +217,23 @@ impl LaneEnd {
         Ok(())
     }
 
-    /// Gives `slot` a pending error, a positive `errno` (`SO_ERROR`): the client's next call reports it.
-    pub fn set_error(&mut self, slot: u32, errno: u16) {
-        if let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| slot.open) {
+    /// Gives slot `index` a pending error, a positive `errno` (`SO_ERROR`): the client's next call reports it.
+    pub fn set_error(&mut self, index: u32, errno: u16) {
+        if let Some(slot) = self.slots.get_mut(index as usize).filter(|slot| slot.open) {
             // A number beside the error lets the client take it without writing to the lane's line.
             slot.errors = slot.errors.wrapping_add(1);
             slot.error.store(u32::from(slot.errors) << 16 | u32::from(errno), Ordering::Release);
             self.posted = true;
+            self.news.mark(index);
         }
     }
 
-    /// Publishes the events of `slot` that its rings do not show: `POLLHUP` and its like, for streams. Zero when opened.
-    pub fn set_events(&mut self, slot: u32, events: u32) {
-        if let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| slot.open) {
+    /// Publishes the events of slot `index` that its rings do not show: `POLLHUP` and its like, for streams. Zero when opened.
+    pub fn set_events(&mut self, index: u32, events: u32) {
+        if let Some(slot) = self.slots.get_mut(index as usize).filter(|slot| slot.open) {
             slot.events.store(events, Ordering::Release);
             self.posted = true;
+            self.news.mark(index);
         }
     }
 
@@ -236,6 +241,7 @@ impl LaneEnd {
     /// that took a system call.
     #[inline]
     pub fn ring_client(&mut self) -> bool {
+        self.news.publish();
         let rang = if self.posted {
             self.client.ring()
         } else if self.drained.is_empty() {

@@ -45,7 +45,7 @@ impl LaneEnd {
     pub fn tx_sent(&mut self, slot: u32, offset: u32) {
         let Some(stream) = self.stream_mut(slot) else { return };
         stream.stream_tx.sent(offset);
-        self.note_room(slot);
+        self.note_stream_room(slot);
     }
 
     /// Gives the oldest `len` bytes back to the client: the peer has acknowledged them. A waiting writer is woken once a third of
@@ -55,7 +55,7 @@ impl LaneEnd {
         let Some(stream) = self.stream_mut(slot) else { return };
         stream.stream_tx.release(len);
         if stream.stream_tx.room() >= stream.stream_tx.size() / WRITABLE_SHARE {
-            self.note_room(slot);
+            self.note_stream_room(slot);
         }
     }
 
@@ -69,7 +69,7 @@ impl LaneEnd {
     pub fn tx_resize(&mut self, slot: u32, size: u32) -> bool {
         let changed = self.stream_mut(slot).is_some_and(|stream| stream.stream_tx.resize(size.max(STREAM_RING_MIN)));
         if changed {
-            self.note_room(slot);
+            self.note_stream_room(slot);
         }
         changed
     }
@@ -100,7 +100,7 @@ impl LaneEnd {
     pub fn rx_advance(&mut self, slot: u32, len: u32) {
         let Some(stream) = self.stream_mut(slot) else { return };
         stream.stream_rx.advance(len);
-        self.posted = true;
+        self.post(slot);
     }
 
     /// Asks for `slot` among the dirty ones when the client has consumed `len` bytes more than at the last [`LaneEnd::rx_room`]; 0 takes
@@ -117,7 +117,7 @@ impl LaneEnd {
     pub fn rx_urgent(&mut self, slot: u32, offset: u32) {
         let Some(stream) = self.stream_mut(slot) else { return };
         stream.stream_rx.mark_urgent(offset);
-        self.posted = true;
+        self.post(slot);
     }
 
     /// Bytes of the receive ring.
@@ -164,6 +164,17 @@ impl LaneEnd {
         stream.stream_tx.give_back();
         let empty = nothing_ahead && stream.stream_rx.unread() == 0;
         stream.stream_rx.give_back(empty);
+    }
+
+    /// Something that its client waits for happened to `slot`.
+    fn post(&mut self, slot: u32) {
+        self.posted = true;
+        self.news.mark(slot);
+    }
+
+    fn note_stream_room(&mut self, slot: u32) {
+        self.note_room(slot);
+        self.news.mark(slot);
     }
 
     fn stream(&self, slot: u32) -> Option<&LaneSlot> {

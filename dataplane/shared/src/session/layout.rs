@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!      0  header, one page: the facts below as 32-bit words, then client_sleeps on a line of its own (offset 128)
-//!   4096  lane 0: page with its words, then its dirty bits, then the entries of its two rings
+//!   4096  lane 0: page with its words, then its dirty bits, its news bits, then the entries of its two rings
 //!         ...
 //!         slot 0: line of client words, line of lane words; slot 1 ...
 //!         slot 0: tx bytes, rx bytes, stream's send area, stream's receive area; slot 1 ...
 //! ```
 //!
 //! Invariants: all offsets follow from the facts in the header; nothing that the client writes shares a cache line with
-//! anything that a lane writes, sleeping words and dirty bits apart, which both do; buffers start on a page.
+//! anything that a lane writes, sleeping words, dirty bits and news bits apart, which both do; buffers start on a page.
 
 use super::SessionError;
 use crate::memory::{Memory, Outside, Word32};
@@ -108,6 +108,7 @@ pub(crate) struct LaneOffsets {
     pub(crate) complete_head: usize,
     pub(crate) complete_tail: usize,
     pub(crate) dirty: usize,
+    pub(crate) news: usize,
     pub(crate) submissions: usize,
     pub(crate) completions: usize,
 }
@@ -157,7 +158,7 @@ impl Layout {
     pub(crate) fn new(config: &SessionConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let rings = 2 * config.control_entries as usize * ENTRY;
-        let lane_bytes = (PAGE + dirty_bytes(config.slots) + rings).next_multiple_of(PAGE);
+        let lane_bytes = (PAGE + 2 * dirty_bytes(config.slots) + rings).next_multiple_of(PAGE);
         let slots_at = PAGE + config.lanes as usize * lane_bytes;
         let buffers_at = (slots_at + config.slots as usize * 2 * LINE).next_multiple_of(PAGE);
         let records = config.tx_bytes as usize + config.rx_bytes as usize;
@@ -224,7 +225,8 @@ impl Layout {
     pub(crate) fn lane(&self, lane: u32) -> LaneOffsets {
         let base = PAGE + lane as usize * self.lane_bytes;
         let dirty = base + PAGE;
-        let submissions = dirty + dirty_bytes(self.config.slots);
+        let news = dirty + dirty_bytes(self.config.slots);
+        let submissions = news + dirty_bytes(self.config.slots);
         LaneOffsets {
             lane_sleeps: base,
             submit_tail: base + LINE,
@@ -232,6 +234,7 @@ impl Layout {
             submit_head: base + 2 * LINE,
             complete_tail: base + 2 * LINE + 4,
             dirty,
+            news,
             submissions,
             completions: submissions + self.config.control_entries as usize * ENTRY,
         }
@@ -294,7 +297,8 @@ mod tests {
         for lane in 0..3 {
             let at = layout.lane(lane);
             assert_eq!(at.lane_sleeps, last_end);
-            assert!(at.complete_tail < at.dirty && at.dirty + layout.dirty_words() * 8 <= at.submissions);
+            assert!(at.complete_tail < at.dirty && at.dirty + layout.dirty_words() * 8 <= at.news);
+            assert!(at.news + layout.dirty_words() * 8 <= at.submissions);
             assert_eq!(at.completions - at.submissions, 16 * ENTRY);
             last_end = (at.completions + 16 * ENTRY).next_multiple_of(PAGE);
         }

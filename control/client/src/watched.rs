@@ -1,0 +1,106 @@
+//! The streams of one poller: looked at when there is news of them, and again as long as they are ready.
+//!
+//! A wait costs what happened, not what is watched: of a thousand idle connections none is touched.
+//!
+//! Invariant: a stream that is ready is `hot`, or marked in `news`.
+
+use crate::news::News;
+use crate::poller::{Event, Interest};
+use crate::session::Inner;
+use crate::tcp::TcpSocket;
+use std::sync::{Arc, Weak};
+
+/// Streams by slot.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    news: Arc<News>,
+    entries: Vec<Option<Watch>>,
+    hot: Vec<u32>,
+    /// Slots whose room is waited for.
+    writers: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    key: usize,
+    interest: Interest,
+    socket: Weak<TcpSocket>,
+    hot: bool,
+}
+
+impl Watched {
+    pub(crate) fn new(session: &Inner) -> Self {
+        let entries = (0..session.shared.config().slots).map(|_| None).collect();
+        Self { news: session.news(), entries, hot: Vec::new(), writers: Vec::new() }
+    }
+
+    /// Watches `socket`, or for something else of it than before.
+    pub(crate) fn add(&mut self, socket: &Arc<TcpSocket>, key: usize, interest: Interest) {
+        let slot = socket.index();
+        self.writers.retain(|other| *other != slot);
+        if interest.writable {
+            self.writers.push(slot);
+        }
+        if let Some(entry) = self.entries.get_mut(slot as usize) {
+            *entry = Some(Watch { key, interest, socket: Arc::downgrade(socket), hot: false });
+        }
+        self.heat(slot);
+    }
+
+    pub(crate) fn remove(&mut self, key: usize) {
+        for entry in &mut self.entries {
+            entry.take_if(|entry| entry.key == key);
+        }
+        let entries = &self.entries;
+        self.writers.retain(|slot| entries.get(*slot as usize).is_some_and(Option::is_some));
+    }
+
+    /// The slots on whose room somebody waits.
+    pub(crate) fn writers(&self) -> &[u32] {
+        &self.writers
+    }
+
+    /// Adds what is ready to `events`. Bounded by what is marked or was ready before.
+    pub(crate) fn look(&mut self, session: &Inner, events: &mut Vec<Event>) {
+        session.collect_news();
+        let news = self.news.clone();
+        news.take(|slot| self.heat(slot));
+        if session.is_down() {
+            (0..self.entries.len() as u32).for_each(|slot| self.heat(slot));
+        }
+        let mut hot = std::mem::take(&mut self.hot);
+        hot.retain(|slot| {
+            let Some(entry) = self.entries.get_mut(*slot as usize) else { return false };
+            let event = entry.as_ref().and_then(Watch::event);
+            if let Some(watch) = entry.as_mut() {
+                watch.hot = event.is_some();
+            }
+            if entry.as_ref().is_some_and(|watch| watch.socket.strong_count() == 0) {
+                *entry = None;
+                self.writers.retain(|other| other != slot);
+            }
+            events.extend(event);
+            event.is_some()
+        });
+        self.hot = hot;
+    }
+
+    /// True if there may be something to see that [`Self::look`] has not seen.
+    pub(crate) fn has_news(&self, session: &Inner) -> bool {
+        session.collect_news();
+        self.news.any()
+    }
+
+    fn heat(&mut self, slot: u32) {
+        let watch = self.entries.get_mut(slot as usize).and_then(Option::as_mut);
+        if watch.is_some_and(|watch| !std::mem::replace(&mut watch.hot, true)) {
+            self.hot.push(slot);
+        }
+    }
+}
+
+impl Watch {
+    fn event(&self) -> Option<Event> {
+        Event::of(self.key, self.interest, self.socket.upgrade()?.readiness())
+    }
+}
