@@ -96,7 +96,9 @@ impl TcpListener {
         let stock = backlog.clamp(1, STOCK_MAX) as usize;
         let (next, nonblocking) = (AtomicUsize::new(0), AtomicBool::new(false));
         let listener = Listener { session, shares, stock, next, nonblocking };
-        listener.shares.iter().try_for_each(|share| listener.top_up(share))?;
+        // One for each lane first: the session may have few.
+        listener.shares.iter().try_for_each(|share| listener.top_up(share, 1))?;
+        listener.shares.iter().try_for_each(|share| listener.top_up(share, stock))?;
         Ok(Self(Arc::new(listener)))
     }
 
@@ -208,7 +210,7 @@ impl Listener {
         for i in 0..self.shares.len() {
             let Some(share) = self.shares.get((start + i) % self.shares.len()) else { continue };
             let accepted = self.take_announced(share)?;
-            self.top_up(share)?;
+            self.top_up(share, self.stock)?;
             if let Some(accepted) = accepted {
                 let socket = TcpSocket::accepted(self.session.clone(), share.socket.lane, &accepted)?;
                 if share.socket.flag(StreamFlags::NODELAY) {
@@ -241,12 +243,12 @@ impl Listener {
         Ok(Some(accepted))
     }
 
-    /// Grants slots until the lane's stock is full, as far as the session has any. Bounded by the stock.
-    fn top_up(&self, share: &Share) -> io::Result<()> {
+    /// Grants slots until the lane has `stock`, as far as the session has any. Bounded by the stock.
+    fn top_up(&self, share: &Share, stock: usize) -> io::Result<()> {
         let reserve = (self.session.shared.config().slots / RESERVE_SHARE) as usize;
         loop {
             let held = lock(&share.granted).len();
-            if held >= self.stock || (held > 0 && self.session.free_slots() <= reserve) {
+            if held >= stock || (held > 0 && self.session.free_slots() <= reserve) {
                 return Ok(());
             }
             let (Some(slot), _) = self.session.try_take_slot()? else { return Ok(()) };
@@ -269,7 +271,7 @@ impl Listener {
             let available = lock(&slot.stream_rx).available();
             // Rubbish counts as readable: accepting reports it.
             readable |= available.map_or(true, |len| len as usize >= ACCEPTED_BYTES);
-            if available.is_ok() && self.top_up(share).is_err() {
+            if available.is_ok() && self.top_up(share, self.stock).is_err() {
                 readable = true;
             }
         }

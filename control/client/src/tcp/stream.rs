@@ -14,7 +14,7 @@ use xmit_shared::session::{SocketOption, StreamFlags, TcpInfo};
 
 /// A TCP connection of `xmitd`. Closed when the last handle of [`TcpStream::try_clone`] is dropped; what was written is still sent.
 #[derive(Debug)]
-pub struct TcpStream(pub(crate) Arc<TcpSocket>);
+pub struct TcpStream(pub(super) Arc<TcpSocket>);
 
 impl TcpStream {
     /// Connects to the first of `addr` that answers, in the process's session ([`Session::global`]).
@@ -219,6 +219,13 @@ impl TcpStream {
     /// True if the socket does not wait.
     pub fn is_nonblocking(&self) -> bool {
         self.0.nonblocking.load(Ordering::Relaxed)
+    }
+}
+
+/// A socket that connected, or is about to.
+impl From<Arc<TcpSocket>> for TcpStream {
+    fn from(socket: Arc<TcpSocket>) -> Self {
+        Self(socket)
     }
 }
 

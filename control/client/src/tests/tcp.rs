@@ -191,7 +191,7 @@ fn connecting_has_the_numbers_of_linux() {
     listener.accept().unwrap();
     let _ = socket.connect(v4(addr));
     assert_eq!(errno(socket.connect(v4(addr))), libc::EISCONN);
-    assert_eq!(socket.peer_addr().unwrap(), v4(addr));
+    assert_eq!(TcpStream::from(socket).peer_addr().unwrap(), addr);
 }
 
 #[test]
@@ -348,6 +348,18 @@ fn slots_of_streams_come_back() {
     socket.set_read_timeout(LIMIT).unwrap();
     socket.send_to(b"self", socket.local_addr().unwrap()).unwrap();
     assert_eq!(socket.recv(&mut [0; 9]).unwrap(), 4);
+}
+
+#[test]
+fn a_listener_leaves_slots_to_connections_of_the_program() {
+    let fake = Fake::start(6); // two for the listener's shares, one granted to each lane, and half of the rest
+    let (listener, addr) = listen(&fake.session);
+    for _ in 0..30 {
+        let (client, server) = connected(&fake.session, &listener, addr);
+        let more: Vec<_> = std::iter::from_fn(|| TcpSocket::new(&fake.session).ok()).collect();
+        assert!(more.len() < 2);
+        drop((server, client, more));
+    }
 }
 
 #[test]
