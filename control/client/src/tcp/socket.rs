@@ -4,8 +4,7 @@
 //! * a socket owns its slot from `open` or `accept` until it is dropped; dropping closes, what was written is still sent;
 //! * how the connection stands is read from the slot at each call, never remembered.
 
-use super::Readiness;
-use super::urgent::{OutOfBand, Urgent};
+use super::urgent::Urgent;
 use crate::session::{Inner, Session, os_error};
 use crate::slot::Slot;
 use crate::timeout::Timeout;
@@ -16,9 +15,7 @@ use std::io;
 use std::net::{Ipv4Addr, Shutdown};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use xmit_shared::session::{
-    Accepted, Completion, How, Op, SocketOption, StreamEvents, StreamFlags, TcpInfo, Transport,
-};
+use xmit_shared::session::{Accepted, Completion, How, Op, StreamEvents, Transport};
 use xmit_shared::{Instant, clock};
 
 /// A TCP socket of `xmitd`, in any state.
@@ -36,8 +33,8 @@ pub struct TcpSocket {
     /// `shutdown` ended this half here.
     pub(super) read_shut: AtomicBool,
     pub(super) write_shut: AtomicBool,
-    flags: AtomicU32,
-    linger: AtomicI32,
+    pub(super) flags: AtomicU32,
+    pub(super) linger: AtomicI32,
     /// `TCP_NOTSENT_LOWAT`; zero for none.
     pub(super) notsent_lowat: AtomicU32,
     pub(super) urgent: Mutex<Urgent>,
@@ -63,7 +60,7 @@ pub(super) enum Phase {
 
 const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 /// `SO_LINGER` is off.
-const NO_LINGER: i32 = -1;
+pub(super) const NO_LINGER: i32 = -1;
 
 impl TcpSocket {
     /// A socket in `session`: `socket(AF_INET, SOCK_STREAM, 0)`.
@@ -242,101 +239,6 @@ impl TcpSocket {
         Ok(self.slot()?.take_error().map(os_error))
     }
 
-    /// `TCP_NODELAY` and `TCP_CORK`, without a call to the lane.
-    ///
-    /// # Errors
-    /// `ENETDOWN`.
-    pub(super) fn set_flag(&self, flag: StreamFlags, on: bool) -> io::Result<()> {
-        self.session.check_up()?;
-        let slot = self.slot()?;
-        {
-            let mut tx = lock(&slot.stream_tx);
-            let flags = StreamFlags(self.flags.load(Ordering::Relaxed)).with(flag, on);
-            self.flags.store(flags.0, Ordering::Relaxed);
-            // Taking the cork out, and `TCP_NODELAY`, send what waits.
-            tx.set_flags(flags, on != (flag == StreamFlags::CORK));
-        }
-        self.session.shared.kick(self.lane, self.index);
-        Ok(())
-    }
-
-    pub(super) fn flag(&self, flag: StreamFlags) -> bool {
-        StreamFlags(self.flags.load(Ordering::Relaxed)).contains(flag)
-    }
-
-    /// `TCP_NODELAY`: small segments do not wait for acknowledgements.
-    ///
-    /// # Errors
-    /// `ENETDOWN`.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.set_flag(StreamFlags::NODELAY, nodelay)
-    }
-
-    /// `TCP_CORK`: partial segments wait until the cork is out.
-    ///
-    /// # Errors
-    /// `ENETDOWN`.
-    pub fn set_cork(&self, cork: bool) -> io::Result<()> {
-        self.set_flag(StreamFlags::CORK, cork)
-    }
-
-    /// `SO_OOBINLINE`: the urgent byte stays in its place in the stream.
-    pub fn set_oob_inline(&self, inline: bool) {
-        lock(&self.urgent).inline = inline;
-    }
-
-    /// `setsockopt` for everything that the lane has to know.
-    ///
-    /// # Errors
-    /// `EINVAL` and `ENOPROTOOPT` as in Linux, `ENETDOWN`.
-    pub fn set_option(&self, option: SocketOption, value: i32) -> io::Result<()> {
-        self.call(Op::SetOption(option, value))?;
-        match option {
-            SocketOption::Linger => self.linger.store(value, Ordering::Relaxed),
-            SocketOption::NotSentLowat => self.notsent_lowat.store(value.cast_unsigned(), Ordering::Relaxed),
-            _ => {}
-        }
-        self.session.tell_pollers(self.index);
-        Ok(())
-    }
-
-    /// `getsockopt`.
-    ///
-    /// # Errors
-    /// `ENOPROTOOPT`, `ENETDOWN`.
-    pub fn option(&self, option: SocketOption) -> io::Result<i32> {
-        Ok(self.call(Op::GetOption(option))?.value)
-    }
-
-    /// `SO_LINGER`: how long closing waits until the peer has everything; zero resets the connection instead.
-    ///
-    /// # Errors
-    /// `ENETDOWN`.
-    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        let seconds = linger.map_or(NO_LINGER, |linger| i32::try_from(linger.as_secs()).unwrap_or(i32::MAX));
-        self.set_option(SocketOption::Linger, seconds)
-    }
-
-    /// As it was set.
-    pub fn linger(&self) -> Option<Duration> {
-        let seconds = self.linger.load(Ordering::Relaxed);
-        u64::try_from(seconds).ok().map(Duration::from_secs)
-    }
-
-    /// `TCP_INFO`.
-    ///
-    /// # Errors
-    /// `ENETDOWN`.
-    pub fn info(&self) -> io::Result<TcpInfo> {
-        loop {
-            self.call(Op::Info)?;
-            // While the lane writes the answer to another thread's call, this one asks again.
-            if let Some(info) = lock(&self.slot()?.stream_rx).info() {
-                return Ok(info);
-            }
-        }
-    }
-
     /// Closes a listener and waits until the lane has: its ring is complete then. [`Self::release_slot`] follows.
     pub(super) fn close_and_wait(&self) -> io::Result<()> {
         self.call(Op::Close)?;
@@ -347,42 +249,6 @@ impl TcpSocket {
     /// The slot of a closed listener is free again.
     pub(super) fn release_slot(self) {
         self.session.untake_slot(self.index);
-    }
-
-    /// How the socket stands, as `tcp_poll` says it.
-    pub(crate) fn readiness(&self) -> Readiness {
-        let Ok(slot) = self.slot() else { return Readiness::default() };
-        // Before the rings: what was shown before the end is then seen.
-        let events = slot.stream_events();
-        let error = self.session.is_down() || slot.has_error();
-        let phase = self.phase();
-        let open = phase == Phase::Connected || events.contains(StreamEvents::CONNECTED);
-        let closed = events.contains(StreamEvents::CLOSED) || phase == Phase::Idle;
-        let read_end = closed || self.read_shut.load(Ordering::Relaxed) || events.contains(StreamEvents::RECEIVE_END);
-        let write_end = closed || self.write_shut.load(Ordering::Relaxed) || events.contains(StreamEvents::SEND_END);
-        let (data, urgent) = if open { self.look_for_data(slot) } else { (false, false) };
-        Readiness {
-            readable: error || (phase != Phase::Idle && read_end) || data,
-            writable: error || write_end || (open && self.has_room(slot)),
-            error,
-            hup: closed || (read_end && write_end),
-            read_hup: read_end && phase != Phase::Idle,
-            priority: urgent,
-        }
-    }
-
-    /// Whether bytes wait to be read, and an urgent one. Rubbish counts as readable: the read reports it.
-    fn look_for_data(&self, slot: &Slot) -> (bool, bool) {
-        let mut rx = lock(&slot.stream_rx);
-        let Ok(available) = rx.available() else { return (true, false) };
-        let mut urgent = lock(&self.urgent);
-        let (readable, told) = urgent.readable(&mut rx, available);
-        let out_of_band = matches!(urgent.out_of_band(&rx, available), OutOfBand::Byte(_));
-        drop((rx, urgent));
-        if told {
-            self.session.shared.kick(self.lane, self.index);
-        }
-        (readable > 0, out_of_band)
     }
 
     /// The phase, also if the handshake of a non-blocking connect has ended since the last call.
@@ -396,7 +262,8 @@ impl TcpSocket {
         phase
     }
 
-    fn phase(&self) -> Phase {
+    /// The phase as of the last call.
+    pub(super) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             1 => Phase::Connecting,
             2 => Phase::Connected,

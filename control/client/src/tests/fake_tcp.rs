@@ -57,6 +57,9 @@ impl Streams {
             Op::SetOption(option, value) => {
                 socket.options.retain(|(other, _)| *other != option);
                 socket.options.push((option, value));
+                if option == SocketOption::NotSentLowat {
+                    lanes[lane].set_notsent_lowat(call.slot, value.cast_unsigned());
+                }
                 done(0)
             }
             Op::GetOption(option) => {

@@ -52,6 +52,7 @@ pub(super) struct LaneSlot {
     open: bool,
     /// Open, and for a stream.
     pub(super) streaming: bool,
+    pub(super) notsent_lowat: u32,
     tx: RecordReader,
     rx: RecordWriter,
     pub(super) stream_tx: SendReader,
@@ -294,7 +295,7 @@ impl LaneSlot {
         self.stream_tx.open(tx_bytes);
         self.stream_rx.open(rx_bytes);
         self.events.store(0, Ordering::Relaxed);
-        (self.open, self.streaming) = (true, true);
+        (self.open, self.streaming, self.notsent_lowat) = (true, true, 0);
         true
     }
 
@@ -311,6 +312,7 @@ impl LaneSlot {
         Ok(Self {
             open: false,
             streaming: false,
+            notsent_lowat: 0,
             stream_tx: SendReader::new(send),
             stream_rx: ReceiveWriter::new(receive),
             tx: RecordReader::new(RecordRing {

@@ -40,12 +40,22 @@ impl LaneEnd {
         self.stream(slot).is_some_and(|stream| stream.stream_tx.copy_at(offset, out))
     }
 
-    /// Says that everything before `offset` was sent at least once, for `SIOCOUTQNSD` and `TCP_NOTSENT_LOWAT`.
+    /// Says that everything before `offset` was sent at least once, for `SIOCOUTQNSD` and `TCP_NOTSENT_LOWAT`: a writer that waits because
+    /// of the latter is woken.
     #[inline]
     pub fn tx_sent(&mut self, slot: u32, offset: u32) {
         let Some(stream) = self.stream_mut(slot) else { return };
-        stream.stream_tx.sent(offset);
-        self.note_stream_room(slot);
+        let unsent = stream.stream_tx.sent(offset);
+        if unsent < stream.notsent_lowat {
+            self.note_stream_room(slot);
+        }
+    }
+
+    /// `TCP_NOTSENT_LOWAT`, 0 for none: the client asks for it by its option.
+    pub fn set_notsent_lowat(&mut self, slot: u32, bytes: u32) {
+        if let Some(stream) = self.stream_mut(slot) {
+            stream.notsent_lowat = bytes;
+        }
     }
 
     /// Gives the oldest `len` bytes back to the client: the peer has acknowledged them. A waiting writer is woken once a third of

@@ -18,6 +18,7 @@ mod lane_end;
 mod lane_stream;
 mod layout;
 mod op;
+mod option;
 #[cfg(test)]
 mod stream_tests;
 #[cfg(test)]
@@ -27,7 +28,8 @@ pub use crate::stream::{Accepted, Outgoing, StreamEvents, StreamFlags, TcpInfo};
 pub use client_end::{ClientEnd, ClientLane, ClientRx, ClientShared, ClientSlot, ClientTx, SlotStatus};
 pub use lane_end::LaneEnd;
 pub use layout::{ABI_VERSION, ConfigError, LANES_MAX, SLOTS_MAX, SessionConfig};
-pub use op::{Completion, CongestionName, How, Op, SocketOption, Submission, Transport};
+pub use op::{Completion, How, Op, Submission, Transport};
+pub use option::{CongestionName, SocketOption};
 
 use crate::doorbell::bell_pipe;
 use crate::memory::{MapError, Memory, Outside};

@@ -75,6 +75,12 @@ fn a_writer_is_woken_for_a_third_of_its_ring() {
     assert!(!lane.ring_client());
     lane.tx_release(0, 400);
     assert!(lane.ring_client());
+    client.shared.sleeper().prepare();
+    lane.tx_sent(0, 2600);
+    assert!(!lane.ring_client(), "sending makes no room");
+    lane.set_notsent_lowat(0, 100);
+    lane.tx_sent(0, 2650);
+    assert!(lane.ring_client(), "unless it is what the writer waits for");
 }
 
 #[test]

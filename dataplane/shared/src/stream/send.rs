@@ -229,10 +229,11 @@ impl SendReader {
         self.lane[word::SEND_HEAD].store(self.head, Ordering::Release);
     }
 
-    /// Says that all before `offset` was sent at least once.
+    /// Says that all before `offset` was sent at least once. Answers the bytes seen that were not.
     #[inline]
-    pub fn sent(&mut self, offset: u32) {
+    pub fn sent(&mut self, offset: u32) -> u32 {
         self.lane[word::SEND_NEXT].store(self.head.wrapping_add(offset), Ordering::Relaxed);
+        self.len.saturating_sub(offset)
     }
 
     /// Bytes of the ring.

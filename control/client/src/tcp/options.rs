@@ -1,0 +1,105 @@
+//! The options of a TCP socket: what stands in its slot, what the lane has to know, and what is the client's own matter.
+
+use super::socket::{NO_LINGER, TcpSocket};
+use crate::wait::lock;
+use core::time::Duration;
+use std::io;
+use std::sync::atomic::Ordering;
+use xmit_shared::session::{Op, SocketOption, StreamFlags, TcpInfo};
+
+impl TcpSocket {
+    /// `TCP_NODELAY` and `TCP_CORK`, without a call to the lane.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub(super) fn set_flag(&self, flag: StreamFlags, on: bool) -> io::Result<()> {
+        self.session.check_up()?;
+        let slot = self.slot()?;
+        {
+            let mut tx = lock(&slot.stream_tx);
+            let flags = StreamFlags(self.flags.load(Ordering::Relaxed)).with(flag, on);
+            self.flags.store(flags.0, Ordering::Relaxed);
+            // Taking the cork out, and `TCP_NODELAY`, send what waits.
+            tx.set_flags(flags, on != (flag == StreamFlags::CORK));
+        }
+        self.session.shared.kick(self.lane, self.index);
+        Ok(())
+    }
+
+    pub(super) fn flag(&self, flag: StreamFlags) -> bool {
+        StreamFlags(self.flags.load(Ordering::Relaxed)).contains(flag)
+    }
+
+    /// `TCP_NODELAY`: small segments do not wait for acknowledgements.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.set_flag(StreamFlags::NODELAY, nodelay)
+    }
+
+    /// `TCP_CORK`: partial segments wait until the cork is out.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_cork(&self, cork: bool) -> io::Result<()> {
+        self.set_flag(StreamFlags::CORK, cork)
+    }
+
+    /// `SO_OOBINLINE`: the urgent byte stays in its place in the stream.
+    pub fn set_oob_inline(&self, inline: bool) {
+        lock(&self.urgent).inline = inline;
+    }
+
+    /// `setsockopt` for everything that the lane has to know.
+    ///
+    /// # Errors
+    /// `EINVAL` and `ENOPROTOOPT` as in Linux, `ENETDOWN`.
+    pub fn set_option(&self, option: SocketOption, value: i32) -> io::Result<()> {
+        self.call(Op::SetOption(option, value))?;
+        match option {
+            SocketOption::Linger => self.linger.store(value, Ordering::Relaxed),
+            SocketOption::NotSentLowat => self.notsent_lowat.store(value.cast_unsigned(), Ordering::Relaxed),
+            _ => {}
+        }
+        self.session.tell_pollers(self.index);
+        Ok(())
+    }
+
+    /// `getsockopt`.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT`, `ENETDOWN`.
+    pub fn option(&self, option: SocketOption) -> io::Result<i32> {
+        Ok(self.call(Op::GetOption(option))?.value)
+    }
+
+    /// `SO_LINGER`: how long closing waits until the peer has everything; zero resets the connection instead.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        let seconds = linger.map_or(NO_LINGER, |linger| i32::try_from(linger.as_secs()).unwrap_or(i32::MAX));
+        self.set_option(SocketOption::Linger, seconds)
+    }
+
+    /// As it was set.
+    pub fn linger(&self) -> Option<Duration> {
+        let seconds = self.linger.load(Ordering::Relaxed);
+        u64::try_from(seconds).ok().map(Duration::from_secs)
+    }
+
+    /// `TCP_INFO`.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn info(&self) -> io::Result<TcpInfo> {
+        loop {
+            self.call(Op::Info)?;
+            // While the lane writes the answer to another thread's call, this one asks again.
+            if let Some(info) = lock(&self.slot()?.stream_rx).info() {
+                return Ok(info);
+            }
+        }
+    }
+}
