@@ -84,53 +84,73 @@ fn receive(client: &mut Client, slot: u32) -> Option<(SocketAddrV4, Vec<u8>)> {
     Some((meta.peer, data))
 }
 
-/// One run: requests are repeated until they are answered. Answers what the directions carried.
+/// A program on `a` that asks and one on `b` that answers.
+struct Exchange {
+    pair: Pair,
+    slots: (u32, u32),
+    rng: Rng,
+    requests: Model,
+    answers: Model,
+}
+
+/// Tries before a request is given up; the worst wire loses every second exchange.
+const TRIES: u32 = 40;
+
+impl Exchange {
+    /// Repeats a request until it is answered. False if it never was.
+    fn ask(&mut self) -> Result<bool, String> {
+        let to = SocketAddrV4::new(self.pair.b.address, PORT);
+        for _ in 0..TRIES {
+            let request = self.requests.send(b'?', &mut self.rng);
+            // A full ring is the network's loss: the next try repeats the request.
+            let _ = self.pair.a.client.send(self.slots.0, Some(to), &request);
+            let until = self.pair.now + Duration::from_millis(100);
+            while self.pair.step(until) {
+                if self.serve()? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Both programs take what is there. True if an answer arrived.
+    fn serve(&mut self) -> Result<bool, String> {
+        let (a, b) = self.slots;
+        while let Some((from, data)) = receive(&mut self.pair.b.client, b) {
+            self.requests.receive(&data)?;
+            let answer = self.answers.send(b'!', &mut self.rng);
+            let _ = self.pair.b.client.send(b, Some(from), &answer);
+        }
+        let mut heard = false;
+        while let Some((_, data)) = receive(&mut self.pair.a.client, a) {
+            self.answers.receive(&data)?;
+            heard = true;
+        }
+        Ok(heard)
+    }
+}
+
+/// One run. Answers what the two directions carried.
 fn request_and_response(seed: u64) -> Result<[Model; 2], String> {
     let mut rng = Rng::new(seed);
     let wire = wire_of(&mut rng, seed);
     let mut pair = Pair::with(PairConfig { wire, frames: 256, ..PairConfig::new(seed) })?;
-    let (a, b) = pair.sockets(PORT)?;
-    let to_b = SocketAddrV4::new(pair.b.address, PORT);
-    let (mut requests, mut answers) = (Model::default(), Model::default());
-    let mut answered = 0;
-    for _ in 0..REQUESTS {
-        let mut found = false;
-        for _ in 0..40 {
-            let request = requests.send(b'?', &mut rng);
-            let _ = pair.a.client.send(a, Some(to_b), &request);
-            let mut trouble = None;
-            let mut serve = |pair: &mut Pair| -> Result<bool, String> {
-                while let Some((from, data)) = receive(&mut pair.b.client, b) {
-                    requests.receive(&data)?;
-                    let _ = pair.b.client.send(b, Some(from), &answers.send(b'!', &mut rng));
-                }
-                let mut heard = false;
-                while let Some((_, data)) = receive(&mut pair.a.client, a) {
-                    answers.receive(&data)?;
-                    heard = true;
-                }
-                Ok(heard)
-            };
-            found |= pair.drive_until(Duration::from_millis(100), |pair| match serve(pair) {
-                Ok(heard) => heard,
-                Err(what) => {
-                    trouble = Some(what);
-                    true
-                }
-            });
-            trouble.map_or(Ok(()), Err)?;
-            if found {
-                break;
-            }
+    let slots = pair.sockets(PORT)?;
+    let mut exchange = Exchange { pair, slots, rng, requests: Model::default(), answers: Model::default() };
+    for request in 0..REQUESTS {
+        // Damaged ARP can mislead a host for as long as it believes a neighbour; nothing else keeps a request from its
+        // answer.
+        if !exchange.ask()? && wire.corrupt_ppm == 0 {
+            return Err(format!("request {request} was never answered over {wire:?}"));
         }
-        answered += u32::from(found);
     }
-    // Damaged ARP can mislead a host for as long as it believes a neighbour; nothing else keeps requests from an answer.
-    if answered < REQUESTS && wire.corrupt_ppm == 0 {
-        return Err(format!("{answered} of {REQUESTS} requests were answered over {wire:?}"));
+    // What is still under way arrives or is given up; late requests are answered late.
+    for _ in 0..2 {
+        exchange.pair.drive_for(Duration::from_secs(10));
+        exchange.serve()?;
     }
-    // What is still under way arrives or is given up.
-    pair.drive_for(Duration::from_secs(10));
+    let Exchange { pair, requests, answers, .. } = exchange;
     requests.judge(&wire, pair.wire.stats(Direction::AToB).duplicated)?;
     answers.judge(&wire, pair.wire.stats(Direction::BToA).duplicated)?;
     conserved(pair)?;
