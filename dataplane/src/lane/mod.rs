@@ -339,6 +339,8 @@ impl Lane {
         let quiet = self.stack.sockets.prepare_sleep()
             && !self.mail.commands.has_mail()
             && !self.mail.packets.has_mail()
+            // A snapshot published before the announcement rang no bell.
+            && Arc::ptr_eq(self.snapshot.load(), &self.stack.net.snapshot)
             && self.unsent.is_empty()
             && self.stack.net.loopback.is_empty();
         if !quiet {
