@@ -10,7 +10,7 @@ use xmit_nic::rng::Rng;
 use xmit_nic::sim::{Direction, Impairment};
 use xmit_script::{Client, Pair, PairConfig};
 
-/// Seeds of each simulation: 0 and up.
+/// Seeds of each simulation, 0 and up, unless `XMIT_SEEDS` says how many.
 const SEEDS: u64 = 100;
 /// Requests of each run.
 const REQUESTS: u32 = 30;
@@ -93,8 +93,9 @@ struct Exchange {
     answers: Model,
 }
 
-/// Tries before a request is given up; the worst wire loses every second exchange.
-const TRIES: u32 = 40;
+/// Tries before a request is given up: twenty seconds, in which a neighbour is asked for as many times. The worst wire
+/// loses every second exchange.
+const TRIES: u32 = 200;
 
 impl Exchange {
     /// Repeats a request until it is answered. False if it never was.
@@ -172,7 +173,8 @@ fn conserved(pair: Pair) -> Result<(), String> {
 }
 
 fn over_seeds(run: impl Fn(u64) -> Result<(), String>) {
-    for seed in 0..SEEDS {
+    let seeds = std::env::var("XMIT_SEEDS").map_or(SEEDS, |count| count.parse().unwrap());
+    for seed in 0..seeds {
         if let Err(what) = run(seed) {
             panic!("seed {seed}: {what}");
         }
