@@ -68,7 +68,9 @@ fn frames_of(seed: u64) {
     let mut client = host.attach().unwrap();
     client.submit(0, Op::Open(Transport::Udp)).unwrap();
     client.submit(0, Op::Bind("0.0.0.0:7".parse().unwrap())).unwrap();
-    (0..8).for_each(|_| drop(host.turn(now)));
+    for _ in 0..8 {
+        host.turn(now);
+    }
     let mut pool = Pool::anonymous(1, 128).unwrap();
     let defaults = setup.defaults();
     let seedlings: Vec<_> = SEEDLINGS.iter().map(|t| Pattern::parse(t).unwrap().build(&defaults).unwrap()).collect();
