@@ -150,8 +150,8 @@ impl Host {
                 // The mailbox holds more than one session can have under way here.
                 let _ = self.commands.send(LaneCommand::Bound { session, slot, result });
             }
-            Report::Unbind { address, .. } => {
-                self.binds.release(address);
+            Report::Unbind { session, address } => {
+                self.binds.release(session, address);
             }
             Report::Broken { session, .. } => {
                 self.binds.release_session(session);

@@ -47,7 +47,7 @@ impl Control {
     fn on_report(&mut self, _now: Instant, lane: u16, report: LaneReport) {
         match report {
             LaneReport::Session(Report::Bind { session, slot, wanted }) => self.on_bind(lane, session, slot, wanted),
-            LaneReport::Session(Report::Unbind { address, .. }) => self.release(lane, address),
+            LaneReport::Session(Report::Unbind { session, address }) => self.release(lane, session, address),
             LaneReport::Session(Report::Broken { session, what }) => {
                 warn!("session {session} wrote rubbish into its region and is ended: {what}");
                 if let Some(sessions) = &mut self.sessions {
@@ -106,15 +106,15 @@ impl Control {
         let address = self.binds.bind(&self.snapshot, wanted, binder)?;
         if let Err(error) = self.steer.open_udp(address) {
             warn!("UDP {address} cannot be steered here: {error}");
-            self.binds.release(address);
+            self.binds.release(session, address);
             return Err(ENOSPC);
         }
         self.tell_others(lane, address, Some(lane));
         Ok(address)
     }
 
-    fn release(&mut self, lane: u16, address: SocketAddrV4) {
-        if self.binds.release(address) {
+    fn release(&mut self, lane: u16, session: u32, address: SocketAddrV4) {
+        if self.binds.release(session, address) {
             self.forget(lane, address);
         }
     }
