@@ -47,6 +47,8 @@ impl FrameFlags {
     pub const CHECKSUM_VERIFIED: Self = Self(1);
     /// Looped back by this host (multicast and broadcast copies to local members).
     pub const LOOPED: Self = Self(2);
+    /// Listeners have seen it on its way out; a busy port that gives it back does not show it again.
+    pub const TAPPED: Self = Self(4);
 
     /// True if every flag of `other` is set.
     pub const fn contains(self, other: Self) -> bool {
@@ -68,7 +70,17 @@ impl Frame {
     /// # Safety
     /// `buf .. buf + size` must be a slot of pool `pool`, marked as held there, for which no other `Frame` exists.
     pub(crate) unsafe fn new(buf: NonNull<u8>, slot: SlotId, size: u16, pool: u16) -> Self {
-        Self { buf, slot, start: FRAME_HOME.min(size), len: 0, size, pool, port: 0, flags: FrameFlags::NONE, priority: 0 }
+        Self {
+            buf,
+            slot,
+            start: FRAME_HOME.min(size),
+            len: 0,
+            size,
+            pool,
+            port: 0,
+            flags: FrameFlags::NONE,
+            priority: 0,
+        }
     }
 
     /// The packet.
