@@ -46,11 +46,10 @@ pub fn icmp_rcv(net: &mut Net, now: Instant, packet: Packet) -> Option<IcmpNews>
             Some(news)
         }
         Err(reason) => {
-            net.counters.inc(if reason == DropReason::IcmpChecksum {
-                Snmp::IcmpInCsumErrors
-            } else {
-                Snmp::IcmpInErrors
-            });
+            net.counters.inc(Snmp::IcmpInErrors);
+            if reason == DropReason::IcmpChecksum {
+                net.counters.inc(Snmp::IcmpInCsumErrors);
+            }
             net.drop_frame(packet.frame, reason);
             None
         }
@@ -74,6 +73,9 @@ fn classify(net: &mut Net, packet: &Packet) -> Result<Action, DropReason> {
         Message::EchoRequest(_) if packet.cast == Cast::Unicast => Ok(Action::Echo),
         Message::EchoRequest(_) => Err(DropReason::IcmpEchoBroadcast),
         Message::EchoReply(_) | Message::TimestampReply(_) | Message::AddressMaskReply(_) => Ok(Action::Discard),
+        // What was sent to many is no answer to one of ours (RFC 1122 3.2.2; `icmp_rcv`).
+        _ if packet.cast != Cast::Unicast => Err(DropReason::IcmpUnhandled),
+        Message::Unreachable { code, .. } if code > UNREACHABLE_CODE_MAX => Err(DropReason::IcmpUnhandled),
         Message::Unreachable { code, next_hop_mtu, quote } => {
             let (errno, fatal) = unreachable_errno(code);
             let mtu = (code == icmp::unreachable::FRAGMENTATION_NEEDED).then_some(next_hop_mtu);
@@ -113,6 +115,9 @@ fn tell(
     let quote = Quote::parse(quote).ok_or(DropReason::IcmpErrorUnmatched)?;
     Ok(Action::Tell(IcmpNews { quote, errno, fatal, next_hop_mtu, reporter: packet.source }))
 }
+
+/// The highest code of an unreachable that is defined (`NR_ICMP_UNREACH`).
+const UNREACHABLE_CODE_MAX: u8 = 15;
 
 /// Linux's error numbers, which clients see as they are (`asm-generic/errno.h`).
 mod libc_errno {
