@@ -54,6 +54,9 @@ pub const SESSION_DATAGRAMS_PER_TURN: usize = 64;
 /// Control submissions (bind, connect, ...) taken from one session in one turn.
 pub const SESSION_SUBMISSIONS_PER_TURN: usize = 32;
 
+/// Commands of the control thread taken in one turn: its mailbox, once.
+pub const COMMANDS_PER_TURN: usize = 1024;
+
 /// Timers expired in one turn.
 pub const TIMERS_PER_TURN: usize = 256;
 

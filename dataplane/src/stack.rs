@@ -95,6 +95,14 @@ impl Stack {
         }
     }
 
+    /// Takes a datagram that another lane received for a socket of this one: checked, counted and filtered there.
+    pub fn receive_handover(&mut self, now: Instant, frame: Frame) {
+        match ip::handed_over(&self.net, frame) {
+            Ok(packet) => self.udp(now, packet),
+            Err((frame, reason)) => self.net.drop_frame(frame, reason),
+        }
+    }
+
     /// To the protocol's handler (`ip_local_deliver_finish`).
     fn local_deliver(&mut self, now: Instant, packet: Packet) {
         use crate::counters::Snmp;

@@ -64,6 +64,13 @@ pub enum LaneCommand {
 pub enum LaneReport {
     /// News of a session.
     Session(crate::socket::Report),
+    /// The lane ended without having been told to: by a panic. Sent by whoever runs it.
+    Ended,
+    /// The lane has no place for the session ([`crate::limits::SESSIONS_MAX`]).
+    Refused {
+        /// The session.
+        session: u32,
+    },
     /// All of a session's resources on this lane are released, at its command.
     Detached {
         /// The session.
