@@ -50,10 +50,12 @@ impl Control {
             LaneReport::Session(Report::Unbind { session, address }) => self.release(lane, session, address),
             LaneReport::Session(Report::Broken { session, what }) => {
                 warn!("session {session} wrote rubbish into its region and is ended: {what}");
-                if let Some(sessions) = &mut self.sessions {
-                    sessions.end(session, self.poll.registry());
-                }
-                self.detach(session);
+                self.end(session);
+            }
+            LaneReport::Ended => self.failed = Some(format!("lane {lane} ended by a panic; its message stands above")),
+            LaneReport::Refused { session } => {
+                warn!("lane {lane} has no place for session {session}, which is ended: lower [client] sessions_max");
+                self.end(session);
             }
             LaneReport::Detached { session } => debug!("lane {lane} has released session {session}"),
             LaneReport::Resolve { interface, address } => self.resolve(interface, address),
@@ -78,6 +80,14 @@ impl Control {
         for (lane, end) in ends.into_iter().enumerate() {
             lanes.tell(lane, LaneCommand::Attach { session, end: Box::new(end), rate });
         }
+    }
+
+    /// The daemon ends a session: its client sees the connection close.
+    fn end(&mut self, session: u32) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.end(session, self.poll.registry());
+        }
+        self.detach(session);
     }
 
     /// Everything that a session had is released: on the lanes, in the book of binds, in the XDP programs.
