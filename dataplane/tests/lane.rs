@@ -9,7 +9,7 @@ use xmit_dataplane::lane::{Handover, Lane, LaneCommand, LaneMail, LaneReport, Re
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
 use xmit_dataplane::socket::Report;
-use xmit_dataplane::wire::{ethernet, ipv4, udp};
+use xmit_dataplane::wire::{arp, ethernet, icmp, ipv4, udp};
 use xmit_nic::capture::{CaptureInterface, CaptureQueue};
 use xmit_nic::{Burst, Caps, Duration, Frame, Instant, MacAddr, Pool, Port, PortStats, Wakeup};
 use xmit_script::{Client, HOST_MAC, PEER, PEER_MAC, Setup};
@@ -370,4 +370,58 @@ fn a_listener_sees_a_frame_once_however_often_a_busy_port_gives_it_back() {
     assert_eq!((stand.left(), tap.dropped()), (1, 0));
     assert_eq!(stand.lane.stack.net.counters.drops(DropReason::NoFrame), 0);
     conserved(vec![stand]);
+}
+
+#[test]
+fn a_neighbours_answer_reaches_the_lane_that_asked() {
+    let mut stands = lanes(2, 256);
+    let mut client = stands[1].bound(0);
+    client.send(0, Some(address("10.0.0.1:9")), b"x").unwrap();
+    stands[1].turn(NOW);
+    assert_eq!(stands[1].left(), 1, "the question");
+    let reply = arp::Message {
+        operation: arp::Operation::Reply,
+        sender_mac: PEER_MAC,
+        sender_ip: PEER,
+        target_mac: HOST_MAC,
+        target_ip: *address("10.0.0.2:7").ip(),
+    };
+    let ethertype = ethernet::EtherType::ARP;
+    let mut bytes = vec![0; 14 + arp::LEN];
+    ethernet::Header { destination: HOST_MAC, source: PEER_MAC, vlan: None, ethertype }.emit(&mut bytes);
+    reply.emit(&mut bytes[14..]);
+    stands[0].wire.0.lock().unwrap().arriving.push(bytes);
+    stands[0].turn(NOW);
+    let heard = LaneReport::Heard { interface: InterfaceId(0), address: PEER, mac: PEER_MAC };
+    assert_eq!(stands[0].reports.take(), Some((0, heard)));
+    let (interface, address, mac) = (InterfaceId(0), PEER, PEER_MAC);
+    stands[1].commands.send(LaneCommand::Heard { interface, address, mac }).unwrap();
+    stands[1].turn(NOW);
+    assert_eq!(stands[1].left(), 2, "what waited for it");
+    conserved(stands);
+}
+
+#[test]
+fn an_icmp_error_reaches_the_lane_of_its_socket() {
+    let mut stands = lanes(2, 256);
+    let mut client = stands[1].bound(0);
+    client.submit(0, Op::Connect(address("10.0.0.1:9"))).unwrap();
+    stands[1].turn(NOW);
+    stands[0].commands.send(LaneCommand::Elsewhere { address: address("10.0.0.2:7"), lane: Some(1) }).unwrap();
+    // Port unreachable about what the socket would send: the peer's packet turned round.
+    let mut quoted = datagram(b"")[14..].to_vec();
+    quoted[12..16].copy_from_slice(&[10, 0, 0, 2]);
+    quoted[16..20].copy_from_slice(&[10, 0, 0, 1]);
+    quoted[20..24].copy_from_slice(&[0, 7, 0, 9]);
+    let mut bytes = datagram(&quoted);
+    bytes[14 + 9] = ipv4::Protocol::ICMP.0;
+    ipv4::Ipv4Mut::parse(&mut bytes[14..]).unwrap().fill_checksum();
+    icmp::Header { kind: icmp::Kind::UNREACHABLE, code: icmp::unreachable::PORT, rest: [0; 4] }
+        .emit(quoted.len(), &mut bytes[34..]);
+    stands[0].wire.0.lock().unwrap().arriving.push(bytes);
+    stands[0].turn(NOW);
+    stands[1].turn(NOW);
+    assert_eq!(client.take_error(0), Some(111));
+    assert_eq!(stands.iter().map(|stand| stand.snmp(Snmp::IcmpInMsgs)).sum::<u64>(), 1);
+    conserved(stands);
 }

@@ -28,8 +28,9 @@ pub struct IcmpNews {
     pub reporter: Ipv4Addr,
 }
 
-/// Takes a received ICMP packet (`icmp_rcv`); answers what the transport protocols must be told.
-pub fn icmp_rcv(net: &mut Net, now: Instant, packet: Packet) -> Option<IcmpNews> {
+/// Takes a received ICMP packet (`icmp_rcv`); answers what the transport protocols must be told, and the packet, which
+/// may have to go on to the lane of the socket.
+pub fn icmp_rcv(net: &mut Net, now: Instant, packet: Packet) -> Option<(IcmpNews, Packet)> {
     net.counters.inc(Snmp::IcmpInMsgs);
     let verdict = classify(net, &packet);
     match verdict {
@@ -41,10 +42,7 @@ pub fn icmp_rcv(net: &mut Net, now: Instant, packet: Packet) -> Option<IcmpNews>
             net.pool.release(packet.frame);
             None
         }
-        Ok(Action::Tell(news)) => {
-            net.pool.release(packet.frame);
-            Some(news)
-        }
+        Ok(Action::Tell(news)) => Some((news, packet)),
         Err(reason) => {
             net.counters.inc(Snmp::IcmpInErrors);
             if reason == DropReason::IcmpChecksum {
@@ -69,6 +67,20 @@ fn classify(net: &mut Net, packet: &Packet) -> Result<Action, DropReason> {
         return Err(DropReason::IcmpChecksum);
     }
     count(net, icmp.kind());
+    action(packet, &icmp)
+}
+
+/// The news in an error that another lane received, checked and counted.
+pub fn news_of(packet: &Packet) -> Option<IcmpNews> {
+    let icmp = Icmp::parse(packet.payload()).ok()?;
+    match action(packet, &icmp) {
+        Ok(Action::Tell(news)) => Some(news),
+        _ => None,
+    }
+}
+
+/// `icmp_pointers`.
+fn action(packet: &Packet, icmp: &Icmp<'_>) -> Result<Action, DropReason> {
     match icmp.message() {
         Message::EchoRequest(_) if packet.cast == Cast::Unicast => Ok(Action::Echo),
         Message::EchoRequest(_) => Err(DropReason::IcmpEchoBroadcast),

@@ -38,9 +38,13 @@ impl Lane {
                 break;
             }
         }
-        for Wish::Resolve(interface, address) in self.stack.net.wishes.drain(..) {
+        for wish in self.stack.net.wishes.drain(..) {
+            let report = match wish {
+                Wish::Resolve(interface, address) => LaneReport::Resolve { interface, address },
+                Wish::Heard(interface, address, mac) => LaneReport::Heard { interface, address, mac },
+            };
             // A full mailbox: the neighbour's timer asks again.
-            let _ = self.mail.reports.send((self.id, LaneReport::Resolve { interface, address }));
+            let _ = self.mail.reports.send((self.id, report));
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::device::Tap;
 use crate::route::InterfaceId;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use xmit_nic::MacAddr;
 use xmit_shared::session::LaneEnd;
 
 /// What the control thread tells a lane.
@@ -37,6 +38,15 @@ pub enum LaneCommand {
         address: SocketAddrV4,
         /// Its lane.
         lane: Option<u16>,
+    },
+    /// A neighbour answered another lane's question, or ours.
+    Heard {
+        /// The interface.
+        interface: InterfaceId,
+        /// The neighbour.
+        address: Ipv4Addr,
+        /// Where it is.
+        mac: MacAddr,
     },
     /// Show the frames of an interface to `tap`.
     AddTap {
@@ -76,6 +86,15 @@ pub enum LaneReport {
         /// The session.
         session: u32,
     },
+    /// A neighbour answered; the other lanes may have asked.
+    Heard {
+        /// The interface.
+        interface: InterfaceId,
+        /// The neighbour.
+        address: Ipv4Addr,
+        /// Where it is.
+        mac: MacAddr,
+    },
     /// The kernel should resolve a neighbour.
     Resolve {
         /// The interface.
@@ -110,7 +129,7 @@ pub struct NeighbourDescription {
     /// Its address.
     pub address: Ipv4Addr,
     /// Its station address, where it may be used.
-    pub mac: Option<xmit_nic::MacAddr>,
+    pub mac: Option<MacAddr>,
     /// As `ip neigh` says it.
     pub state: &'static str,
     /// Packets that wait for it.

@@ -116,6 +116,7 @@ impl Lane {
             unsent: VecDeque::new(),
             starving: false,
         };
+        lane.stack.net.has_siblings = lane.mail.others.len() > 1;
         lane.follow_snapshot(now);
         lane
     }
@@ -232,6 +233,7 @@ impl Lane {
             }
             LaneCommand::Bound { session, slot, result } => sockets.bound(net, udp, now, session, slot, result),
             LaneCommand::Elsewhere { address, lane } => udp.set_elsewhere(address, lane),
+            LaneCommand::Heard { interface, address, mac } => crate::link::heard(net, now, interface, address, mac),
             LaneCommand::AddTap { interface, tap } => {
                 net.devices.iter_mut().filter(|d| d.interface == interface).for_each(|d| d.taps.push(tap.clone()));
             }

@@ -58,6 +58,11 @@ impl Control {
                 self.end(session);
             }
             LaneReport::Detached { session } => debug!("lane {lane} has released session {session}"),
+            LaneReport::Heard { interface, address, mac } => {
+                if let Some(lanes) = &self.lanes {
+                    lanes.hint_others(lane.into(), || LaneCommand::Heard { interface, address, mac });
+                }
+            }
             LaneReport::Resolve { interface, address } => self.resolve(interface, address),
         }
     }

@@ -108,6 +108,16 @@ impl Lanes {
         }
     }
 
+    /// Tells every lane but `lane` what it can do without: a full mailbox loses it.
+    pub fn hint_others(&self, lane: usize, command: impl Fn() -> LaneCommand) {
+        for (_, other) in self.running.iter().enumerate().filter(|(id, _)| *id != lane) {
+            if other.outbox.is_empty() {
+                // The lane's own timers repair what is lost here.
+                let _ = other.commands.send(command());
+            }
+        }
+    }
+
     /// Tells every lane.
     pub fn tell_all(&mut self, mut command: impl FnMut(usize) -> LaneCommand) {
         for lane in 0..self.running.len() {

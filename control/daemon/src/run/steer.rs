@@ -26,11 +26,13 @@ impl Steered {
         let differing: Vec<_> = self.addresses.symmetric_difference(wanted).copied().collect();
         for address in differing {
             let is_new = wanted.contains(&address);
-            let changed =
-                if is_new { self.steering.add_address(address) } else { self.steering.remove_address(address) };
+            let changed = match is_new {
+                true => self.steering.add_address(address).map(|_| ()),
+                false => self.steering.remove_address(address).map(|_| ()),
+            };
             match changed {
-                Ok(_) if is_new => _ = self.addresses.insert(address),
-                Ok(_) => _ = self.addresses.remove(&address),
+                Ok(()) if is_new => _ = self.addresses.insert(address),
+                Ok(()) => _ = self.addresses.remove(&address),
                 Err(error) => outcome = Err(error),
             }
         }
