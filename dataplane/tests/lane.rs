@@ -425,3 +425,15 @@ fn an_icmp_error_reaches_the_lane_of_its_socket() {
     assert_eq!(stands.iter().map(|stand| stand.snmp(Snmp::IcmpInMsgs)).sum::<u64>(), 1);
     conserved(stands);
 }
+
+#[test]
+fn an_address_is_given_back_before_the_next_call_wants_it() {
+    let mut stand = one();
+    let mut client = stand.bound(0);
+    client.submit(0, Op::Close).unwrap();
+    client.submit(1, Op::Open(Transport::Udp)).unwrap();
+    client.submit(1, Op::Bind(address("10.0.0.2:7"))).unwrap();
+    stand.turn(NOW);
+    assert!(matches!(stand.bind_report(), Some(Report::Unbind { .. })));
+    assert!(matches!(stand.bind_report(), Some(Report::Bind { slot: 1, .. })));
+}

@@ -54,6 +54,8 @@ impl Session {
             Op::Disconnect => self.disconnect(udp, call.slot),
             Op::Close => match self.close(&call) {
                 Some(answer) => answer,
+                // With nothing left to send the address is free for the next call.
+                None if self.end.tx_peek(call.slot)?.is_none() => return self.end_close(udp, call.slot, reports),
                 None => return Ok(()),
             },
             Op::SetOption(option, value) => self.set_option(udp, call.slot, option, value),
