@@ -52,6 +52,10 @@ impl Difference {
     }
 
     fn interfaces(&mut self, running: &Config, wanted: &Config) {
+        // Lanes know an interface by its place.
+        let names = |config: &Config| config.interfaces.iter().map(|i| i.name.clone()).collect::<Vec<_>>();
+        let (was, is) = (names(running), names(wanted));
+        self.fixed("the order of the interfaces", was.len() == is.len() && was != is);
         for was in &running.interfaces {
             match wanted.interface(&was.name) {
                 Some(is) => self.interface(was, is),

@@ -83,6 +83,8 @@ pub struct Control {
     binds: Binds,
     sessions: Option<Sessions>,
     captures: Captures,
+    /// Why the daemon cannot go on: it stops, so that clients see it dead instead of waiting.
+    failed: Option<String>,
     /// Time-stamp counter ticks in a second.
     cycles_per_second: u64,
 }
@@ -123,6 +125,7 @@ impl Control {
             lanes: None,
             sessions: None,
             captures: Captures::default(),
+            failed: None,
             cycles_per_second: tables::cycles_per_second(),
         })
     }
@@ -144,6 +147,9 @@ impl Control {
                 }
             }
             self.take_reports(now);
+            if let Some(why) = self.failed.take() {
+                return Err(io::Error::other(why));
+            }
             self.follow_kernel(now);
         }
     }
