@@ -18,7 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 use xmit_shared::handshake::{HandshakeError, receive_hello, send_refusal, send_welcome};
-use xmit_shared::session::{LaneEnd, SessionConfig, create};
+use xmit_shared::session::{LaneEnd, SLOTS_MAX, SessionConfig, create};
 
 const EACCES: u32 = 13;
 const ENOMEM: u32 = 12;
@@ -216,7 +216,9 @@ fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec
     };
     let ring = u32::try_from(quota.ring.0).unwrap_or(u32::MAX);
     let by_memory = u32::try_from(quota.memory.0 / (2 * quota.ring.0).max(1)).unwrap_or(u32::MAX);
-    let slots = hello.sockets.min(quota.sockets_max).min(by_memory).max(1);
+    // Whoever names no number gets what his quota allows.
+    let wanted = if hello.sockets == 0 { SLOTS_MAX } else { hello.sockets.min(SLOTS_MAX) };
+    let slots = wanted.min(quota.sockets_max).min(by_memory).max(1);
     let config = SessionConfig { lanes, slots, control_entries: CONTROL_ENTRIES, tx_bytes: ring, rx_bytes: ring };
     let (ends, fds) = match create(&config) {
         Ok(made) => made,
