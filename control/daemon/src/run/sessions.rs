@@ -109,14 +109,15 @@ impl Sessions {
         self.clients.values().filter(|client| client.served).count()
     }
 
-    /// Does what the event of `token` allows.
+    /// Does what the event of `token` allows: a session may begin, end, or both.
     pub fn on_event(&mut self, token: Token, registry: &Registry, quota: &Client) -> Vec<SessionEvent> {
         if token.0 == self.first_token {
             self.accept(registry, quota);
             return Vec::new();
         }
         let session = (token.0 - self.first_token) as u32;
-        self.drive(session, registry, quota).into_iter().collect()
+        // Events come once: what arrived together with the hello is looked at now or never.
+        std::iter::from_fn(|| self.drive(session, registry, quota)).collect()
     }
 
     /// Ends a session: its connection closes, which its client notices at once.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use xmit_netns::{Netns, NetnsError, require_root};
 use xmit_shared::clock::monotonic;
 
-use crate::harness::{Card, Daemon, HOST, LIMIT, Lab, OURS, Timing, ping, ping_lossy, until};
+use crate::harness::{Card, Daemon, HOST, LIMIT, Lab, OURS, Timing, ping, until};
 
 /// The largest payload of a datagram that fits an Ethernet frame.
 const PAYLOAD_MAX: usize = 1472;
@@ -70,7 +70,6 @@ impl Talk {
     }
 
     fn ping(&self) {
-        let ping = if self.card.is_some() { ping_lossy } else { ping };
         ping(self.host(), OURS).unwrap();
     }
 

@@ -7,7 +7,11 @@
 
 mod harness;
 
+mod adopted;
+mod death;
 mod exchange;
+mod faults;
+mod steering;
 
 /// Not a test: what client processes of the tests run.
 #[test]

@@ -10,15 +10,9 @@ use super::LIMIT;
 /// The kernel's host.
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
-/// Pings `to` from `netns`: three packets, each answered.
+/// Pings `to` from `netns` until three packets were answered. What a busy machine answers late, or an emulated card
+/// loses, is asked again.
 pub(crate) fn ping(netns: &Netns, to: Ipv4Addr) -> Result<String, NetnsError> {
-    let said = netns.command(&format!("ping -n -c 3 -i 0.01 -W 10 {to}"))?;
-    assert!(said.contains(" 0% packet loss"), "{said}");
-    Ok(said)
-}
-
-/// Pings `to` until three packets were answered, over a wire that may lose some.
-pub(crate) fn ping_lossy(netns: &Netns, to: Ipv4Addr) -> Result<String, NetnsError> {
     netns.command(&format!("ping -n -c 3 -i 0.1 -w 20 {to}"))
 }
 

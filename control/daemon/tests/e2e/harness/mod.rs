@@ -4,10 +4,12 @@ mod client;
 mod daemon;
 mod host;
 mod lab;
+mod traffic;
 mod until;
 
 pub(crate) use client::{Program, run_as_child};
 pub(crate) use daemon::Daemon;
-pub(crate) use host::{HOST, Lines, Tcp, ping, ping_lossy};
+pub(crate) use host::{HOST, Tcp, ping};
 pub(crate) use lab::{Card, Lab, OURS, Timing};
+pub(crate) use traffic::{Stream, Traffic};
 pub(crate) use until::{LIMIT, SOON, until, within};
