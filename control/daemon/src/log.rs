@@ -36,6 +36,11 @@ impl Log {
     }
 }
 
+/// `netlink-packet-route` warns of every attribute that a newer kernel made longer, which is no news to an operator.
+const QUIET: &str = "netlink_packet_route=error";
+
+/// A directive of `filter` for the same crate stands behind [`QUIET`] and wins.
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
-    EnvFilter::try_new(filter).map_err(|error| LogError { filter: filter.into(), why: error.to_string() })
+    EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .map_err(|error| LogError { filter: filter.into(), why: error.to_string() })
 }
