@@ -45,7 +45,7 @@ pub struct Joined {
 /// If the other port cannot be opened.
 pub fn join(lan: &SharedLan, card: &El3c501, wish: &Wish, ours: &[Ipv4Addr]) -> Result<Joined, StepError> {
     let (outside, pool, steering, host_mac) = open_outside(wish, ours)?;
-    let name = format!("segment {} with {}", card.segment, outside.caps().name);
+    let name = format!("segment {} with {} ({})", card.segment, outside.caps().name, outside.caps().mode);
     let inside: Box<dyn Port> = match card.peer {
         Peer::Wire => Box::new(SegmentTap::open(lan, &name, host_mac)?),
         Peer::Card => {
