@@ -8,7 +8,9 @@ use xmitd::api::ClientError;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A program of the system could not be started.
-    #[error("cannot run `{command}`: {source}; install iproute2, ethtool and iputils-ping, or add their directory to PATH")]
+    #[error(
+        "cannot run `{command}`: {source}; install iproute2, ethtool and iputils-ping, or add their directory to PATH"
+    )]
     Start {
         /// The command line.
         command: String,

@@ -62,16 +62,18 @@ const ECHO: u16 = 7;
 const KERNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 77, 0, 3)), 2222);
 
 /// Both acts, one after the other, with one TCP connection of the kernel all along.
-pub fn run(name: &str, narrator: &Narrator, interrupt: &Interrupt) -> Result<Vec<Shown>, Failure> {
+pub fn run(place: Place, narrator: &Narrator, interrupt: &Interrupt) -> Result<Vec<Shown>, Failure> {
     narrator.say("== The lab")?;
-    let place = Place::prepare(name)?;
     if place.cleaned {
         narrator.say("What a killed demo had left was removed.")?;
     }
-    narrator.say(&place.state.to_string())?;
+    for side in &place.state.sides {
+        narrator.say(&format!("namespace {}: {} with {}", side.namespace, side.interface, side.address))?;
+    }
     let [a, b] = &place.state.sides;
     let talk = Talk::start(&a.namespace, &b.namespace, KERNEL)?;
-    narrator.say(&format!("A TCP connection of the kernel goes on from here to the end, {} to {KERNEL}.", a.address))?;
+    narrator
+        .say(&format!("A TCP connection of the kernel goes on from here to the end, {} to {KERNEL}.", a.address))?;
     let mut shown = Vec::new();
     for act in &ACTS {
         shown.push(play(act, &place, &talk, narrator, interrupt)?);
@@ -86,13 +88,7 @@ pub fn run(name: &str, narrator: &Narrator, interrupt: &Interrupt) -> Result<Vec
     Ok(shown)
 }
 
-fn play(
-    act: &Act,
-    place: &Place,
-    talk: &Talk,
-    narrator: &Narrator,
-    interrupt: &Interrupt,
-) -> Result<Shown, Failure> {
+fn play(act: &Act, place: &Place, talk: &Talk, narrator: &Narrator, interrupt: &Interrupt) -> Result<Shown, Failure> {
     narrator.say(&format!("\n== {}", act.title))?;
     let [a, _] = &place.state.sides;
     let lines_before = talk.lines();

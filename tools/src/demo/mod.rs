@@ -32,7 +32,8 @@ use crate::Failure;
 use crate::system::is_root;
 use crate::view::print_json;
 use crate::wait::Interrupt;
-use narrator::Narrator;
+use narrator::{Narrator, go_on};
+use place::Place;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -49,10 +50,10 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::catch().map_err(Failure::io("watch for Ctrl-C"))?;
     let narrator = Narrator::new(options.json);
-    let shown = if options.simulated || !is_root() {
-        simulated::run(&narrator, &interrupt)?
-    } else {
-        kernel::run(&options.name, &narrator, &interrupt)?
+    let place = if options.simulated || !is_root() { None } else { prepare(&options.name, &narrator, &interrupt)? };
+    let shown = match place {
+        Some(place) => kernel::run(place, &narrator, &interrupt)?,
+        None => simulated::run(&narrator, &interrupt)?,
     };
     if options.json {
         print_json(&shown)?;
@@ -69,8 +70,20 @@ pub fn run(options: &Options) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The place for the demo against the kernel; none where root is not allowed to make it, as in most containers.
+fn prepare(name: &str, narrator: &Narrator, interrupt: &Interrupt) -> Result<Option<Place>, Failure> {
+    match Place::prepare(name) {
+        Ok(place) => Ok(Some(place)),
+        Err(refused @ Failure::Refused { .. }) => {
+            go_on(interrupt)?; // Ctrl-C ends the system's programs as well
+            narrator.say(&format!("No network namespaces for the demo against the kernel here: {refused}"))?;
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 /// `text` as the failure of a demo.
 fn not_shown(text: impl std::fmt::Display) -> Failure {
     Failure::NotShown(text.to_string())
 }
-

@@ -24,7 +24,7 @@ const CARDS: [MacAddr; 2] = [MacAddr([0x02, 0x60, 0x8c, 0, 0, 1]), MacAddr([0x02
 
 /// Both ways, one after the other.
 pub fn run(narrator: &Narrator, interrupt: &Interrupt) -> Result<Vec<Shown>, Failure> {
-    narrator.say("Two stacks in this process; as root (`sudo make demo`) one of them would be the kernel.")?;
+    narrator.say("Two stacks in this process. As root, where namespaces are allowed, the kernel is one of the two.")?;
     Ok(vec![wire(narrator, interrupt)?, cards(narrator, interrupt)?])
 }
 
