@@ -13,13 +13,13 @@ use crate::demo::not_shown;
 use crate::demo::shown::Pings;
 use crate::wait::Interrupt;
 
-/// `ping` ends by itself after five seconds; this is for one that does not.
+/// `ping` ends by itself a second after its last request; this is for one that does not.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Pings `target` `count` times from `from`, 10 ms apart.
 pub fn ping(from: &str, target: Ipv4Addr, count: u32, interrupt: &Interrupt) -> Result<Pings, Failure> {
     let mut command = namespace::program(from, "ping");
-    command.args(["-n", "-i", "0.01", "-w", "5", "-c", &count.to_string(), &target.to_string()]);
+    command.args(["-n", "-i", "0.01", "-W", "1", "-c", &count.to_string(), &target.to_string()]);
     let mut ping = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     until(interrupt, LIMIT, "the end of ping", || Ok(ping.ended()))?;
     let (mut output, mut errors) = (String::new(), String::new());
