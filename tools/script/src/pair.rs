@@ -176,7 +176,11 @@ impl Pair {
 }
 
 impl End {
-    fn new(address: Ipv4Addr, port: Box<dyn Port>, mtu: u16, frames: usize, seed: u64) -> Result<Self, String> {
+    /// A host with `address`/24 on `port`, and a program connected to it.
+    ///
+    /// # Errors
+    /// If the kernel has no memory or descriptors left.
+    pub fn new(address: Ipv4Addr, port: Box<dyn Port>, mtu: u16, frames: usize, seed: u64) -> Result<Self, String> {
         let mut setup = Setup::default();
         setup.interface(&mut Words::split(&format!("eth0 {address}/24 mac {} mtu {mtu}", port.caps().mac))?)?;
         let mut host = Host::new(setup.snapshot(), frames, START, seed).map_err(|error| error.to_string())?;
