@@ -121,7 +121,15 @@ impl Stack {
         match udp::udp_rcv(&mut self.net, &self.udp, now, packet) {
             UdpVerdict::Deliver { sockets, source, destination, payload, packet } => {
                 for id in sockets {
-                    self.sockets.deliver(&mut self.net, &self.udp, id, source, destination, &packet, payload.clone());
+                    self.sockets.deliver(
+                        &mut self.net,
+                        &mut self.udp,
+                        id,
+                        source,
+                        destination,
+                        &packet,
+                        payload.clone(),
+                    );
                 }
                 self.net.pool.release(packet.frame);
             }

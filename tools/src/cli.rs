@@ -36,8 +36,13 @@ enum Command {
     Lab(LabArgs),
     /// Say what this machine offers for AF_XDP, what it lacks, and the cure
     ///
-    /// Exit code 1 if xmitd could not run on AF_XDP here as this user.
-    Doctor,
+    /// Exit code 1 if xmitd could not run on AF_XDP here as this user. Interfaces that are named are tried for real: an
+    /// XDP program is attached for a moment, at which some cards restart.
+    Doctor {
+        /// Interfaces to try every mode of AF_XDP on
+        #[arg(value_name = "INTERFACE")]
+        interfaces: Vec<String>,
+    },
     /// Counters, drop reasons, and cycles per stage
     Stat(StatArgs),
     /// Write the packets of an interface to a pcapng file, until Ctrl-C
@@ -122,7 +127,7 @@ impl Cli {
         let connect = || Client::connect(&self.socket).map_err(Failure::from);
         match self.command {
             Command::Lab(LabArgs { action, name }) => lab(action, &name, json),
-            Command::Doctor => doctor::run(json),
+            Command::Doctor { interfaces } => doctor::run(&interfaces, json),
             Command::Stat(StatArgs { stages, lanes, all, watch }) => {
                 view::stat::run(connect()?, StatOptions { stages, lanes, all, json, watch })
             }

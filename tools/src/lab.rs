@@ -117,7 +117,7 @@ impl Lab {
             let off = "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6";
             let _ = run_words(&["ip", "netns", "exec", namespace, "sh", "-c", off]);
         }
-        run(&format!("ip link add {xa} netns {a} {queues} type veth peer name {xb} netns {b} {queues}"))?;
+        run(&format!("ip link add name {xa} netns {a} {queues} type veth peer name {xb} netns {b} {queues}"))?;
         for (namespace, side) in [(a, 0), (b, 1)] {
             let interface = INTERFACES[side];
             run(&format!("ip netns exec {namespace} ethtool -K {interface} tx off"))?;

@@ -76,7 +76,6 @@ fn neighbors_are_a_table() {
         mac: None,
         state: "INCOMPLETE".to_owned(),
         waiting: 2,
-        confirmed_ns: None,
     };
     let (output, _) =
         Daemon::start("neighbors", move |_| Response::Neighbors(vec![neighbor.clone()])).ask(&["neighbors"]);

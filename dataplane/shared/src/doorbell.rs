@@ -205,7 +205,6 @@ mod tests {
         let count = Word32::private().unwrap();
         let seen = count.clone();
         let thread = std::thread::spawn(move || {
-            use std::sync::atomic::Ordering;
             let mut taken = 0;
             while taken < 1000 {
                 sleeper.prepare();
@@ -217,7 +216,7 @@ mod tests {
             }
         });
         for _ in 0..1000 {
-            count.fetch_add(1, std::sync::atomic::Ordering::Release);
+            count.fetch_add(1, Ordering::Release);
             waker.ring();
             std::thread::yield_now();
         }

@@ -165,6 +165,14 @@ impl RecordWriter {
         Ok(())
     }
 
+    /// True if the reader has taken every record.
+    ///
+    /// # Errors
+    /// [`Rubbish`] if the reader's position cannot be.
+    pub fn is_drained(&mut self) -> Result<bool, Rubbish> {
+        Ok(self.room()? == self.ring.size)
+    }
+
     /// Starts anew where the ring's last writer stopped, which may have been another lane.
     pub fn restart(&mut self) {
         // Whatever the word holds will do as a start: only distances from it are ever used, and they are bounded.

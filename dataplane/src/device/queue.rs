@@ -106,6 +106,14 @@ impl Queue {
         }
     }
 
+    /// The most frames it holds.
+    pub fn limit(&self) -> usize {
+        match self {
+            Self::Direct(_) => BURST_FRAMES_MAX,
+            Self::PfifoFast(bands) => bands.limit(),
+        }
+    }
+
     /// The queue's counters.
     pub fn stats(&self) -> QueueStats {
         match self {

@@ -14,6 +14,8 @@ pub enum LaneCommand {
         session: u32,
         /// The lane's side of its region.
         end: Box<LaneEnd>,
+        /// Datagrams a second that it may send; 0 for no limit.
+        rate: u64,
     },
     /// A client is gone: all that it had is released.
     Detach {
@@ -81,14 +83,44 @@ pub enum LaneReport {
 pub struct LaneDescription {
     /// The lane.
     pub lane: u16,
-    /// Its UDP sockets.
-    pub sockets: Vec<crate::udp::UdpSocket>,
-    /// Its neighbours: interface, address, MAC, state.
-    pub neighbours: Vec<(InterfaceId, Ipv4Addr, xmit_nic::MacAddr, String)>,
-    /// Its queues: port name, discipline, counters.
-    pub queues: Vec<(String, &'static str, crate::device::QueueStats)>,
+    /// Its UDP sockets, with their session's name.
+    pub sockets: Vec<(u32, crate::udp::UdpSocket)>,
+    /// Its neighbours.
+    pub neighbours: Vec<NeighbourDescription>,
+    /// Its queues.
+    pub queues: Vec<QueueDescription>,
     /// Its frames by holder.
     pub frames: xmit_nic::pool::Census,
     /// Its ports: name, interface, mode, counters.
     pub ports: Vec<(String, InterfaceId, String, xmit_nic::PortStats)>,
+}
+
+/// One neighbour, for operators.
+#[derive(Clone, Debug)]
+pub struct NeighbourDescription {
+    /// Its interface.
+    pub interface: InterfaceId,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its station address, where it may be used.
+    pub mac: Option<xmit_nic::MacAddr>,
+    /// As `ip neigh` says it.
+    pub state: &'static str,
+    /// Packets that wait for it.
+    pub waiting: usize,
+}
+
+/// One port's queue, for operators.
+#[derive(Clone, Debug)]
+pub struct QueueDescription {
+    /// The port.
+    pub port: String,
+    /// Its interface.
+    pub interface: InterfaceId,
+    /// The discipline's name.
+    pub discipline: &'static str,
+    /// The most frames it holds.
+    pub limit: usize,
+    /// Its counters.
+    pub stats: crate::device::QueueStats,
 }

@@ -10,7 +10,7 @@
 mod messages;
 mod stages;
 
-pub use messages::{LaneCommand, LaneDescription, LaneReport};
+pub use messages::{LaneCommand, LaneDescription, LaneReport, NeighbourDescription, QueueDescription};
 pub use stages::{Stage, Stages};
 
 use crate::device::{Device, Queue, qdisc_run};
@@ -43,7 +43,7 @@ pub struct LaneMail {
     /// From the control thread; its bell is the lane's bell.
     pub commands: Mailbox<LaneCommand>,
     /// To the control thread.
-    pub reports: Mail<LaneReport>,
+    pub reports: Mail<(u16, LaneReport)>,
     /// Packets that other lanes hand over.
     pub packets: Mailbox<Frame>,
     /// Our own frames coming home.
@@ -145,6 +145,11 @@ impl Lane {
         &mut self.ports
     }
 
+    /// The lane's ports, to read.
+    pub fn ports(&self) -> &[Box<dyn Port>] {
+        &self.ports
+    }
+
     /// Cycles per stage so far.
     pub fn stages(&self) -> &Stages {
         &self.stages
@@ -208,8 +213,8 @@ impl Lane {
     fn command(&mut self, now: Instant, command: LaneCommand, stop: &mut bool) {
         let Stack { net, udp, sockets, .. } = &mut self.stack;
         match command {
-            LaneCommand::Attach { session, end } => {
-                if !sockets.attach(session, *end) {
+            LaneCommand::Attach { session, end, rate } => {
+                if !sockets.attach(now, session, *end, rate) {
                     self.unsent.push(LaneReport::Detached { session });
                 }
             }
@@ -296,7 +301,7 @@ impl Lane {
     fn report(&mut self) {
         while !self.unsent.is_empty() {
             let report = self.unsent.remove(0);
-            if let Err(report) = self.mail.reports.send(report) {
+            if let Err((_, report)) = self.mail.reports.send((self.id, report)) {
                 self.unsent.insert(0, report);
                 break;
             }
@@ -369,15 +374,31 @@ impl Lane {
     /// The tables that only this lane knows.
     pub fn describe(&self) -> LaneDescription {
         let net = &self.stack.net;
-        let queues = net.devices.iter().map(|d| (d.caps.name.clone(), d.queue.name(), d.queue.stats()));
+        let named = |socket: &crate::udp::UdpSocket| {
+            let session = self.stack.sockets.name_at(socket.owner.session)?;
+            Some((session, socket.clone()))
+        };
+        let queues = net.devices.iter().map(|d| QueueDescription {
+            port: d.caps.name.clone(),
+            interface: d.interface,
+            discipline: d.queue.name(),
+            limit: d.queue.limit(),
+            stats: d.queue.stats(),
+        });
         let ports = self.ports.iter().zip(&net.devices);
         LaneDescription {
             lane: self.id,
-            sockets: self.stack.udp.iter().cloned().collect(),
+            sockets: self.stack.udp.iter().filter_map(named).collect(),
             neighbours: net
                 .neighbours
                 .iter()
-                .map(|n| (n.interface, n.address, n.mac, format!("{:?}", n.state)))
+                .map(|n| NeighbourDescription {
+                    interface: n.interface,
+                    address: n.address,
+                    mac: n.is_valid().then_some(n.mac),
+                    state: n.state.name(),
+                    waiting: n.waiting(),
+                })
                 .collect(),
             queues: queues.collect(),
             frames: net.pool.census(),

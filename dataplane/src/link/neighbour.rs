@@ -53,6 +53,22 @@ pub enum NeighbourState {
     Permanent,
 }
 
+impl NeighbourState {
+    /// The state as `ip neigh` says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Incomplete { .. } => "INCOMPLETE",
+            Self::Reachable { .. } => "REACHABLE",
+            Self::Stale => "STALE",
+            Self::Delay => "DELAY",
+            Self::Probe { .. } => "PROBE",
+            Self::Failed => "FAILED",
+            Self::Permanent => "PERMANENT",
+        }
+    }
+}
+
 /// One entry of the neighbour table.
 #[derive(Debug)]
 pub struct Neighbour {
@@ -92,6 +108,11 @@ impl Neighbour {
     pub fn is_valid(&self) -> bool {
         use NeighbourState::{Delay, Permanent, Probe, Reachable, Stale};
         matches!(self.state, Reachable { .. } | Stale | Delay | Probe { .. } | Permanent)
+    }
+
+    /// Packets that wait for its address.
+    pub fn waiting(&self) -> usize {
+        self.pending.len()
     }
 
     /// True if the entry may make room for another: nobody waits for it and it is not in fresh use.

@@ -5,7 +5,7 @@
 //!  direct[first bits] -> a leaf, or a node
 //!  node:  children  one bit per slot that has a child      child = child_base + ones up to the slot - 1
 //!         runs      one bit per first slot of a run         leaf  = leaf_base + ones up to the slot - 1
-//!  leaf:  the routes of the longest prefix, a range of `routes`
+//!  leaf:  the route of the longest prefix, or the group of its routes: a range of `routes`
 //! ```
 //!
 //! Invariants:
@@ -21,8 +21,10 @@ const STRIDE: u32 = 6;
 const KEY_BITS: u32 = 36;
 /// Marks an entry of the direct table that is a leaf, not a node.
 const LEAF: u32 = 1 << 31;
-/// The leaf of destinations without a route.
-const NO_ROUTE: u32 = 0;
+/// Marks a leaf that is an index into `groups`; others are the index of their only route, which is one step nearer.
+const GROUP: u32 = 1 << 30;
+/// The leaf of destinations without a route: the first group, which is empty.
+const NO_ROUTE: u32 = GROUP;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
@@ -32,7 +34,7 @@ struct Node {
     leaf_base: u32,
 }
 
-/// The routes of one prefix: a range of `Fib::routes`.
+/// The routes of a prefix that has several: a range of `Fib::routes`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Group {
     start: u32,
@@ -72,7 +74,7 @@ impl Fib {
             groups: vec![Group::default()],
             routes: Vec::with_capacity(sorted.len()),
         };
-        let prefixes = fib.add_groups(&sorted);
+        let prefixes = fib.add_routes(&sorted);
         fib.fill_direct(&prefixes);
         fib
     }
@@ -87,7 +89,9 @@ impl Fib {
     /// some type of service is followed by the routes of the prefix around it.
     #[inline]
     pub fn lookup_all(&self, destination: Ipv4Addr) -> &[Route] {
-        let Group { start, len } = self.groups[self.walk(destination.to_bits()) as usize];
+        let leaf = self.walk(destination.to_bits());
+        let Group { start, len } =
+            if leaf & GROUP == 0 { Group { start: leaf, len: 1 } } else { self.groups[(leaf & !GROUP) as usize] };
         &self.routes[start as usize..(start + len) as usize]
     }
 
@@ -123,7 +127,7 @@ impl Fib {
             + size_of_val(&self.routes[..])
     }
 
-    /// The group of the longest prefix that contains `address`. Bounded by six steps.
+    /// The leaf of the longest prefix that contains `address`. Bounded by six steps.
     #[inline]
     fn walk(&self, address: u32) -> u32 {
         let key = u64::from(address) << (KEY_BITS - 32);
@@ -142,8 +146,8 @@ impl Fib {
         entry & !LEAF
     }
 
-    /// Makes one group per prefix; answers prefixes and groups, still in order.
-    fn add_groups(&mut self, sorted: &[Route]) -> Vec<(Prefix, u32)> {
+    /// Enters the routes; answers the prefixes, still in order, with their leaves.
+    fn add_routes(&mut self, sorted: &[Route]) -> Vec<(Prefix, u32)> {
         let mut prefixes = Vec::new();
         // The prefixes around the present one, outermost first.
         let mut around: Vec<(Prefix, Group)> = Vec::new();
@@ -158,18 +162,26 @@ impl Fib {
                 self.routes.extend_from_within(outer.start as usize..(outer.start + outer.len) as usize);
             }
             let group = Group { start: start as u32, len: (self.routes.len() - start) as u32 };
-            prefixes.push((prefix, self.groups.len() as u32));
-            self.groups.push(group);
+            prefixes.push((prefix, self.add_group(group)));
             around.push((prefix, group));
         }
         prefixes
     }
 
+    /// The leaf for a range of routes.
+    fn add_group(&mut self, group: Group) -> u32 {
+        if group.len == 1 {
+            return group.start;
+        }
+        self.groups.push(group);
+        GROUP | (self.groups.len() - 1) as u32
+    }
+
     fn fill_direct(&mut self, prefixes: &[(Prefix, u32)]) {
         let mut slots = vec![NO_ROUTE; self.direct.len()];
         let deeper = paint(&mut slots, 0, self.direct_bits, prefixes);
-        for (entry, group) in self.direct.iter_mut().zip(&slots) {
-            *entry = LEAF | *group;
+        for (entry, leaf) in self.direct.iter_mut().zip(&slots) {
+            *entry = LEAF | *leaf;
         }
         for (slot, inside) in deeper {
             let node = self.nodes.len() as u32;
@@ -179,18 +191,18 @@ impl Fib {
         }
     }
 
-    /// Fills `node`, whose slots divide the bits behind the first `depth`; `around` is the group that surrounds them
-    /// all. Recursion bounded by six levels.
+    /// Fills `node`, whose slots divide the bits behind the first `depth`; `around` is the leaf of the prefix that
+    /// surrounds them all. Recursion bounded by six levels.
     fn fill_node(&mut self, node: u32, depth: u32, around: u32, prefixes: &[(Prefix, u32)]) {
         let mut slots = [around; 1 << STRIDE];
         let deeper = paint(&mut slots, depth, STRIDE, prefixes);
         let children = deeper.iter().fold(0u64, |bits, (slot, _)| bits | 1 << slot);
         let (leaf_base, child_base) = (self.leaves.len() as u32, self.nodes.len() as u32);
         let mut runs = 0;
-        for (slot, group) in slots.iter().enumerate().filter(|(slot, _)| children >> slot & 1 == 0) {
-            if runs == 0 || self.leaves.last() != Some(group) {
+        for (slot, leaf) in slots.iter().enumerate().filter(|(slot, _)| children >> slot & 1 == 0) {
+            if runs == 0 || self.leaves.last() != Some(leaf) {
                 runs |= 1 << slot;
-                self.leaves.push(*group);
+                self.leaves.push(*leaf);
             }
         }
         self.nodes[node as usize] = Node { children, runs, child_base, leaf_base };
@@ -227,9 +239,9 @@ fn paint<'p>(slots: &mut [u32], depth: u32, bits: u32, prefixes: &'p [(Prefix, u
         (key >> (KEY_BITS - depth - bits)) as usize & ((1 << bits) - 1)
     };
     let ends_here = |prefix: Prefix| u32::from(prefix.len()) <= depth + bits;
-    for (prefix, group) in prefixes.iter().filter(|(prefix, _)| ends_here(*prefix)) {
+    for (prefix, leaf) in prefixes.iter().filter(|(prefix, _)| ends_here(*prefix)) {
         let (first, count) = (slot_of(*prefix), 1 << (depth + bits - u32::from(prefix.len())));
-        slots[first..first + count].fill(*group);
+        slots[first..first + count].fill(*leaf);
     }
     let mut deeper = Vec::new();
     for inside in prefixes.chunk_by(|a, b| slot_of(a.0) == slot_of(b.0)) {

@@ -65,20 +65,24 @@ impl Binds {
         Ok(SocketAddrV4::new(ip, port))
     }
 
-    /// Takes `address` back.
-    pub fn release(&mut self, address: SocketAddrV4) {
-        if let Some(owners) = self.by_port.get_mut(&address.port()) {
-            owners.retain(|(ip, _)| ip != address.ip());
-            if owners.is_empty() {
-                self.by_port.remove(&address.port());
-            }
+    /// Takes `address` back. False if nobody had it.
+    pub fn release(&mut self, address: SocketAddrV4) -> bool {
+        let Some(owners) = self.by_port.get_mut(&address.port()) else { return false };
+        let before = owners.len();
+        owners.retain(|(ip, _)| ip != address.ip());
+        let released = owners.len() < before;
+        if owners.is_empty() {
+            self.by_port.remove(&address.port());
         }
+        released
     }
 
     /// Takes back all that `session` had, and says what it was.
-    pub fn release_session(&mut self, session: u32) -> Vec<SocketAddrV4> {
-        let of_session: Vec<_> = self.iter().filter(|(_, b)| b.session == session).map(|(a, _)| a).collect();
-        of_session.iter().for_each(|address| self.release(*address));
+    pub fn release_session(&mut self, session: u32) -> Vec<(SocketAddrV4, Binder)> {
+        let of_session: Vec<_> = self.iter().filter(|(_, b)| b.session == session).collect();
+        for (address, _) in &of_session {
+            self.release(*address);
+        }
         of_session
     }
 
@@ -132,7 +136,7 @@ mod tests {
         let foreign = "192.0.2.1:5001".parse().unwrap();
         assert_eq!(binds.bind(&snapshot, foreign, binder(0, 2)), Err(EADDRNOTAVAIL));
         assert_eq!(binds.bind(&snapshot, any(53), binder(0, 2)), Err(EACCES));
-        assert_eq!(binds.release_session(1), [any(5000)]);
+        assert_eq!(binds.release_session(1), [(any(5000), binder(0, 1))]);
         assert_eq!(binds.bind(&snapshot, loopback, binder(0, 2)), Ok(loopback));
     }
 

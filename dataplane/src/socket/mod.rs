@@ -40,8 +40,8 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Serves a new session. False if the lane has no place for one more.
-    pub fn attach(&mut self, name: u32, end: LaneEnd) -> bool {
+    /// Serves a new session, which may send `rate` datagrams a second (0: any number). False if the lane has no place for one more.
+    pub fn attach(&mut self, now: Instant, name: u32, end: LaneEnd, rate: u64) -> bool {
         let place = self.sessions.iter().position(Option::is_none).unwrap_or(self.sessions.len());
         if place >= limits::SESSIONS_MAX {
             return false;
@@ -49,7 +49,7 @@ impl Sockets {
         if place == self.sessions.len() {
             self.sessions.push(None);
         }
-        self.sessions[place] = Some(Session::new(name, place as u32, end));
+        self.sessions[place] = Some(Session::new(now, name, place as u32, end, rate));
         true
     }
 
@@ -114,14 +114,15 @@ impl Sockets {
     pub fn deliver(
         &mut self,
         net: &mut Net,
-        udp: &UdpTable,
+        udp: &mut UdpTable,
         id: UdpSocketId,
         source: SocketAddrV4,
         destination: SocketAddrV4,
         packet: &Packet,
         payload: Range<usize>,
     ) {
-        let Some(owner) = udp.get(id).map(|socket| socket.owner) else { return };
+        let Some(socket) = udp.get_mut(id) else { return };
+        let (owner, counts) = (socket.owner, &mut socket.counts);
         let Some(session) = self.sessions.get_mut(owner.session as usize).and_then(Option::as_mut) else { return };
         let bytes = packet.frame.bytes().get(payload).unwrap_or_default();
         let meta = Meta {
@@ -133,8 +134,12 @@ impl Sockets {
             ..Meta::of(source)
         };
         match session.receive(owner.slot, &meta, bytes) {
-            Ok(()) => net.counters.inc(Snmp::UdpInDatagrams),
+            Ok(()) => {
+                counts.rx_datagrams += 1;
+                net.counters.inc(Snmp::UdpInDatagrams);
+            }
             Err(PushError::Full | PushError::TooLarge) => {
+                counts.rx_buffer_full += 1;
                 net.counters.inc(Snmp::UdpRcvbufErrors);
                 net.counters.inc(Snmp::UdpInErrors);
                 net.counters.dropped(DropReason::UdpReceiveBufferFull);

@@ -2,10 +2,11 @@
 
 use crate::limits;
 use crate::net::Net;
+use crate::rate::TokenBucket;
 use crate::udp::{UdpSocket, UdpSocketId, UdpTable};
 use std::net::SocketAddrV4;
 use std::os::fd::BorrowedFd;
-use xmit_nic::Instant;
+use xmit_nic::{Duration, Instant};
 use xmit_shared::Rubbish;
 use xmit_shared::record::{Meta, PushError};
 use xmit_shared::session::LaneEnd;
@@ -73,12 +74,35 @@ pub struct Session {
     pub(super) end: LaneEnd,
     pub(super) slots: Box<[Slot]>,
     pub(super) broken: Option<Rubbish>,
+    pub(super) rate: Option<Rate>,
+}
+
+/// How often a session may send.
+#[derive(Debug)]
+pub(super) struct Rate {
+    bucket: TokenBucket,
+    period: Duration,
+}
+
+/// Datagrams that a limited session may send at once after a silence: a burst.
+const RATE_BURST: u32 = 64;
+
+impl Rate {
+    fn new(now: Instant, per_second: u64) -> Option<Self> {
+        let period = Duration::from_nanos(1_000_000_000u64.checked_div(per_second)?.max(1));
+        Some(Self { bucket: TokenBucket::full(now, period, RATE_BURST), period })
+    }
+
+    /// True if one more datagram may go now.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        self.bucket.take(now, self.period, RATE_BURST)
+    }
 }
 
 impl Session {
-    pub(super) fn new(name: u32, place: u32, end: LaneEnd) -> Self {
+    pub(super) fn new(now: Instant, name: u32, place: u32, end: LaneEnd, rate: u64) -> Self {
         let slots = (0..end.config().slots).map(|_| Slot::Closed).collect();
-        Self { name, place, end, slots, broken: None }
+        Self { name, place, end, slots, broken: None, rate: Rate::new(now, rate) }
     }
 
     /// The session's name, the same on all lanes.

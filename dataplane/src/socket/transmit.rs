@@ -67,15 +67,19 @@ impl Session {
         let Some(socket) = udp.get_mut(id) else { return Ok(Outcome::Empty) };
         while *budget > 0 {
             let Some(meta) = self.end.tx_peek(slot)? else { return Ok(Outcome::Empty) };
+            if self.rate.as_mut().is_some_and(|rate| !rate.take(now)) {
+                return Ok(Outcome::Busy);
+            }
             let destination = (meta.peer.port() != 0 || !meta.peer.ip().is_unspecified()).then_some(meta.peer);
             let end = &self.end;
             let sent = udp_sendmsg(net, now, socket, destination, meta.len as usize, |room| {
                 end.tx_copy(slot, room);
             });
             match sent {
-                Ok(()) => {}
+                Ok(()) => socket.counts.tx_datagrams += 1,
                 Err(SendError::Busy) => return Ok(Outcome::Busy),
                 Err(error) => {
+                    socket.counts.tx_refused += 1;
                     net.counters.inc(Snmp::UdpSndbufErrors);
                     if let Some(errno) = error.errno() {
                         self.end.set_error(slot, errno as u16);

@@ -38,6 +38,21 @@ pub struct UdpSocket {
     pub broadcast: bool,
     /// Identification of its unfragmentable datagrams (`inet_id`).
     pub ident: u16,
+    /// What it did so far.
+    pub counts: SocketCounts,
+}
+
+/// Counters of one socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketCounts {
+    /// Datagrams left for its program.
+    pub rx_datagrams: u64,
+    /// Datagrams sent.
+    pub tx_datagrams: u64,
+    /// Datagrams dropped because its receive buffer was full.
+    pub rx_buffer_full: u64,
+    /// Datagrams that could not be sent; the program was told why.
+    pub tx_refused: u64,
 }
 
 impl UdpSocket {
@@ -53,6 +68,7 @@ impl UdpSocket {
             priority: Priority::BEST_EFFORT,
             broadcast: false,
             ident: 0,
+            counts: SocketCounts::default(),
         }
     }
 }

@@ -31,7 +31,7 @@ pub fn veth(a: &Netns, a_name: &str, b: &Netns, b_name: &str, options: VethOptio
     let mtu = options.mtu.to_string();
     let end = ["mtu", &mtu, "numrxqueues", &queues, "numtxqueues", &queues];
     let mut add = Command::new("ip");
-    add.args(["link", "add", a_name, "netns", a.name()]).args(end);
+    add.args(["link", "add", "name", a_name, "netns", a.name()]).args(end);
     add.args(["type", "veth", "peer", "name", b_name, "netns", b.name()]).args(end);
     output_of(&mut add)?;
     for (netns, name) in [(a, a_name), (b, b_name)] {
@@ -39,7 +39,7 @@ pub fn veth(a: &Netns, a_name: &str, b: &Netns, b_name: &str, options: VethOptio
         if !options.tx_offload {
             netns.command(&format!("ethtool -K {name} tx off"))?;
         }
-        netns.command(&format!("ip link set {name} up"))?;
+        netns.command(&format!("ip link set dev {name} up"))?;
     }
     Ok(())
 }

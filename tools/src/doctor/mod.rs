@@ -2,7 +2,8 @@
 //!
 //! Owns the list of examinations and its printing. Each examination tries the thing itself (opens the socket, loads a
 //! program, sets up a ring) and only reads a file where trying is not possible, since what a kernel was configured
-//! with says little about what this user may do with it. Nothing is left behind and no interface is changed.
+//! with says little about what this user may do with it. Nothing is left behind. An interface is tried only when it is
+//! named, since attaching an XDP program is felt by some cards.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use crate::view::{print, print_json};
 pub mod interfaces;
 pub mod kernel;
 pub mod machine;
+pub mod modes;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -76,8 +78,9 @@ impl fmt::Display for Finding {
 }
 
 /// Examines this machine as this user and prints the findings. Exit code 1 if AF_XDP cannot be had.
-pub fn run(json: bool) -> Result<ExitCode, Failure> {
-    let findings = examine();
+pub fn run(interfaces: &[String], json: bool) -> Result<ExitCode, Failure> {
+    let mut findings = examine();
+    findings.extend(interfaces.iter().flat_map(|name| modes::examine(name)));
     if json {
         print_json(&findings)?
     } else {

@@ -38,13 +38,11 @@ pub fn interfaces(rows: &[Interface]) -> Table {
 
 /// One line a socket.
 pub fn sockets(rows: &[Socket]) -> Table {
-    let mut table =
-        Table::new(&["proto", "state", "rx-queue", "tx-queue", "local", "remote", "lane", "pid", "counters"]);
+    let mut table = Table::new(&["proto", "state", "local", "remote", "lane", "pid", "counters"]);
     for row in rows {
         let remote = row.remote.map_or_else(|| "*:*".to_owned(), |remote| remote.to_string());
-        let (rx, tx) = (&row.rx_queue_bytes, &row.tx_queue_bytes);
         let counters = nonzero(&row.counters);
-        table.row(&[&row.protocol, &row.state, rx, tx, &row.local, &remote, &row.lane, &row.pid, &counters]);
+        table.row(&[&row.protocol, &row.state, &row.local, &remote, &row.lane, &row.pid, &counters]);
     }
     table
 }
@@ -65,28 +63,20 @@ pub fn routes(rows: &[Route]) -> Table {
 
 /// One line a neighbour and lane.
 pub fn neighbors(rows: &[Neighbor]) -> Table {
-    let mut table = Table::new(&["address", "interface", "lane", "mac", "state", "waiting", "confirmed-s"]);
+    let mut table = Table::new(&["address", "interface", "lane", "mac", "state", "waiting"]);
     for row in rows {
-        let confirmed = or_hyphen(row.confirmed_ns.map(|age| format!("{:.1}", age as f64 / 1e9)));
         let mac = or_hyphen(row.mac.as_ref());
-        table.row(&[&row.address, &row.interface, &row.lane, &mac, &row.state, &row.waiting, &confirmed]);
+        table.row(&[&row.address, &row.interface, &row.lane, &mac, &row.state, &row.waiting]);
     }
     table
 }
 
-/// One line a band, the most urgent first.
+/// One line a port's discipline.
 pub fn qdisc(rows: &[Qdisc]) -> Table {
-    let mut table = Table::new(&["interface", "lane", "kind", "band", "packets", "bytes", "limit", "counters"]);
+    let mut table = Table::new(&["interface", "lane", "kind", "backlog", "limit", "counters"]);
     for row in rows {
         let counters = nonzero(&row.counters);
-        for (number, band) in row.bands.iter().enumerate() {
-            let counters = if number == 0 { counters.as_str() } else { "" };
-            let (packets, bytes, limit) = (&band.packets, &band.bytes, &band.packets_max);
-            table.row(&[&row.interface, &row.lane, &row.kind, &number, packets, bytes, limit, &counters]);
-        }
-        if row.bands.is_empty() {
-            table.row(&[&row.interface, &row.lane, &row.kind, &"-", &"-", &"-", &"-", &counters]);
-        }
+        table.row(&[&row.interface, &row.lane, &row.kind, &row.backlog, &row.limit, &counters]);
     }
     table
 }
@@ -101,7 +91,6 @@ fn nonzero(counters: &Counters) -> String {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
-    use xmitd::api::Band;
 
     #[test]
     fn default_route_is_called_so() {
@@ -120,13 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn qdisc_shows_every_band_and_its_counters_once() {
-        let bands = [3, 0, 0].map(|packets| Band { packets, bytes: packets * 60, packets_max: 1000 }).to_vec();
-        let counters = Counters::from([("sent".to_owned(), 9), ("requeued".to_owned(), 0)]);
-        let row = Qdisc { interface: "xb0".to_owned(), lane: 0, kind: "pfifo_fast".to_owned(), bands, counters };
+    fn qdisc_shows_what_counted() {
+        let counters = Counters::from([("packets".to_owned(), 9), ("requeues".to_owned(), 0)]);
+        let kind = "pfifo_fast".to_owned();
+        let row = Qdisc { interface: "xb0".to_owned(), lane: 0, kind, backlog: 3, limit: 1000, counters };
         let text = qdisc(&[row]).to_string();
-        assert_eq!(text.lines().count(), 4);
-        assert_eq!(text.matches("sent=9").count(), 1, "{text}");
-        assert!(!text.contains("requeued"));
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains("packets=9") && !text.contains("requeues"), "{text}");
     }
 }

@@ -20,7 +20,7 @@ pub use request::Request;
 pub use response::{CaptureStarted, CaptureStopped, Health, LaneHealth, Reloaded, Response, Version};
 pub use server::Server;
 pub use stat::{Counters, LaneStages, LaneStat, PortStat, Stage, Stages, Stat};
-pub use table::{Address, Band, Interface, InterfacePort, Neighbor, Qdisc, Route, Socket};
+pub use table::{Address, Interface, InterfacePort, Neighbor, Qdisc, Route, Socket};
 
 /// Where the operator's socket is unless the configuration says otherwise.
 pub const OPERATOR_SOCKET: &str = "/run/xmit/operator.sock";

@@ -66,11 +66,7 @@ pub struct Socket {
     pub remote: Option<SocketAddrV4>,
     /// The lane it lives on.
     pub lane: u32,
-    /// Bytes received that the program has not read.
-    pub rx_queue_bytes: u64,
-    /// Bytes of the program that were not sent.
-    pub tx_queue_bytes: u64,
-    /// Datagrams in and out, drops by reason.
+    /// `rx_datagrams`, `tx_datagrams`, `rx_buffer_full`, `tx_refused`.
     pub counters: Counters,
 }
 
@@ -110,8 +106,6 @@ pub struct Neighbor {
     pub state: String,
     /// Packets that wait for its address.
     pub waiting: u32,
-    /// Nanoseconds since it was last confirmed; absent: it never was.
-    pub confirmed_ns: Option<u64>,
 }
 
 /// The queueing discipline of one port.
@@ -123,19 +117,10 @@ pub struct Qdisc {
     pub lane: u32,
     /// `pfifo_fast`, ...
     pub kind: String,
-    /// Its bands, the most urgent first.
-    pub bands: Vec<Band>,
-    /// Sent, dropped, requeued, ...
+    /// Frames waiting.
+    pub backlog: u64,
+    /// The most frames it holds; 0 where it has no bound of its own.
+    pub limit: u64,
+    /// `packets`, `bytes`, `drops`, `requeues`.
     pub counters: Counters,
-}
-
-/// One queue of a queueing discipline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Band {
-    /// Packets waiting.
-    pub packets: u64,
-    /// Bytes waiting.
-    pub bytes: u64,
-    /// The most packets it holds.
-    pub packets_max: u64,
 }

@@ -4,6 +4,8 @@ mod interfaces;
 mod lanes;
 mod routes;
 
+pub(crate) use routes::out_interface;
+
 use super::{Client, Config, Daemon, Machine};
 
 /// One thing that is wrong.

@@ -81,7 +81,7 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// The byte where the value at `place` (such as `interface[1].mtu`) stands; where it is absent, the table it is missing from.
+/// The byte where the value at `place` (such as `interface[1].mtu`) stands; if absent, its table.
 fn offset_of(text: &str, place: &str) -> usize {
     let Ok(document) = DeTable::parse(text) else { return 0 };
     let mut table = document.get_ref();

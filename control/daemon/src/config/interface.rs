@@ -72,8 +72,9 @@ impl Interface {
         self.mac.unwrap_or_else(|| {
             // FNV-1a; the first byte marks the address as locally administered and of one station.
             let hash = self.name.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-            let [a, b, c, d] = hash.to_be_bytes();
-            MacAddr([0x02, 0x60, a, b, c, d])
+            let [_, b, c, d] = hash.to_be_bytes();
+            // 3Com's prefix: the driver of the emulated card looks for it, as Linux's does.
+            MacAddr([0x02, 0x60, 0x8c, b, c, d])
         })
     }
 
@@ -148,6 +149,21 @@ pub struct El3c501 {
     /// What the segment is joined to: `"af_xdp:eth1"` or `"tap:xm0"`. Default: nothing but other cards.
     #[serde(default, deserialize_with = "from_text_if_any")]
     pub join: Option<Join>,
+    /// By what the segment is joined: `"wire"` (default) hears and sends everything as it is; `"card"` is a second 3C501,
+    /// which collides, backs off and is deaf while it sends, like any host of its time.
+    #[serde(default)]
+    pub peer: Peer,
+}
+
+/// By what a segment is joined to something else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Peer {
+    /// The coax itself.
+    #[default]
+    Wire,
+    /// A second card.
+    Card,
 }
 
 /// How fast an emulated card is.

@@ -7,8 +7,8 @@ use super::{Config, Interface};
 #[error("the running configuration stays, because these need a new start of xmitd: {}", .0.join("; "))]
 pub struct NeedsRestart(pub Vec<String>);
 
-/// What changes from `running` to `wanted`, one sentence each, if all of it can change live: addresses, gateways, routes,
-/// neighbours, clients' quotas and the log. Otherwise everything that cannot, and nothing is to be changed.
+/// What changes from `running` to `wanted`, one sentence each, if all of it can change live: addresses, gateways,
+/// routes, neighbours, clients' quotas and the log. Otherwise everything that cannot, and nothing is to be changed.
 pub fn changes(running: &Config, wanted: &Config) -> Result<Vec<String>, NeedsRestart> {
     let mut difference = Difference::default();
     let (was, is) = (&running.daemon, &wanted.daemon);

@@ -18,7 +18,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// Bytes of one receive: more than the 32 KiB at which the kernel cuts a dump, and than a link with 100 virtual functions.
+/// Bytes of one receive: more than the 32 KiB at which the kernel cuts a dump, and than a link with 100 VFs.
 pub(super) const RECEIVE_BYTES: usize = 128 << 10;
 
 /// The kernel answers a dump in its own system call; longer means that it never will.

@@ -164,7 +164,10 @@ impl Follower {
                     self.stale = Stale::ALL;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.more = false;
+                    return Err(error.into());
+                }
             };
             if length > self.buffer.len() {
                 self.stale = Stale::ALL;
@@ -207,8 +210,9 @@ impl Follower {
         }
     }
 
-    /// Reads the stale tables. A table that changed while it was read stays stale.
+    /// Reads the stale tables. A table that changed while it was read, or could not be read, stays stale.
     fn read(&mut self, now: Instant) -> Result<(), NetlinkError> {
+        self.next_reading = now + READING_INTERVAL;
         let mut wanted = KernelView::clone(&self.view);
         let mut still = Stale::default();
         if self.stale.links {
@@ -229,7 +233,6 @@ impl Follower {
         self.stats.readings += 1;
         self.stale = still;
         self.changed = false;
-        self.next_reading = now + READING_INTERVAL;
         self.publish(wanted);
         Ok(())
     }

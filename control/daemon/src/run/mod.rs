@@ -11,11 +11,9 @@
 //! * what a lane reports is acted on even if the lane's own mailbox is full: commands wait in an outbox, in order.
 
 pub mod captures;
-pub mod control;
 pub mod joins;
 pub mod lane_thread;
 pub mod lanes;
-pub mod operator;
 pub mod ports;
 pub mod published;
 pub mod sessions;

@@ -144,10 +144,16 @@ impl Sessions {
             Err(io::Error::other(text))
         };
         if !quota.admits(uid, gid, rustix::process::geteuid().as_raw()) {
-            return refuse(EACCES, format!("user {uid} is not in [client] allowed_uids, nor group {gid} in allowed_gids"));
+            return refuse(
+                EACCES,
+                format!("user {uid} is not in [client] allowed_uids, nor group {gid} in allowed_gids"),
+            );
         }
         if self.clients.len() as u32 >= quota.sessions_max {
-            return refuse(EMFILE, format!("{} clients are connected: raise [client] sessions_max", quota.sessions_max));
+            return refuse(
+                EMFILE,
+                format!("{} clients are connected: raise [client] sessions_max", quota.sessions_max),
+            );
         }
         let session = self.next;
         self.next = self.next.wrapping_add(1).max(1);
@@ -211,8 +217,7 @@ fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec
     let ring = u32::try_from(quota.ring.0).unwrap_or(u32::MAX);
     let by_memory = u32::try_from(quota.memory.0 / (2 * quota.ring.0).max(1)).unwrap_or(u32::MAX);
     let slots = hello.sockets.min(quota.sockets_max).min(by_memory).max(1);
-    let config =
-        SessionConfig { lanes, slots, control_entries: CONTROL_ENTRIES, tx_bytes: ring, rx_bytes: ring };
+    let config = SessionConfig { lanes, slots, control_entries: CONTROL_ENTRIES, tx_bytes: ring, rx_bytes: ring };
     let (ends, fds) = match create(&config) {
         Ok(made) => made,
         Err(error) => {

@@ -2,9 +2,7 @@
 
 use crate::network::{Network, NetworkRoute, RouteKind as NetworkRouteKind};
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
-use xmit_dataplane::snapshot::{
-    InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour,
-};
+use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
 
 /// The snapshot that says what `network` says.
 pub fn snapshot(network: &Network) -> Snapshot {

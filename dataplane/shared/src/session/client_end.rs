@@ -197,6 +197,15 @@ impl ClientTx {
     pub fn room(&mut self) -> Result<u32, Rubbish> {
         self.0.room()
     }
+
+    /// True if the lane has taken every datagram. A socket call that changes where or how they go waits for this, because
+    /// calls and datagrams take different ways to the lane.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    pub fn is_drained(&mut self) -> Result<bool, Rubbish> {
+        self.0.is_drained()
+    }
 }
 
 impl ClientRx {

@@ -276,7 +276,7 @@ proptest! {
 fn a_bell_rung_for_nothing_is_silenced_after_a_while() {
     let layout = Layout::new(&small()).unwrap();
     let memory = Memory::anonymous(layout.total()).unwrap();
-    let (mut lanes, _bell, lane_bells) = lane_ends(&memory, &layout).unwrap();
+    let (lanes, _bell, lane_bells) = lane_ends(&memory, &layout).unwrap();
     rustix::io::write(&lane_bells[0], &[1; 100]).unwrap();
     let rings = |lane: &LaneEnd| {
         let mut fds = [rustix::event::PollFd::from_borrowed_fd(lane.bell(), rustix::event::PollFlags::IN)];

@@ -1,5 +1,5 @@
 //! Inside the stack arrows point down only:
-//! `lane -> socket -> {tcp, udp, icmp, igmp, raw, packet} -> ip -> {route, link, hooks} -> device -> qdisc -> wire`,
+//! `lane -> stack -> socket -> {tcp, udp, icmp, igmp, raw, packet} -> ip -> {route, link, hooks} -> device -> qdisc -> wire`,
 //! with the modules that everyone uses (time, limits, counters, ..) at the very bottom.
 //!
 //! Neighbours on one step may know each other in one direction, never in both.
@@ -12,8 +12,9 @@ use crate::{Finding, Rule, Source, Tree};
 const STACK: &str = "dataplane/src/";
 
 /// The steps, highest first. A new module of the stack gets its place here.
-const STEPS: [&[&str]; 9] = [
+const STEPS: [&[&str]; 10] = [
     &["lane"],
+    &["stack"],
     &["socket"],
     &["tcp", "udp", "icmp", "igmp", "raw", "packet"],
     &["ip"],
@@ -21,8 +22,12 @@ const STEPS: [&[&str]; 9] = [
     &["device"],
     &["qdisc"],
     &["wire"],
-    &["time", "timers", "limits", "counters", "drop", "trace"],
+    &["time", "timers", "limits", "counters", "drop", "trace", "named", "rate"],
 ];
+
+/// What all layers share, and so know of each other through: the state of one lane as plain fields, and the published
+/// configuration. Both name the layers' types and are named by the layers; they stand on no step.
+const SHARED: [&str; 2] = ["net", "snapshot"];
 
 /// Modules that exist for tests and stand above everything.
 const TESTING: [&str; 3] = ["testing", "script", "pair"];
@@ -33,7 +38,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut level: BTreeMap<(String, String), (String, usize)> = BTreeMap::new();
     for source in tree.sources_under(STACK) {
         let module = module_of(&source.path);
-        if module == "lib" || TESTING.contains(&module) {
+        if module == "lib" || SHARED.contains(&module) || TESTING.contains(&module) {
             continue;
         }
         let Some(own) = step(module) else {

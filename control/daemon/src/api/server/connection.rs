@@ -66,7 +66,7 @@ impl Connection {
         let response = match serde_json::from_slice(&line) {
             Ok(request) => answer(request),
             Err(error) => Response::Error(format!(
-                "this is not a request: {error}; a request is one JSON object on one line, such as {{\"request\":\"stat\"}}"
+                "this is not a request: {error}; a request is a JSON object on one line, such as {{\"request\":\"stat\"}}"
             )),
         };
         self.output = encode(&response)?;

@@ -68,7 +68,7 @@ fn check_route(config: &Config, place: &str, route: &Route, names: &[&str], find
 }
 
 /// The interface a route leaves by: the named one, else the one whose network holds the next hop.
-pub(in crate::config) fn out_interface<'a>(config: &'a Config, route: &Route) -> Option<&'a Interface> {
+pub(crate) fn out_interface<'a>(config: &'a Config, route: &Route) -> Option<&'a Interface> {
     match (&route.interface, route.via) {
         (Some(name), _) => config.interface(name),
         (None, Some(via)) => {

@@ -1,0 +1,66 @@
+//! One slot of the session's table, each half behind its own lock: one thread may send while another receives.
+
+use crate::wait::lock;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use xmit_shared::session::{ClientRx, ClientSlot, ClientTx, SlotStatus};
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) tx: Mutex<ClientTx>,
+    pub(crate) rx: Mutex<ClientRx>,
+    pub(crate) status: SlotStatus,
+    /// The numbered error that was taken last.
+    error_seen: AtomicU32,
+}
+
+/// The room that makes a socket writable: the largest datagram, so that a writable socket never gives `EAGAIN`.
+const WRITABLE_ROOM: u32 = 65_507 + 2 * 32;
+
+impl Slot {
+    pub(crate) fn new(slot: ClientSlot) -> Self {
+        Self {
+            error_seen: AtomicU32::new(slot.status.error()),
+            tx: Mutex::new(slot.tx),
+            rx: Mutex::new(slot.rx),
+            status: slot.status,
+        }
+    }
+
+    /// Forgets what an earlier socket left here. After `Open`, before anything can arrive.
+    pub(crate) fn restart(&self) {
+        lock(&self.rx).restart();
+        self.error_seen.store(self.status.error(), Ordering::Relaxed);
+    }
+
+    /// The pending error, which is none afterwards: `SO_ERROR`.
+    pub(crate) fn take_error(&self) -> Option<i32> {
+        let error = self.status.error();
+        if error == self.error_seen.load(Ordering::Relaxed) {
+            return None;
+        }
+        // Of several threads that see it, one takes it.
+        let errno = (error & 0xffff).cast_signed();
+        (self.error_seen.swap(error, Ordering::Relaxed) != error && errno != 0).then_some(errno)
+    }
+
+    /// True if an error is pending.
+    pub(crate) fn has_error(&self) -> bool {
+        self.status.error() != self.error_seen.load(Ordering::Relaxed)
+    }
+
+    /// True if a datagram waits. Rubbish counts as readable: the read reports it.
+    pub(crate) fn readable(&self) -> bool {
+        !matches!(lock(&self.rx).peek(), Ok(None))
+    }
+
+    /// True if the lane has taken every datagram. Rubbish counts as taken: the next call reports it.
+    pub(crate) fn drained(&self) -> bool {
+        lock(&self.tx).is_drained().unwrap_or(true)
+    }
+
+    /// True if any datagram fits. Rubbish counts as writable: the write reports it.
+    pub(crate) fn writable(&self) -> bool {
+        lock(&self.tx).room().map_or(true, |room| room >= WRITABLE_ROOM)
+    }
+}

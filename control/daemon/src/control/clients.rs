@@ -1,0 +1,153 @@
+//! What clients and lanes bring to the control thread: sessions, binds, and neighbours to be resolved.
+
+use super::{Control, TOKENS_SESSIONS};
+use crate::run::sessions::SessionEvent;
+use mio::Token;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+use tracing::{debug, warn};
+use xmit_dataplane::lane::{LaneCommand, LaneReport};
+use xmit_dataplane::route::InterfaceId;
+use xmit_dataplane::socket::{Binder, Report};
+use xmit_shared::session::LaneEnd;
+use xmit_shared::{Instant, clock};
+
+/// Linux's "no space left on device": a steering program has no room for one more port.
+const ENOSPC: i32 = 28;
+
+/// While commands wait for a lane with a full mailbox, the loop looks again this often.
+const OUTBOX_RETRY: Duration = Duration::from_millis(1);
+
+/// Reports taken in one go, so that operators and signals have their turn.
+const REPORTS_PER_TURN: usize = 1024;
+
+impl Control {
+    /// Announces sleep to the lanes; no sleep at all if they reported meanwhile.
+    pub(super) fn prepare_sleep(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        let Some(lanes) = &mut self.lanes else { return timeout };
+        let waiting = lanes.flush();
+        lanes.reports.sleeper().prepare();
+        if lanes.reports.has_mail() {
+            return Some(Duration::ZERO);
+        }
+        if waiting { Some(timeout.map_or(OUTBOX_RETRY, |t| t.min(OUTBOX_RETRY))) } else { timeout }
+    }
+
+    /// Acts on what lanes reported. Bounded by [`REPORTS_PER_TURN`].
+    pub(super) fn take_reports(&mut self, now: Instant) {
+        if let Some(lanes) = &self.lanes {
+            lanes.reports.sleeper().awake();
+        }
+        for _ in 0..REPORTS_PER_TURN {
+            let Some((lane, report)) = self.lanes.as_mut().and_then(|lanes| lanes.reports.take()) else { break };
+            self.on_report(now, lane, report);
+        }
+    }
+
+    fn on_report(&mut self, _now: Instant, lane: u16, report: LaneReport) {
+        match report {
+            LaneReport::Session(Report::Bind { session, slot, wanted }) => self.on_bind(lane, session, slot, wanted),
+            LaneReport::Session(Report::Unbind { address, .. }) => self.release(lane, address),
+            LaneReport::Session(Report::Broken { session, what }) => {
+                warn!("session {session} wrote rubbish into its region and is ended: {what}");
+                if let Some(sessions) = &mut self.sessions {
+                    sessions.end(session, self.poll.registry());
+                }
+                self.detach(session);
+            }
+            LaneReport::Detached { session } => debug!("lane {lane} has released session {session}"),
+            LaneReport::Resolve { interface, address } => self.resolve(interface, address),
+        }
+    }
+
+    /// The listener or one client stirred.
+    pub(super) fn on_session_event(&mut self, token: Token) {
+        debug_assert!(token.0 >= TOKENS_SESSIONS);
+        let Some(sessions) = &mut self.sessions else { return };
+        for event in sessions.on_event(token, self.poll.registry(), &self.config.client) {
+            match event {
+                SessionEvent::Opened { session, ends } => self.attach(session, ends),
+                SessionEvent::Closed { session } => self.detach(session),
+            }
+        }
+    }
+
+    fn attach(&mut self, session: u32, ends: Vec<LaneEnd>) {
+        let rate = self.config.client.packets_per_second;
+        let Some(lanes) = &mut self.lanes else { return };
+        for (lane, end) in ends.into_iter().enumerate() {
+            lanes.tell(lane, LaneCommand::Attach { session, end: Box::new(end), rate });
+        }
+    }
+
+    /// Everything that a session had is released: on the lanes, in the book of binds, in the XDP programs.
+    fn detach(&mut self, session: u32) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.tell_all(|_| LaneCommand::Detach { session });
+        }
+        for (address, binder) in self.binds.release_session(session) {
+            self.forget(binder.lane, address);
+        }
+    }
+
+    fn on_bind(&mut self, lane: u16, session: u32, slot: u32, wanted: SocketAddrV4) {
+        let result = self.bind(lane, session, slot, wanted);
+        if let Some(lanes) = &mut self.lanes {
+            lanes.tell(lane.into(), LaneCommand::Bound { session, slot, result });
+        }
+    }
+
+    /// Settles a bind: the book first, then the XDP programs, then the other lanes.
+    fn bind(&mut self, lane: u16, session: u32, slot: u32, wanted: SocketAddrV4) -> Result<SocketAddrV4, i32> {
+        let client = self.sessions.as_ref().and_then(|sessions| sessions.client(session));
+        // The session ended while its lane asked: nobody is left to have the address.
+        let Some(client) = client else { return Err(libc::ENETDOWN) };
+        let binder = Binder { lane, session, slot, privileged: client.uid == 0 };
+        let address = self.binds.bind(&self.snapshot, wanted, binder)?;
+        if let Err(error) = self.steer.open_udp(address) {
+            warn!("UDP {address} cannot be steered here: {error}");
+            self.binds.release(address);
+            return Err(ENOSPC);
+        }
+        self.tell_others(lane, address, Some(lane));
+        Ok(address)
+    }
+
+    fn release(&mut self, lane: u16, address: SocketAddrV4) {
+        if self.binds.release(address) {
+            self.forget(lane, address);
+        }
+    }
+
+    fn forget(&mut self, lane: u16, address: SocketAddrV4) {
+        self.steer.close_udp(address);
+        self.tell_others(lane, address, None);
+    }
+
+    fn tell_others(&mut self, lane: u16, address: SocketAddrV4, owner: Option<u16>) {
+        let Some(lanes) = &mut self.lanes else { return };
+        for other in (0..lanes.len()).filter(|other| *other != usize::from(lane)) {
+            lanes.tell(other, LaneCommand::Elsewhere { address, lane: owner });
+        }
+    }
+
+    fn resolve(&mut self, interface: InterfaceId, address: std::net::Ipv4Addr) {
+        let place = usize::from(interface.0);
+        let index = self.network.interfaces.get(place).and_then(|i| i.kernel_index);
+        let (Some(index), Some(kernel)) = (index, &mut self.kernel) else { return };
+        if let Err(error) = kernel.resolve(index, address) {
+            warn!("the kernel was not asked for the neighbour {address}: {error}");
+        }
+    }
+}
+
+/// Ticks of the time-stamp counter in a second, measured over a hundredth of one.
+pub(super) fn measure_cycles_per_second() -> u64 {
+    const SPAN: Duration = Duration::from_millis(10);
+    let (from, at) = (clock::cycles(), clock::monotonic());
+    while clock::monotonic().saturating_since(at) < SPAN {
+        std::hint::spin_loop();
+    }
+    let elapsed = clock::monotonic().saturating_since(at).as_nanos().max(1) as u64;
+    ((clock::cycles() - from) as u128 * 1_000_000_000 / u128::from(elapsed)) as u64
+}

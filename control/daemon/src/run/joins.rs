@@ -1,0 +1,117 @@
+//! A 3C501's segment joined to a tap or a NIC, so that a real host can talk to the emulated card.
+//!
+//! Each join has a thread of its own, beside the lanes: it is the wire, not the stack.
+
+use crate::boot::StepError;
+use crate::config::{El3c501, Join as Wish, Peer};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use xmit_nic::el3c501::{El3c501Port, Parity, Quirks, SegmentTap, SharedLan};
+use xmit_nic::join::Join;
+use xmit_nic::tap::{TapConfig, TapPort};
+use xmit_nic::xdp::{LaneUmem, ModeWish, PortOptions, Steering, XdpPort};
+use xmit_nic::{Duration, MacAddr, Pool, Port};
+use xmit_shared::clock;
+
+/// Frames of a join: two rings' worth for a 10 Mbit/s wire.
+const FRAMES: usize = 4096;
+
+/// Pools of joins are numbered from here, away from the lanes'.
+const POOL: u16 = 0x8000;
+
+/// A join asks whether it should end this often, when nothing else wakes it.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A running join.
+#[derive(Debug)]
+pub struct Joined {
+    /// What is joined with what, for people.
+    pub name: String,
+    /// The station address that the host at the other end must have, if the join is by a card of its own.
+    pub peer_mac: Option<MacAddr>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    /// The NIC's program, which goes when the join does.
+    _steering: Option<Steering>,
+}
+
+/// Joins the segment `lan` of `card` to what `wish` names. `ours` are the addresses that a NIC must steer here.
+///
+/// # Errors
+/// If the other port cannot be opened.
+pub fn join(lan: &SharedLan, card: &El3c501, wish: &Wish, ours: &[Ipv4Addr]) -> Result<Joined, StepError> {
+    let (outside, pool, steering, host_mac) = open_outside(wish, ours)?;
+    let name = format!("segment {} with {}", card.segment, outside.caps().name);
+    let (inside, peer_mac): (Box<dyn Port>, _) = match card.peer {
+        Peer::Wire => (Box::new(SegmentTap::open(lan, &name, host_mac)?), None),
+        Peer::Card => {
+            let mac = MacAddr([0x02, 0x60, 0x8c, host_mac.0[3], host_mac.0[4], host_mac.0[5] ^ 0x80]);
+            let mut port = El3c501Port::open(lan, "peer", mac, Quirks::default(), Parity::default())?;
+            port.set_all_multicast(true);
+            (Box::new(port), Some(mac))
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&stop);
+    let join = Join::new(inside, outside, pool);
+    let thread = std::thread::Builder::new().name("join".into()).spawn(move || run(join, &theirs))?;
+    Ok(Joined { name, peer_mac, stop, thread: Some(thread), _steering: steering })
+}
+
+type Outside = (Box<dyn Port>, Pool, Option<Steering>, MacAddr);
+
+fn open_outside(wish: &Wish, ours: &[Ipv4Addr]) -> Result<Outside, StepError> {
+    match wish {
+        Wish::Tap(name) => {
+            let port = TapPort::open(&TapConfig::new(name))?;
+            let mac = port.caps().mac;
+            Ok((Box::new(port), Pool::anonymous(POOL, FRAMES)?, None, mac))
+        }
+        Wish::AfXdp(name) => {
+            let mut steering = Steering::attach(name, ModeWish::Auto)?;
+            let (umem, mut pool) = LaneUmem::new(POOL, FRAMES, 2048, false)?;
+            let port = XdpPort::open(&mut steering, &umem, &mut pool, 0, &PortOptions::default())?;
+            for address in ours {
+                steering.add_address(*address)?;
+            }
+            let mac = port.caps().mac;
+            Ok((Box::new(port), pool, Some(steering), mac))
+        }
+    }
+}
+
+fn run(mut join: Join, stop: &AtomicBool) {
+    // Pairs with the Release in `Drop`: nothing but the flag itself becomes visible.
+    while !stop.load(Ordering::Acquire) {
+        let now = clock::monotonic();
+        if join.turn(now) > 0 {
+            continue;
+        }
+        let wakeup = join.sleep(now);
+        let until = wakeup.at.map_or(LOOK, |at| at.saturating_since(now).min(LOOK));
+        let mut fds: Vec<PollFd<'_>> = wakeup
+            .fds
+            .iter()
+            // SAFETY: the descriptors belong to the two ports of `join`, which this function owns and does not touch
+            // until `poll` is over.
+            .map(|fd| PollFd::from_borrowed_fd(unsafe { BorrowedFd::borrow_raw(*fd) }, PollFlags::IN))
+            .collect();
+        let timeout = Timespec::try_from(until).ok();
+        let _ = poll(&mut fds, timeout.as_ref());
+    }
+    let _ = join.shutdown();
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed; here there is nothing left to save.
+            let _ = thread.join();
+        }
+    }
+}
