@@ -8,7 +8,14 @@
 //! Every measurement against the kernel is made side by side in one run, never against a figure from elsewhere.
 //! `docs/benchmarks.md` says how to run and read them.
 
+pub mod contender;
+pub mod cpu;
+pub mod echo;
+pub mod load;
 pub mod memory_port;
+pub mod mmsg;
 pub mod numbers;
 pub mod packets;
+pub mod report;
 pub mod rig;
+pub mod variant;

@@ -36,7 +36,7 @@ pub struct Rig {
     client: ClientEnd,
     now: Instant,
     commands: Mail<LaneCommand>,
-    reports: Mailbox<LaneReport>,
+    reports: Mailbox<(u16, LaneReport)>,
     buffer: Box<[u8; 2048]>,
     _publisher: Publisher<Arc<Snapshot>>,
 }
@@ -69,7 +69,7 @@ impl Rig {
         let _ = lane.add_port(InterfaceId(0), Box::new(port), queue);
         let (ends, client) = in_process(&SessionConfig::default()).map_err(io::Error::other)?;
         for end in ends {
-            let attach = LaneCommand::Attach { session: 1, end: Box::new(end) };
+            let attach = LaneCommand::Attach { session: 1, end: Box::new(end), rate: 0 };
             let _ = to_lane.send(attach); // an empty mailbox has room
         }
         let mut rig = Self {
@@ -157,7 +157,7 @@ impl Rig {
 
     /// The control thread's part: whoever asks for an address gets it.
     fn grant_binds(&mut self) {
-        while let Some(report) = self.reports.take() {
+        while let Some((_, report)) = self.reports.take() {
             if let LaneReport::Session(Report::Bind { session, slot, wanted }) = report {
                 let _ = self.commands.send(LaneCommand::Bound { session, slot, result: Ok(wanted) });
             }

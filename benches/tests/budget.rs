@@ -3,6 +3,8 @@
 //! Counts repeat exactly, so a change of a hundred instructions shows although no clock could see it. They depend on the
 //! compiler: a new one may need new figures. Only optimised builds are measured (`make bench-budget`).
 
+#![allow(clippy::expect_used)] // helpers of tests
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use xmit_netns::{report_skipped, why_program_missing};

@@ -18,7 +18,7 @@ const AX_XMIT: u8 = 0x44;
 const BUFFER: u16 = 2048;
 
 pub(crate) fn bench(c: &mut Criterion) {
-    let mut segment = Segment::new(Timing::Free, 1);
+    let mut segment = Segment::new(Timing::FreeRun, 1);
     let card = segment.add_card(HOST_MAC, Quirks::HARDWARE);
     let mut group = c.benchmark_group("3c501");
     for len in [60_u16, 1514] {

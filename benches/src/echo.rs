@@ -1,0 +1,45 @@
+//! The echoes: the same program on kernel sockets, plainly and with batches, and on the daemon's.
+
+use crate::mmsg::Batch;
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// Bytes of one datagram at most.
+const DATAGRAM: usize = 2048;
+
+/// Echoes on a kernel socket until an error: one by one with `recvfrom` and `sendto`, or `batch` at once.
+///
+/// # Errors
+/// The kernel's.
+pub fn kernel(socket: &UdpSocket, batch: usize) -> io::Result<()> {
+    if batch <= 1 {
+        let mut buffer = [0; DATAGRAM];
+        loop {
+            let (len, peer) = socket.recv_from(&mut buffer)?;
+            socket.send_to(&buffer[..len], peer)?;
+        }
+    }
+    let mut datagrams = Batch::new(batch);
+    loop {
+        let count = datagrams.receive(socket.as_fd())?;
+        datagrams.send(socket.as_fd(), count, false)?;
+    }
+}
+
+/// Echoes on a socket of `xmitd` until an error, as `control/client/examples/echo.rs` does; `spin` is how long a call
+/// looks for its datagram before it sleeps. Calls `ready` when it is bound.
+///
+/// # Errors
+/// `ENETDOWN` when the daemon ends, and others of the client library.
+pub fn xmit(session: &xmit::Session, port: u16, spin: Duration, ready: impl FnOnce()) -> io::Result<()> {
+    session.set_spin(spin);
+    let socket = xmit::UdpSocket::bind_in(session, ("0.0.0.0", port))?;
+    ready();
+    let mut buffer = [0; DATAGRAM];
+    loop {
+        let (len, peer) = socket.recv_from(&mut buffer)?;
+        socket.send_to(&buffer[..len], peer)?;
+    }
+}
