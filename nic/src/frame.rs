@@ -32,6 +32,8 @@ pub struct Frame {
     pub port: u16,
     /// What the port knows about the packet.
     pub flags: FrameFlags,
+    /// How urgent it is to a queue that it waits in (`skb->priority`); set by that queue.
+    pub priority: u8,
 }
 
 /// What a port knows about a received packet, or asks of a sent one.
@@ -66,7 +68,7 @@ impl Frame {
     /// # Safety
     /// `buf .. buf + size` must be a slot of pool `pool`, marked as held there, for which no other `Frame` exists.
     pub(crate) unsafe fn new(buf: NonNull<u8>, slot: SlotId, size: u16, pool: u16) -> Self {
-        Self { buf, slot, start: FRAME_HOME.min(size), len: 0, size, pool, port: 0, flags: FrameFlags::NONE }
+        Self { buf, slot, start: FRAME_HOME.min(size), len: 0, size, pool, port: 0, flags: FrameFlags::NONE, priority: 0 }
     }
 
     /// The packet.

@@ -133,9 +133,10 @@ impl Waker {
         self.word.claim() && self.write()
     }
 
-    /// True if the other side seems to sleep; only [`Waker::ring`] is exact.
-    pub fn seems_asleep(&self) -> bool {
-        self.word.seems_asleep()
+    /// As [`Waker::ring`], unless `wanted` says that the sleeper does not wait for what was published.
+    #[inline]
+    pub fn ring_if(&self, wanted: impl FnOnce() -> bool) -> bool {
+        self.word.claim_if(wanted) && self.write()
     }
 
     fn write(&self) -> bool {

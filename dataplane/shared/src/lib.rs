@@ -21,6 +21,9 @@ pub mod handshake;
 pub mod mailbox;
 #[cfg_attr(loom, path = "model.rs")]
 pub mod memory;
+#[cfg(test)]
+#[cfg(loom)]
+mod models;
 pub mod record;
 pub mod ring;
 pub mod rubbish;

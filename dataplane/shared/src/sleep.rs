@@ -27,7 +27,8 @@ impl SleepWord {
 
     /// Sleeper: says that it is about to sleep. It must look for work once more before it does.
     pub fn announce(&self) {
-        self.0.store(1, Ordering::Relaxed);
+        // A swap, not a store: it comes after every claim that found the word at 0, in the one order of changes to the word.
+        self.0.swap(1, Ordering::Relaxed);
         // Pairs with the fence in `claim`: the look for work that follows sees what was published before that fence.
         fence(Ordering::SeqCst);
     }
@@ -40,14 +41,16 @@ impl SleepWord {
     /// Waker, after publishing work: true if it must ring the bell.
     #[inline]
     pub fn claim(&self) -> bool {
-        // Pairs with the fence in `announce`: if the sleeper did not see the work, its word is seen here.
-        fence(Ordering::SeqCst);
-        self.0.load(Ordering::Relaxed) != 0 && self.0.swap(0, Ordering::Relaxed) != 0
+        self.claim_if(|| true)
     }
 
-    /// Waker: true if the other side seems to sleep. Needs [`Self::claim`] before it is relied on.
-    pub fn seems_asleep(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+    /// Waker: as [`Self::claim`], unless the sleeper does not want what was published. A wish that the sleeper stored before
+    /// `announce` is visible to `wanted`.
+    #[inline]
+    pub fn claim_if(&self, wanted: impl FnOnce() -> bool) -> bool {
+        // Pairs with the fence in `announce`: if the sleeper did not see the work, its word is seen here.
+        fence(Ordering::SeqCst);
+        self.0.load(Ordering::Relaxed) != 0 && wanted() && self.0.swap(0, Ordering::Relaxed) != 0
     }
 }
 
@@ -55,31 +58,8 @@ impl SleepWord {
 #[cfg(loom)]
 mod loom_model {
     use super::*;
-    use loom::sync::{Arc, Condvar, Mutex};
-
-    /// What an eventfd or a pipe does: remembers that it was written.
-    #[derive(Default)]
-    struct Bell {
-        rung: Mutex<u32>,
-        changed: Condvar,
-    }
-
-    impl Bell {
-        fn new() -> Self {
-            Self { rung: Mutex::new(0), changed: Condvar::new() }
-        }
-        fn ring(&self) {
-            *self.rung.lock().unwrap() += 1;
-            self.changed.notify_one();
-        }
-        fn wait(&self) -> u32 {
-            let mut rung = self.rung.lock().unwrap();
-            while *rung == 0 {
-                rung = self.changed.wait(rung).unwrap(); // loom fails the model if nobody ever notifies
-            }
-            std::mem::take(&mut rung)
-        }
-    }
+    use crate::models::Bell;
+    use loom::sync::Arc;
 
     #[test]
     fn loom_no_wakeup_is_lost() {

@@ -3,7 +3,7 @@
 //! Answers to `dev_queue_xmit`, `qdisc_run`, `qdisc_restart`, `netif_schedule` and `dev_hard_start_xmit`. A device is the
 //! stack's side of one port; the port itself stands outside the stack and is an argument.
 //!
-//! Invariants: a device that has queued frames is scheduled; a frame the port refuses goes out next.
+//! Invariants: a device that has queued frames is scheduled; a frame the port refuses is the next of its band.
 
 mod queue;
 mod tap;

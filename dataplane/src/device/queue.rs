@@ -75,7 +75,7 @@ impl Queue {
         }
     }
 
-    /// Puts a frame back that the port refused: it is the next to go.
+    /// Puts a frame back that the port refused: it is the next to go (of its band, where there are bands).
     pub fn requeue(&mut self, frame: Frame) {
         match self {
             Self::Direct(direct) => direct.requeue(frame),

@@ -174,7 +174,12 @@ fn icmp_echo(net: &mut Net, now: Instant, packet: Packet) {
     bytes[0] = Kind::ECHO_REPLY.0;
     let new = u16::from_be_bytes([bytes[0], bytes[1]]);
     let sum = u16::from_be_bytes([bytes[2], bytes[3]]);
-    bytes[2..4].copy_from_slice(&checksum::update(sum, old, new).to_be_bytes());
+    let sum = match checksum::update(sum, old, new) {
+        // Zero is minus zero; the sum of a message of nothing but zeros is plus zero (RFC 1624 section 3).
+        0 if bytes[..2] == [0; 2] && bytes[4..].iter().all(|byte| *byte == 0) => 0xffff,
+        sum => sum,
+    };
+    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
     net.counters.inc(Snmp::IcmpOutMsgs);
     net.counters.inc(Snmp::IcmpOutEchoReps);
     // Counted where it is dropped; there is nobody to tell.

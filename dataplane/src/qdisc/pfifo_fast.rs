@@ -1,11 +1,13 @@
 //! `pfifo_fast`: three bands, the lower number always first, in order within a band.
 //!
 //! ```text
-//!  requeued  | what the port could not take, goes out next |
-//!  band 0    | interactive, control                        |
-//!  band 1    | best effort                                 |
-//!  band 2    | bulk, filler                                |
+//!  band 0  | interactive, control |
+//!  band 1  | best effort          |
+//!  band 2  | bulk, filler         |
 //! ```
+//!
+//! What the port could not take returns to the front of its band: a card with one place for transmission refuses most of
+//! every burst, and an urgent frame must not wait behind that.
 //!
 //! One limit (`tx_queue_len`) for all bands together, as before Linux 4.16: the frames that may wait in front of a port
 //! are then one line in the frame budget.
@@ -26,9 +28,8 @@ const PRIO2BAND: [u8; 16] = [1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1];
 #[derive(Debug)]
 pub struct PfifoFast {
     limit: usize,
-    /// Frames in the bands and in `requeued`.
+    /// Frames in the bands.
     len: usize,
-    requeued: VecDeque<Frame>,
     bands: [VecDeque<Frame>; BANDS],
     stats: QdiscStats,
 }
@@ -39,8 +40,8 @@ impl PfifoFast {
         Self {
             limit,
             len: 0,
-            requeued: VecDeque::with_capacity(BURST_FRAMES_MAX),
-            bands: std::array::from_fn(|_| VecDeque::with_capacity(limit)),
+            // One burst may be out while the queue fills up again, and then come back.
+            bands: std::array::from_fn(|_| VecDeque::with_capacity(limit + BURST_FRAMES_MAX)),
             stats: QdiscStats::default(),
         }
     }
@@ -50,7 +51,7 @@ impl PfifoFast {
     /// # Errors
     /// The frame itself, counted as dropped, if the queue is full.
     #[inline]
-    pub fn enqueue(&mut self, frame: Frame, priority: Priority) -> Result<(), Frame> {
+    pub fn enqueue(&mut self, mut frame: Frame, priority: Priority) -> Result<(), Frame> {
         if self.len >= self.limit {
             self.stats.drops += 1;
             return Err(frame);
@@ -58,8 +59,8 @@ impl PfifoFast {
         self.len += 1;
         self.stats.packets += 1;
         self.stats.bytes += frame.len() as u64;
-        let band = PRIO2BAND[usize::from(priority.0 & 15)];
-        self.bands[usize::from(band)].push_back(frame);
+        frame.priority = priority.0;
+        self.band(&frame).push_back(frame);
         Ok(())
     }
 
@@ -70,15 +71,15 @@ impl PfifoFast {
             return None;
         }
         self.len -= 1;
-        self.requeued.pop_front().or_else(|| self.bands.iter_mut().find_map(VecDeque::pop_front))
+        self.bands.iter_mut().find_map(VecDeque::pop_front)
     }
 
-    /// Puts back a frame that the port could not take: it goes out next, whatever arrived meanwhile, so that no flow is
-    /// reordered. It was let in before, so the limit does not count. Linux: `dev_requeue_skb`.
+    /// Puts back a frame that the port could not take: it is the next of its band, so that no flow is reordered. It was
+    /// let in before, so the limit does not count. Linux 2.6.25: `pfifo_fast_requeue`.
     pub fn requeue(&mut self, frame: Frame) {
         self.len += 1;
         self.stats.requeues += 1;
-        self.requeued.push_front(frame);
+        self.band(&frame).push_front(frame);
     }
 
     /// Puts back what is left of a burst, in its order. At most one burst is out at a time, for which there is room.
@@ -86,6 +87,11 @@ impl PfifoFast {
         while let Some(frame) = burst.pop() {
             self.requeue(frame);
         }
+    }
+
+    #[inline]
+    fn band(&mut self, frame: &Frame) -> &mut VecDeque<Frame> {
+        &mut self.bands[usize::from(PRIO2BAND[usize::from(frame.priority & 15)])]
     }
 
     /// Frames that wait.
@@ -171,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_port_left_goes_out_next() {
+    fn what_the_port_left_is_the_next_of_its_band() {
         let (mut pool, mut queue) = (Pool::anonymous(0, 8).unwrap(), PfifoFast::new(4));
         for mark in 0..4 {
             queue.enqueue(frame(&mut pool, mark), Priority::BEST_EFFORT).unwrap();
@@ -184,7 +190,7 @@ mod tests {
         queue.requeue_burst(&mut burst);
         assert_eq!((queue.len(), queue.stats().requeues), (5, 2));
         let sent: Vec<_> = std::iter::from_fn(|| next(&mut queue, &mut pool)).collect();
-        assert_eq!(sent, [1, 2, 4, 5, 3]);
+        assert_eq!(sent, [4, 5, 1, 2, 3]);
     }
 
     #[test]

@@ -107,17 +107,39 @@ pub enum Message<'a> {
     /// The answer to a ping.
     EchoReply(Echo<'a>),
     /// A packet could not be delivered.
-    #[allow(missing_docs)]
-    Unreachable { code: u8, next_hop_mtu: u16, quote: &'a [u8] },
+    Unreachable {
+        /// Why, more closely.
+        code: u8,
+        /// With code 4: the largest packet that the next hop takes; 0 from old routers.
+        next_hop_mtu: u16,
+        /// The packet in question.
+        quote: &'a [u8],
+    },
     /// There is a better first router.
-    #[allow(missing_docs)]
-    Redirect { code: u8, gateway: Ipv4Addr, quote: &'a [u8] },
+    Redirect {
+        /// Why, more closely.
+        code: u8,
+        /// The better router.
+        gateway: Ipv4Addr,
+        /// The packet in question.
+        quote: &'a [u8],
+    },
     /// The time to live (code 0), or the time for reassembly (1), is over.
-    #[allow(missing_docs)]
-    TimeExceeded { code: u8, quote: &'a [u8] },
+    TimeExceeded {
+        /// Why, more closely.
+        code: u8,
+        /// The packet in question.
+        quote: &'a [u8],
+    },
     /// The octet at `pointer` of the quoted header is wrong.
-    #[allow(missing_docs)]
-    ParameterProblem { code: u8, pointer: u8, quote: &'a [u8] },
+    ParameterProblem {
+        /// Why, more closely.
+        code: u8,
+        /// Which octet of the quoted header.
+        pointer: u8,
+        /// The packet in question.
+        quote: &'a [u8],
+    },
     /// What time is it?
     TimestampRequest(Timestamp),
     /// It is this late.
@@ -127,8 +149,16 @@ pub enum Message<'a> {
     /// This is the mask.
     AddressMaskReply(AddressMask),
     /// A message that xmit does not interpret.
-    #[allow(missing_docs)]
-    Other { kind: Kind, code: u8, rest: [u8; 4], data: &'a [u8] },
+    Other {
+        /// What it is about.
+        kind: Kind,
+        /// Why, more closely.
+        code: u8,
+        /// The four bytes that depend on the kind.
+        rest: [u8; 4],
+        /// What follows them.
+        data: &'a [u8],
+    },
 }
 
 /// A view of a message.

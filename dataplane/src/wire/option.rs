@@ -254,6 +254,13 @@ mod tests {
     }
 
     #[test]
+    fn an_option_may_be_without_data() {
+        let list: Vec<_> = Options::new(&[200, 2, NOP, SECURITY, 2]).map(Result::unwrap).collect();
+        let expected = [Ipv4Option::Other { kind: 200, data: &[] }, Ipv4Option::Nop, Ipv4Option::Security(&[])];
+        assert_eq!(list, expected);
+    }
+
+    #[test]
     fn an_error_names_its_place_and_ends_the_list() {
         for bad in
             [[NOP, RECORD_ROUTE, 3, 3], [NOP, TIMESTAMP, 3, 5], [NOP, 200, 1, 0], [NOP, 200, 4, 0], [NOP, NOP, NOP, 7]]

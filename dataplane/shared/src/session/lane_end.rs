@@ -222,16 +222,17 @@ impl LaneEnd {
     /// that took a system call.
     #[inline]
     pub fn ring_client(&mut self) -> bool {
-        if !self.posted && self.drained.is_empty() {
-            return false;
-        }
-        if !self.posted {
+        let rang = if self.posted {
+            self.client.ring()
+        } else if self.drained.is_empty() {
+            false
+        } else {
             // Room in a send buffer wakes only who waits for it: most clients sleep for something to read.
-            crate::sync::fence(Ordering::SeqCst); // pairs with the fence of `SleepWord::announce`, which follows `wants`
-            self.posted = self.client.seems_asleep() && self.drained.iter().any(|slot| self.wants_room(*slot));
-        }
+            self.client.ring_if(|| self.drained.iter().any(|slot| self.wants_room(*slot)))
+        };
         self.drained.clear();
-        std::mem::take(&mut self.posted) && self.client.ring()
+        self.posted = false;
+        rang
     }
 
     fn wants_room(&self, slot: u32) -> bool {

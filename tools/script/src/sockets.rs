@@ -1,0 +1,149 @@
+//! The program in a script: its sockets by their names.
+
+use crate::client::Client;
+use crate::errno;
+use crate::stand::Stand;
+use crate::statement::SocketAct;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use xmit_shared::record::Meta;
+use xmit_shared::session::{Completion, Op, Transport};
+
+/// The sockets of a script.
+pub(crate) struct Sockets {
+    client: Client,
+    names: Vec<String>,
+    /// Local addresses as the last call on each socket told.
+    locals: Vec<Option<SocketAddrV4>>,
+}
+
+/// A socket call is answered within so many turns: one to take it, one for the control thread, one to finish.
+const CALL_TURNS_MAX: usize = 8;
+
+/// The largest UDP payload.
+const DATAGRAM_MAX: usize = 65_507;
+
+impl Sockets {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, names: Vec::new(), locals: Vec::new() }
+    }
+
+    /// Does, or looks for, what a line says of socket `name`.
+    pub(crate) fn act(&mut self, stand: &mut Stand, name: &str, act: &SocketAct) -> Result<(), String> {
+        let slot = self.slot(name);
+        match act {
+            SocketAct::Open(bind, fails) => self.open(stand, slot, *bind, *fails),
+            SocketAct::Connect(to, fails) => self.call_expecting(stand, slot, Op::Connect(*to), *fails),
+            SocketAct::Disconnect => self.call_expecting(stand, slot, Op::Disconnect, None),
+            SocketAct::Close => self.call_expecting(stand, slot, Op::Close, None),
+            SocketAct::Option(option, value, fails) => {
+                self.call_expecting(stand, slot, Op::SetOption(*option, *value), *fails)
+            }
+            SocketAct::Send(data, to) => {
+                self.client.send(slot, *to, data).map_err(|error| error.to_string())?;
+                stand.settle()
+            }
+            SocketAct::Receives(data, from, at) => self.receives(stand, slot, data, *from, *at),
+            SocketAct::ReceivesNothing => {
+                stand.settle()?;
+                match self.receive(slot) {
+                    Some((meta, data)) => Err(format!("it received {}", describe(&meta, &data))),
+                    None => Ok(()),
+                }
+            }
+            SocketAct::Error(wanted) => self.error(stand, slot, *wanted),
+            SocketAct::Local(wanted) => match self.locals.get(slot as usize).copied().flatten() {
+                Some(local) if local == *wanted => Ok(()),
+                local => Err(format!("its local address is {local:?}, not {wanted}")),
+            },
+        }
+    }
+
+    fn slot(&mut self, name: &str) -> u32 {
+        let known = self.names.iter().position(|n| n == name);
+        let slot = known.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.locals.push(None);
+            self.names.len() - 1
+        });
+        slot as u32
+    }
+
+    fn open(
+        &mut self,
+        stand: &mut Stand,
+        slot: u32,
+        bind: Option<SocketAddrV4>,
+        fails: Option<u16>,
+    ) -> Result<(), String> {
+        self.call_expecting(stand, slot, Op::Open(Transport::Udp), None)?;
+        self.client.opened(slot);
+        match bind {
+            Some(address) => self.call_expecting(stand, slot, Op::Bind(address), fails),
+            None => Ok(()),
+        }
+    }
+
+    fn call_expecting(&mut self, stand: &mut Stand, slot: u32, op: Op, fails: Option<u16>) -> Result<(), String> {
+        let answer = self.call(stand, slot, op)?;
+        let outcome = |result: i32| match result {
+            ..0 => errno::name(result.unsigned_abs() as u16),
+            _ => "success".to_owned(),
+        };
+        let wanted = fails.map_or(0, |number| -i32::from(number));
+        if answer.result != wanted {
+            return Err(format!("the call ends with {}, not {}", outcome(answer.result), outcome(wanted)));
+        }
+        if answer.result == 0
+            && let Some(local) = self.locals.get_mut(slot as usize)
+        {
+            *local = Some(answer.addr);
+        }
+        stand.settle()
+    }
+
+    fn call(&mut self, stand: &mut Stand, slot: u32, op: Op) -> Result<Completion, String> {
+        let token = self.client.submit(slot, op)?;
+        for _ in 0..CALL_TURNS_MAX {
+            stand.step();
+            let answer = self.client.completion().map_err(|error| error.to_string())?;
+            if let Some(answer) = answer.filter(|answer| answer.token == token) {
+                return Ok(answer);
+            }
+        }
+        Err("the call was not answered".to_owned())
+    }
+
+    fn receive(&mut self, slot: u32) -> Option<(Meta, Vec<u8>)> {
+        let mut data = vec![0; DATAGRAM_MAX];
+        let meta = self.client.receive(slot, &mut data)?;
+        data.truncate(meta.len as usize);
+        Some((meta, data))
+    }
+
+    fn receives(
+        &mut self,
+        stand: &mut Stand,
+        slot: u32,
+        data: &[u8],
+        from: Option<SocketAddrV4>,
+        at: Option<Ipv4Addr>,
+    ) -> Result<(), String> {
+        stand.settle()?;
+        let (meta, received) = self.receive(slot).ok_or("it received nothing")?;
+        let same =
+            received == data && from.is_none_or(|from| from == meta.peer) && at.is_none_or(|at| at == meta.local);
+        if same { Ok(()) } else { Err(format!("it received {}", describe(&meta, &received))) }
+    }
+
+    fn error(&mut self, stand: &mut Stand, slot: u32, wanted: Option<u16>) -> Result<(), String> {
+        stand.settle()?;
+        let is = self.client.take_error(slot);
+        let name = |error: Option<u16>| error.map_or_else(|| "no error".to_owned(), errno::name);
+        if is == wanted { Ok(()) } else { Err(format!("it has {}, not {}", name(is), name(wanted))) }
+    }
+}
+
+fn describe(meta: &Meta, data: &[u8]) -> String {
+    let shown = &data[..data.len().min(48)];
+    format!("\"{}\" ({} bytes) from {} at {}", shown.escape_ascii(), data.len(), meta.peer, meta.local)
+}
