@@ -182,7 +182,8 @@ impl Inner {
                 return Err(os_error(libc::EAGAIN));
             }
             if now < spin_until {
-                core::hint::spin_loop();
+                // What is waited for may need this core.
+                rustix::thread::sched_yield();
                 continue;
             }
             let mut found = None;
