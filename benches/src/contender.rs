@@ -122,17 +122,11 @@ impl Contender {
         fs::write(&config, self.configuration()).map_err(|source| io_error("writing the configuration", source))?;
         let arguments = ["--config".into(), config.display().to_string()];
         self.start_program("xmitd", self.variant.xmitd(), &arguments, None, true)?;
-        let spin = self.variant.echo_spin.as_micros().to_string();
         let socket = socket.display().to_string();
-        let arguments = [
-            "xmit-echo".into(),
-            "--port".into(),
-            PORT.to_string(),
-            "--socket".into(),
-            socket,
-            "--spin-us".into(),
-            spin,
-        ];
+        let mut arguments = vec!["xmit-echo".into(), "--port".into(), PORT.to_string(), "--socket".into(), socket];
+        if let Some(spin) = self.variant.echo_spin {
+            arguments.extend(["--spin-us".into(), spin.as_micros().to_string()]);
+        }
         self.start_program("echo", self.variant.program(), &arguments, self.variant.echo_core, false)
     }
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 /// A tick of `/proc/stat` in seconds: `USER_HZ` is 100 on every architecture in use.
@@ -91,6 +92,16 @@ fn threads(name: &str, pid: u32) -> Vec<(String, f64)> {
 fn run_time(task: &Path) -> f64 {
     let text = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
     text.split_whitespace().next().and_then(|nanos| nanos.parse::<f64>().ok()).map_or(0.0, |nanos| nanos / 1e9)
+}
+
+/// Puts this process and what it starts into a scheduling group of their own that goes before all others: a session of their
+/// own, whose autogroup (sched(7)) gets the lowest nice value.
+///
+/// # Errors
+/// The kernel's: a process that leads its group already cannot leave its session; only root may lower nice values.
+pub fn go_first() -> io::Result<()> {
+    rustix::process::setsid()?;
+    fs::write("/proc/self/autogroup", "-20")
 }
 
 #[cfg(test)]

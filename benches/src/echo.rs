@@ -4,7 +4,6 @@ use crate::mmsg::Batch;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 /// Bytes of one datagram at most.
 const DATAGRAM: usize = 2048;
@@ -28,13 +27,11 @@ pub fn kernel(socket: &UdpSocket, batch: usize) -> io::Result<()> {
     }
 }
 
-/// Echoes on a socket of `xmitd` until an error, as `control/client/examples/echo.rs` does; `spin` is how long a call
-/// looks for its datagram before it sleeps. Calls `ready` when it is bound.
+/// Echoes on a socket of `xmitd` until an error, as `control/client/examples/echo.rs` does. Calls `ready` when it is bound.
 ///
 /// # Errors
 /// `ENETDOWN` when the daemon ends, and others of the client library.
-pub fn xmit(session: &xmit::Session, port: u16, spin: Duration, ready: impl FnOnce()) -> io::Result<()> {
-    session.set_spin(spin);
+pub fn xmit(session: &xmit::Session, port: u16, ready: impl FnOnce()) -> io::Result<()> {
     let socket = xmit::UdpSocket::bind_in(session, ("0.0.0.0", port))?;
     ready();
     let mut buffer = [0; DATAGRAM];

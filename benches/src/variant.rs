@@ -37,8 +37,8 @@ pub struct Variant {
     pub lane_spin: Duration,
     /// More lines of the lane's configuration.
     pub lane_more: String,
-    /// How long the echo looks for a datagram before it sleeps.
-    pub echo_spin: Duration,
+    /// How long the echo looks for a datagram before it sleeps; the client library's default if absent.
+    pub echo_spin: Option<Duration>,
     /// The echo's core; the scheduler's choice if absent.
     pub echo_core: Option<u32>,
     /// The load's core; the scheduler's choice if absent.
@@ -67,7 +67,7 @@ impl Variant {
             lane_core: 1,
             lane_spin: Duration::from_micros(50),
             lane_more: String::new(),
-            echo_spin: Duration::from_micros(5),
+            echo_spin: None,
             echo_core: None,
             load_core: None,
             xmitd: None,
@@ -100,7 +100,7 @@ impl Variant {
             ("lane", _) => self.lane_core = number()?,
             ("spin", _) => self.lane_spin = span()?,
             ("busy_poll", _) => self.lane_more = format!("busy_poll = \"{value}\""),
-            ("echo_spin", _) => self.echo_spin = span()?,
+            ("echo_spin", _) => self.echo_spin = Some(span()?),
             ("echo", _) => self.echo_core = Some(number()?),
             ("load", _) => self.load_core = Some(number()?),
             ("xmitd", _) => self.xmitd = Some(value.into()),

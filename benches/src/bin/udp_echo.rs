@@ -15,7 +15,7 @@ use std::time::Duration;
 use xmit_benches::contender::{Contender, LoadOptions, this_program};
 use xmit_benches::report::{Row, Series, table};
 use xmit_benches::variant::{Kind, Variant};
-use xmit_benches::{echo, load};
+use xmit_benches::{cpu, echo, load};
 
 /// Before each measurement: caches, neighbours and the scheduler settle.
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -47,6 +47,9 @@ struct Plan {
     /// (kernel, mmsg, xmitd), lane, spin, busy_poll, echo_spin, echo, load (cores), xmitd, program (files).
     #[arg(long = "variant", value_name = "VARIANT")]
     variants: Vec<Variant>,
+    /// Goes before other work on this machine (autogroup nice -20, as root), for figures on a machine that is not idle.
+    #[arg(long)]
+    urgent: bool,
     /// Writes the report here too, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -82,7 +85,7 @@ enum Role {
         #[arg(long)]
         socket: PathBuf,
         #[arg(long)]
-        spin_us: u64,
+        spin_us: Option<u64>,
     },
 }
 
@@ -115,7 +118,10 @@ fn play(role: Role) -> Result<(), Box<dyn Error>> {
         }
         Role::XmitEcho { port, socket, spin_us } => {
             let session = xmit::Session::connect(socket)?;
-            echo::xmit(&session, port, Duration::from_micros(spin_us), || println!("ready"))?;
+            if let Some(micros) = spin_us {
+                session.set_spin(Duration::from_micros(micros));
+            }
+            echo::xmit(&session, port, || println!("ready"))?;
         }
     }
     Ok(())
@@ -128,6 +134,9 @@ fn compare(plan: &Plan) -> Result<(), Box<dyn Error>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone())?;
+    }
+    if plan.urgent {
+        cpu::go_first()?;
     }
     let variants = match plan.variants.is_empty() {
         true => default_variants(),
