@@ -37,7 +37,8 @@ pub fn run(mut lane: Lane, pace: Pace, publisher: Publisher) -> Remains {
         if turn.work > 0 {
             busy_until = now + pace.spin;
         } else if now < busy_until {
-            std::hint::spin_loop();
+            // Whoever shares the core, perhaps the very program that this lane works for, goes first.
+            rustix::thread::sched_yield();
         } else {
             sleep(&mut lane, now, &mut counters);
             busy_until = clock::monotonic() + pace.spin;
