@@ -1,9 +1,9 @@
 //! `docs/linux-map.md`: for every Linux function that the project answers, where xmit does it and which test shows it.
 //!
 //! A row is `| names | place | test |`. Names are in code marks, as are places (`xmit_nic::pool::Pool::acquire`, a Rust
-//! path) and tests (the name of a test function). A place or test that does not exist yet says `later` or
-//! `later: issue N`; a row without a function of its own may say `none: why` as its test. Every name of
-//! `tools/tidy/linux-names.txt` has a row.
+//! path) and tests (the name of a test function, or a packet script as `scripts/arp/reply.script`). A place or test that
+//! does not exist yet says `later` or `later: issue N`; a row without a function of its own may say `none: why`. Every
+//! name of `tools/tidy/linux-names.txt` has a row.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +11,9 @@ use crate::{Finding, Rule, Source, Tree};
 
 const MAP: &str = "docs/linux-map.md";
 const NAMES: &str = "tools/tidy/linux-names.txt";
+
+/// Where the packet scripts stand: a test runs all that are there.
+const SCRIPTS: &str = "dataplane/tests";
 
 /// Where each crate's root stands.
 const CRATES: [(&str, &str); 5] = [
@@ -90,7 +93,11 @@ fn declares(source: &Source, name: &str) -> bool {
     })
 }
 
+/// A packet script by its path, else a test function by its name.
 fn test_exists(tree: &Tree, name: &str) -> bool {
+    if name.ends_with(".script") {
+        return tree.file(&format!("{SCRIPTS}/{name}")).is_some();
+    }
     let function = ["fn", name];
     tree.sources.iter().any(|source| source.lines_with(&function).any(|line| source.is_test(line)))
 }
@@ -109,6 +116,7 @@ mod tests {
             file("dataplane/src/lib.rs", "pub mod ip;"),
             file("dataplane/src/ip/mod.rs", "pub mod input;"),
             file("dataplane/src/ip/input.rs", code),
+            file("dataplane/tests/scripts/ip/ttl.script", "nothing leaves"),
         ];
         let tree = Tree::from_files("".into(), files).unwrap();
         check(&tree).into_iter().map(|finding| finding.message).collect()
@@ -125,6 +133,14 @@ mod tests {
         assert_eq!(findings("| `ip_rcv` | `xmit_dataplane::ip::output` | `no_such_test` |").len(), 2);
         assert_eq!(findings("| `ip_forward` | later | later |"), ["`ip_rcv` has no row"]);
         assert_eq!(findings("| `ip_rcv` | soon | later |").len(), 1);
+    }
+
+    #[test]
+    fn packet_script_is_a_test_if_it_exists() {
+        assert!(findings("| `ip_rcv` | `xmit_dataplane::ip::input` | `scripts/ip/ttl.script` |").is_empty());
+        let missing =
+            findings("| `ip_rcv` | `xmit_dataplane::ip::input` | `scripts/ip/tos.script`, `ttl_is_checked` |");
+        assert_eq!(missing, ["test `scripts/ip/tos.script` does not exist"]);
     }
 
     #[test]
