@@ -68,7 +68,17 @@ impl Frame {
     /// # Safety
     /// `buf .. buf + size` must be a slot of pool `pool`, marked as held there, for which no other `Frame` exists.
     pub(crate) unsafe fn new(buf: NonNull<u8>, slot: SlotId, size: u16, pool: u16) -> Self {
-        Self { buf, slot, start: FRAME_HOME.min(size), len: 0, size, pool, port: 0, flags: FrameFlags::NONE, priority: 0 }
+        Self {
+            buf,
+            slot,
+            start: FRAME_HOME.min(size),
+            len: 0,
+            size,
+            pool,
+            port: 0,
+            flags: FrameFlags::NONE,
+            priority: 0,
+        }
     }
 
     /// The packet.

@@ -21,6 +21,7 @@ use crate::net::{DeviceId, Net, Wish};
 use crate::route::InterfaceId;
 use crate::snapshot::Snapshot;
 use crate::stack::Stack;
+use arrayvec::ArrayVec;
 use stages::Stopwatch;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
@@ -339,12 +340,14 @@ impl Lane {
         let quiet = self.stack.sockets.prepare_sleep()
             && !self.mail.commands.has_mail()
             && !self.mail.packets.has_mail()
+            // A snapshot published before the announcement rang no bell.
+            && Arc::ptr_eq(self.snapshot.load(), &self.stack.net.snapshot)
             && self.unsent.is_empty()
             && self.stack.net.loopback.is_empty();
         if !quiet {
             return None;
         }
-        let mut sleep = Sleep { fds: Vec::new(), until: self.stack.net.timers.next_deadline() };
+        let mut sleep = Sleep { fds: ArrayVec::new(), until: self.stack.net.timers.next_deadline() };
         for (port, device) in self.ports.iter_mut().zip(&self.stack.net.devices) {
             let wakeup = port.sleep(now);
             sleep.fds.extend(wakeup.fds);
@@ -431,13 +434,14 @@ impl Lane {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sleep {
     /// Readable when there is work.
-    pub fds: Vec<RawFd>,
+    pub fds: ArrayVec<RawFd, { limits::SLEEP_FDS_MAX }>,
     /// The latest time to wake up; `None` for no limit.
     pub until: Option<Instant>,
 }
 
 impl Sleep {
-    fn not_after(&mut self, at: Option<Instant>) {
+    /// Wakes up at `at` at the latest, if there is such a time.
+    pub fn not_after(&mut self, at: Option<Instant>) {
         self.until = match (self.until, at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
