@@ -3,13 +3,14 @@
 //! A row is `| names | place | test |`. Names are in code marks, as are places (`xmit_nic::pool::Pool::acquire`, a Rust
 //! path) and tests (the name of a test function, or a packet script as `scripts/arp/reply.script`). A place or test that
 //! does not exist yet says `later` or `later: issue N`; a row without a function of its own may say `none: why`. Every
-//! name of `tools/tidy/linux-names.txt` has a row.
+//! name of `tools/tidy/linux-names.txt` has a row. `docs/rfc-coverage.md` names tests in the same way, in its last cells.
 
 use std::collections::BTreeSet;
 
 use crate::{Finding, Rule, Source, Tree};
 
 const MAP: &str = "docs/linux-map.md";
+const COVERAGE: &str = "docs/rfc-coverage.md";
 const NAMES: &str = "tools/tidy/linux-names.txt";
 
 /// Where the packet scripts stand: a test runs all that are there.
@@ -45,7 +46,19 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     for name in names.text.split_whitespace().filter(|name| !name.ends_with(':') && !mapped.contains(name)) {
         findings.push(Finding::new(Rule::LinuxMap, MAP, 0, format!("`{name}` has no row")));
     }
+    findings.extend(check_coverage(tree));
     findings
+}
+
+/// Tests that the table of standards names and that do not exist.
+fn check_coverage(tree: &Tree) -> Vec<Finding> {
+    let rows = tree.file(COVERAGE).into_iter().flat_map(|file| file.text.lines().enumerate());
+    let tests = rows.filter_map(|(at, line)| Some((at + 1, line.strip_suffix('|')?.rsplit('|').next()?)));
+    let missing = |(line, cell)| {
+        let absent = marked(cell).filter(|name| !test_exists(tree, name));
+        absent.map(move |name| Finding::new(Rule::LinuxMap, COVERAGE, line, format!("test `{name}` does not exist")))
+    };
+    tests.flat_map(missing).collect()
 }
 
 /// A cell either postpones or names things that exist.
@@ -108,11 +121,16 @@ mod tests {
     use crate::tree::TextFile;
 
     fn findings(row: &str) -> Vec<String> {
+        findings_with(row, "")
+    }
+
+    fn findings_with(row: &str, coverage: &str) -> Vec<String> {
         let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
         let code = "impl Ip { pub fn input() {} }\n#[cfg(test)] mod tests { #[test] fn ttl_is_checked() {} }";
         let files = vec![
             file(MAP, row),
             file(NAMES, "P5: ip_rcv"),
+            file(COVERAGE, coverage),
             file("dataplane/src/lib.rs", "pub mod ip;"),
             file("dataplane/src/ip/mod.rs", "pub mod input;"),
             file("dataplane/src/ip/input.rs", code),
@@ -141,6 +159,14 @@ mod tests {
         let missing =
             findings("| `ip_rcv` | `xmit_dataplane::ip::input` | `scripts/ip/tos.script`, `ttl_is_checked` |");
         assert_eq!(missing, ["test `scripts/ip/tos.script` does not exist"]);
+    }
+
+    #[test]
+    fn coverage_names_tests_that_exist() {
+        let map = "| `ip_rcv` | later | later |";
+        let rows = "| 3.1 | `ip/input.rs` | `ttl_is_checked`, `scripts/ip/ttl.script` |\n| 3.2 | not done | |";
+        assert!(findings_with(map, rows).is_empty());
+        assert_eq!(findings_with(map, "| 3.1 | here | `gone` |"), ["test `gone` does not exist"]);
     }
 
     #[test]
