@@ -251,7 +251,7 @@ fn a_busy_port_costs_a_limited_session_no_tokens() {
     let mut now = NOW;
     for _ in 0..100 {
         stand.turn(now);
-        now = now + Duration::from_millis(1);
+        now += Duration::from_millis(1);
     }
     let waiting = stand.lane.stack.net.devices[0].queue.len();
     stand.turn(now);
