@@ -13,13 +13,14 @@ use crate::demo::not_shown;
 use crate::demo::shown::Pings;
 use crate::wait::Interrupt;
 
-/// `ping` ends by itself a second after its last request; this is for one that does not.
+/// `ping` ends by itself after five seconds; this is for one that does not.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Pings `target` `count` times from `from`, 10 ms apart.
+/// Pings `target` from `from` until `count` are answered, at most for five seconds. One at a time (`-A`): a card with
+/// one buffer hears nothing while it holds a frame, and several requests that waited for a busy machine would overrun it.
 pub fn ping(from: &str, target: Ipv4Addr, count: u32, interrupt: &Interrupt) -> Result<Pings, Failure> {
     let mut command = namespace::program(from, "ping");
-    command.args(["-n", "-i", "0.01", "-W", "1", "-c", &count.to_string(), &target.to_string()]);
+    command.args(["-n", "-A", "-w", "5", "-c", &count.to_string(), &target.to_string()]);
     let mut ping = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     until(interrupt, LIMIT, "the end of ping", || Ok(ping.ended()))?;
     let (mut output, mut errors) = (String::new(), String::new());
@@ -33,11 +34,12 @@ pub fn ping(from: &str, target: Ipv4Addr, count: u32, interrupt: &Interrupt) -> 
     Ok(parse(&output, count))
 }
 
-/// What `ping` printed: a line with `time=` for each answer, `DUP!` for second ones.
-fn parse(output: &str, sent: u32) -> Pings {
+/// What `ping` printed: a line with `time=` for each answer, `DUP!` for second ones, and at the end how many it sent.
+fn parse(output: &str, wanted: u32) -> Pings {
     let answers = output.lines().filter(|line| !line.contains("DUP!"));
     let times = answers.filter_map(|line| line.split_once("time=")?.1.split_whitespace().next()?.parse().ok());
-    Pings::new(sent, times.collect())
+    let sent = output.lines().find_map(|line| line.split_once(" packets transmitted")?.0.parse().ok());
+    Pings::new(wanted, sent.unwrap_or(0), times.collect())
 }
 
 #[cfg(test)]
@@ -51,7 +53,7 @@ mod tests {
                       64 bytes from 10.77.0.2: icmp_seq=1 ttl=64 time=0.510 ms (DUP!)\n\
                       64 bytes from 10.77.0.2: icmp_seq=3 ttl=64 time=12 ms\n\n\
                       3 packets transmitted, 2 received, +1 duplicates, 33% packet loss, time 3ms\n";
-        assert_eq!(parse(output, 3), Pings { sent: 3, answered: 2, median_ms: 12.0 });
-        assert_eq!(parse("", 3), Pings { sent: 3, answered: 0, median_ms: 0.0 });
+        assert_eq!(parse(output, 2), Pings { wanted: 2, sent: 3, answered: 2, median_ms: 12.0 });
+        assert_eq!(parse("", 2), Pings { wanted: 2, sent: 0, answered: 0, median_ms: 0.0 });
     }
 }
