@@ -5,9 +5,9 @@ use arrayvec::ArrayVec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::BorrowedFd;
 use tracing::{info, warn};
-use xmit_dataplane::lane::{Lane, Sleep};
+use xmit_dataplane::lane::{Lane, Remains, Sleep};
 use xmit_dataplane::limits::SLEEP_FDS_MAX;
-use xmit_nic::{Duration, Instant, Pool};
+use xmit_nic::{Duration, Instant};
 use xmit_shared::clock;
 
 /// Between two publications of the counters, at least: operators look once a second.
@@ -22,8 +22,8 @@ pub struct Pace {
     pub spin: Duration,
 }
 
-/// Runs `lane` until it is told to stop, then gives back its pool. To be called on the lane's own thread.
-pub fn run(mut lane: Lane, pace: Pace, publisher: Publisher) -> Pool {
+/// Runs `lane` until it is told to stop; answers what is left of it. To be called on the lane's own thread.
+pub fn run(mut lane: Lane, pace: Pace, publisher: Publisher) -> Remains {
     pin(lane.id(), pace.core);
     let mut counters = Due { publisher, at: Instant::ZERO, changed: true };
     let mut busy_until = clock::monotonic() + pace.spin;
@@ -37,7 +37,8 @@ pub fn run(mut lane: Lane, pace: Pace, publisher: Publisher) -> Pool {
         if turn.work > 0 {
             busy_until = now + pace.spin;
         } else if now < busy_until {
-            std::hint::spin_loop();
+            // Whoever shares the core, perhaps the very program that this lane works for, goes first.
+            rustix::thread::sched_yield();
         } else {
             sleep(&mut lane, now, &mut counters);
             busy_until = clock::monotonic() + pace.spin;
