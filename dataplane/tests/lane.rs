@@ -1,5 +1,7 @@
 //! Lanes with the control thread's part played by the test: sleeping, handing over, closing, refused binds.
 
+#![allow(clippy::unwrap_used)] // a test's helpers
+
 use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
 use xmit_dataplane::DropReason;
@@ -250,7 +252,7 @@ fn a_busy_port_costs_a_limited_session_no_tokens() {
     let mut now = NOW;
     for _ in 0..100 {
         stand.turn(now);
-        now = now + Duration::from_millis(1);
+        now += Duration::from_millis(1);
     }
     let waiting = stand.lane.stack.net.devices[0].queue.len();
     stand.turn(now);
