@@ -197,7 +197,7 @@ impl Stack {
     pub fn run_timers(&mut self, now: Instant) -> usize {
         let mut due = arrayvec::ArrayVec::<Timer, { limits::TIMERS_PER_TURN }>::new();
         let expired = self.net.timers.expire(now, limits::TIMERS_PER_TURN, |timer| due.push(timer));
-        for timer in due {
+        for timer in due.drain(..) {
             match timer {
                 Timer::Neighbour(index) => link::on_timer(&mut self.net, now, index),
             }

@@ -254,7 +254,7 @@ impl Lane {
             port.rx_burst(now, &mut self.stack.net.pool, &mut burst);
             let count = burst.len();
             self.stages.record(Stage::Receive, watch.lap(), count);
-            for frame in burst {
+            for frame in burst.drain(..) {
                 self.stack.receive(now, DeviceId(index as u16), frame);
             }
             self.stages.record(Stage::Input, watch.lap(), count);

@@ -4,6 +4,7 @@
 
 use super::Lane;
 use crate::limits;
+use arrayvec::ArrayVec;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use xmit_nic::{BURST_FRAMES_MAX, Instant};
@@ -12,13 +13,14 @@ use xmit_nic::{BURST_FRAMES_MAX, Instant};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sleep {
     /// Readable when there is work.
-    pub fds: Vec<RawFd>,
+    pub fds: ArrayVec<RawFd, { limits::SLEEP_FDS_MAX }>,
     /// The latest time to wake up; `None` for no limit.
     pub until: Option<Instant>,
 }
 
 impl Sleep {
-    fn not_after(&mut self, at: Option<Instant>) {
+    /// Wakes up at `at` at the latest, if there is such a time.
+    pub fn not_after(&mut self, at: Option<Instant>) {
         self.until = match (self.until, at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -34,7 +36,7 @@ impl Lane {
         if self.has_work() {
             return None;
         }
-        let mut sleep = Sleep { fds: Vec::new(), until: self.stack.net.timers.next_deadline() };
+        let mut sleep = Sleep { fds: ArrayVec::new(), until: self.stack.net.timers.next_deadline() };
         sleep.not_after(self.stack.sockets.retry_at());
         for (port, device) in self.ports.iter_mut().zip(&self.stack.net.devices) {
             let wakeup = port.sleep(now);

@@ -239,7 +239,7 @@ impl Lan {
     }
 
     fn run_host(&mut self, at: Instant, i: usize) {
-        self.segment.advance(at); // nothing of the wire is due before `at`: this moves the clock
+        self.segment.wait(at); // what the wire does at `at` itself comes after the interrupt
         let latency = self.irq_latency;
         let Some((host, mut io)) = self.host(at, PlugId(i)) else { return };
         if host.irq_since.take().is_some_and(|since| since + latency <= io.now()) {

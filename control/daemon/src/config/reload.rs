@@ -9,6 +9,9 @@ pub struct NeedsRestart(pub Vec<String>);
 
 /// What changes from `running` to `wanted`, one sentence each, if all of it can change live: addresses, gateways,
 /// routes, neighbours, clients' quotas and the log. Otherwise everything that cannot, and nothing is to be changed.
+///
+/// # Errors
+/// All that needs a new start, by name.
 pub fn changes(running: &Config, wanted: &Config) -> Result<Vec<String>, NeedsRestart> {
     let mut difference = Difference::default();
     let (was, is) = (&running.daemon, &wanted.daemon);

@@ -91,6 +91,9 @@ pub struct Control {
 
 impl Control {
     /// A control thread for `config`, which was read from `config_file`. Nothing is started yet.
+    ///
+    /// # Errors
+    /// No descriptor left for epoll, or no randomness.
     pub fn new(
         config: Config,
         config_file: PathBuf,
@@ -131,6 +134,9 @@ impl Control {
     }
 
     /// Serves until a signal asks to stop.
+    ///
+    /// # Errors
+    /// The kernel's, if it cannot wait for events.
     pub fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         loop {

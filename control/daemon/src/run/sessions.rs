@@ -19,7 +19,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 use xmit_shared::handshake::{HandshakeError, receive_hello, send_refusal, send_welcome};
-use xmit_shared::session::{LaneEnd, SessionConfig, create};
+use xmit_shared::session::{LaneEnd, SLOTS_MAX, SessionConfig, create};
 
 const EACCES: u32 = 13;
 const ENOMEM: u32 = 12;
@@ -117,14 +117,15 @@ impl Sessions {
         self.clients.values().filter(|client| client.served).count()
     }
 
-    /// Does what the event of `token` allows.
+    /// Does what the event of `token` allows: a session may begin, end, or both.
     pub fn on_event(&mut self, token: Token, registry: &Registry, quota: &Client) -> Vec<SessionEvent> {
         if token.0 == self.first_token {
             self.accept(registry, quota);
             return Vec::new();
         }
         let session = (token.0 - self.first_token) as u32;
-        self.drive(session, registry, quota).into_iter().collect()
+        // Events come once: what arrived together with the hello is looked at now or never.
+        std::iter::from_fn(|| self.drive(session, registry, quota)).collect()
     }
 
     /// Ends a session: its connection closes, which its client notices at once.
@@ -232,7 +233,9 @@ fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec
     };
     let ring = u32::try_from(quota.ring.0).unwrap_or(u32::MAX);
     let by_memory = u32::try_from(quota.memory.0 / (2 * quota.ring.0).max(1)).unwrap_or(u32::MAX);
-    let slots = hello.sockets.min(quota.sockets_max).min(by_memory).max(1);
+    // Whoever names no number gets what his quota allows.
+    let wanted = if hello.sockets == 0 { SLOTS_MAX } else { hello.sockets.min(SLOTS_MAX) };
+    let slots = wanted.min(quota.sockets_max).min(by_memory).max(1);
     let config = SessionConfig { lanes, slots, control_entries: CONTROL_ENTRIES, tx_bytes: ring, rx_bytes: ring };
     let (ends, fds) = match create(&config) {
         Ok(made) => made,

@@ -117,6 +117,19 @@ fn unpadded_tap_frames_are_flagged_short() {
 }
 
 #[test]
+fn a_card_hears_what_a_tap_sends_back_to_back() {
+    for timing in [Timing::Wire, Timing::FreeRun] {
+        let (lan, mut pool) = (lan(timing), pool());
+        let mut a = card(&lan, MAC);
+        let mut tap = SegmentTap::open(&lan, "wire", OTHER).unwrap();
+        let frames: Vec<_> = (0..10).map(|i| frame(60 + i, MAC)).collect();
+        let out = [Burst::new(), offer(&mut pool, &frames)];
+        let [got, _] = exchange([&mut a, &mut tap], &mut pool, out);
+        assert_eq!(got, frames, "{timing:?}");
+    }
+}
+
+#[test]
 fn all_multicast_opens_the_filter() {
     let (lan, mut pool) = (lan(Timing::FreeRun), pool());
     let (mut a, mut b) = (card(&lan, MAC), card(&lan, OTHER));
