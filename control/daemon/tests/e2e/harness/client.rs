@@ -76,7 +76,10 @@ pub(crate) fn run_as_child() {
     };
     say("bound");
     let mut buffer = [0; 2048];
-    while verb != "bind" {
+    if verb == "bind" {
+        return;
+    }
+    loop {
         if verb == "hold" {
             std::thread::park();
             continue;
