@@ -1,8 +1,6 @@
 //! Lanes with the control thread's part played by the test: sleeping, handing over, closing, refused binds.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so
 
-#![allow(clippy::unwrap_used)] // a test's helpers
-
 use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
 use xmit_dataplane::DropReason;
