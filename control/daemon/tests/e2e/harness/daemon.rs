@@ -34,6 +34,25 @@ impl Daemon {
         daemon
     }
 
+    /// Lets one fail; answers the sentence that it ends with.
+    pub(crate) fn refused(lab: &Lab, config: &Path) -> String {
+        let mut command = lab.b.program(env!("CARGO_BIN_EXE_xmitd"));
+        let child = command.arg("--config").arg(config).stderr(Stdio::piped()).spawn().unwrap();
+        Self::fail(child)
+    }
+
+    /// The same for one that runs already, with its standard error piped.
+    pub(crate) fn fail(child: Child) -> String {
+        let (_, lines) = channel();
+        let mut daemon = Self { child, lines, log: String::new(), operator: None };
+        let status = daemon.wait(LIMIT);
+        let said = std::io::read_to_string(daemon.child.stderr.take().unwrap()).unwrap();
+        assert_eq!(status.code(), Some(1), "{said}");
+        let sentences: Vec<&str> = said.lines().filter(|line| line.starts_with("xmitd: ")).collect();
+        assert_eq!(sentences.len(), 1, "one sentence:\n{said}");
+        sentences[0].to_owned()
+    }
+
     /// Waits for a line with `word` that was not read yet; answers all that was said so far.
     pub(crate) fn read_log_until(&mut self, word: &str) -> &str {
         loop {
