@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use xmit_nic::rng::Rng;
-use xmit_nic::{Frame, Instant, Pool};
+use xmit_nic::{Frame, Instant, MacAddr, Pool};
 
 /// The index of a port in its lane, and of its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +37,8 @@ pub enum Timer {
 pub enum Wish {
     /// The kernel should resolve this neighbour (`Resolution::Kernel`).
     Resolve(InterfaceId, Ipv4Addr),
+    /// The other lanes should know where this neighbour is: its answer came to us, whoever asked.
+    Heard(InterfaceId, Ipv4Addr, MacAddr),
 }
 
 /// Wishes kept until the lane takes them; a neighbour asks again by timer, so a full list loses nothing for good.
@@ -71,6 +73,8 @@ pub struct Net {
     pub loopback: VecDeque<Frame>,
     /// Packets whose neighbour failed, on their way to be told to their senders (`dst_link_failure`).
     pub failed: VecDeque<Frame>,
+    /// Other lanes have neighbour tables of their own.
+    pub has_siblings: bool,
     /// Wishes of the lower layers.
     pub wishes: ArrayVec<Wish, WISHES_MAX>,
     /// Randomness; seeded by an argument.
@@ -96,6 +100,7 @@ impl Net {
             icmp_limit: IcmpLimit::new(now, &mut rng),
             loopback: VecDeque::with_capacity(limits::LOOPBACK_FRAMES_MAX),
             failed: VecDeque::with_capacity(limits::NEIGHBOUR_PENDING_TOTAL_MAX),
+            has_siblings: false,
             wishes: ArrayVec::new(),
             rng,
         }

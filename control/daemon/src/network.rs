@@ -156,14 +156,16 @@ impl Network {
     /// Local and broadcast routes of every address; networks on the link where the kernel does not tell of them.
     fn add_own_routes(&mut self, id: u16, adopted: bool) {
         let addresses = self.interfaces[usize::from(id)].addresses.clone();
-        for cidr in addresses {
+        for (place, cidr) in addresses.iter().enumerate() {
             let host = |address| Cidr { address, prefix_len: 32 };
             let own = NetworkRoute { source: Some(cidr.address), ..unicast(cidr.network(), id, "address") };
             self.routes.push(NetworkRoute { destination: host(cidr.address), kind: RouteKind::Local, ..own });
             if let Some(broadcast) = cidr.broadcast() {
                 self.routes.push(NetworkRoute { destination: host(broadcast), kind: RouteKind::Broadcast, ..own });
             }
-            if !adopted && cidr.prefix_len < 32 {
+            // A second address of a network brings no second route: the first is the source (`fib_add_ifaddr`).
+            let first = !addresses[..place].iter().any(|other| other.network() == cidr.network());
+            if !adopted && cidr.prefix_len < 32 && first {
                 self.routes.push(own);
             }
         }

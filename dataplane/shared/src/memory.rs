@@ -69,7 +69,12 @@ impl Memory {
     pub fn anonymous(len: usize) -> io::Result<Arc<Self>> {
         // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing.
         let base = unsafe {
-            mmap_anonymous(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)?
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )?
         };
         Ok(Arc::new(Self { base: non_null(base)?, len }))
     }
@@ -181,6 +186,9 @@ unsafe impl Sync for Word32 {}
 
 impl Word32 {
     /// A word of its own, zero, for flags and rings that stay in one process.
+    ///
+    /// # Errors
+    /// No memory.
     pub fn private() -> io::Result<Self> {
         Memory::anonymous(4)?.word32(0).map_err(io::Error::other)
     }

@@ -18,6 +18,7 @@ use crate::net::{DeviceId, Net};
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::snapshot::Snapshot;
+use xmit_nic::frame::FrameFlags;
 use xmit_nic::{Burst, Caps, Frame, Instant, Port};
 
 /// The stack's side of one port.
@@ -109,7 +110,10 @@ fn qdisc_restart(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Inst
         return 0;
     }
     if !dev.taps.is_empty() {
-        burst.iter().for_each(|frame| dev.tap(now, Direction::Outbound, frame));
+        for frame in burst.iter_mut().filter(|frame| !frame.flags.contains(FrameFlags::TAPPED)) {
+            dev.tap(now, Direction::Outbound, frame);
+            frame.flags = frame.flags.with(FrameFlags::TAPPED);
+        }
     }
     port.tx_burst(now, &mut net.pool, &mut burst);
     let left = burst.len();

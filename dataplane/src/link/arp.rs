@@ -5,7 +5,7 @@ use super::output::{News, update, vlan_tag};
 use crate::counters::Snmp;
 use crate::device::dev_queue_xmit;
 use crate::drop::DropReason;
-use crate::net::{DeviceId, Net};
+use crate::net::{DeviceId, Net, Wish};
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::snapshot::InterfaceConfig;
@@ -88,15 +88,26 @@ fn remember(net: &mut Net, now: Instant, interface: InterfaceId, sender: Ipv4Add
 
 /// A reply updates a neighbour that we know; nobody else's (`arp_accept` = 0).
 fn answer(net: &mut Net, now: Instant, config: &InterfaceConfig, arp: &Arp<'_>) -> Result<(), DropReason> {
+    let to_us = config.has(arp.target_ip());
+    if to_us && net.has_siblings {
+        net.wish(Wish::Heard(config.id, arp.sender_ip(), arp.sender_mac()));
+    }
     let known = net.neighbours.lookup(config.id, arp.sender_ip());
     let id = known.ok_or(DropReason::ArpUnsolicited)?;
     let asked = net.neighbours.get(id).is_some_and(|n| n.state != NeighbourState::None);
     if !asked {
         return Err(DropReason::ArpUnsolicited);
     }
-    let to_us = config.has(arp.target_ip());
     update(net, now, id, arp.sender_mac(), if to_us { News::Confirmed } else { News::Seen });
     Ok(())
+}
+
+/// Another lane got the answer of a neighbour; it matters if this one asked. NICs bring all ARP to one queue.
+pub fn heard(net: &mut Net, now: Instant, interface: InterfaceId, address: Ipv4Addr, mac: MacAddr) {
+    let known = net.neighbours.lookup(interface, address);
+    if let Some(id) = known.filter(|id| net.neighbours.get(*id).is_some_and(|n| n.state != NeighbourState::None)) {
+        update(net, now, id, mac, News::Confirmed);
+    }
 }
 
 fn reply(net: &mut Net, device: DeviceId, config: &InterfaceConfig, request: &Arp<'_>) {

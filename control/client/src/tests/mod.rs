@@ -226,6 +226,16 @@ fn a_dead_daemon_is_an_error_at_once() {
 }
 
 #[test]
+fn a_session_is_found_by_its_path() {
+    let path = std::env::temp_dir().join(format!("xmit-test-{}.sock", std::process::id()));
+    let fake = Fake::listen(&path, 4);
+    let (a, b) = (bind(&fake), bind(&fake));
+    a.send_to(b"by path", b.local_addr().unwrap()).unwrap();
+    assert_eq!(b.recv(&mut [0; 9]).unwrap(), 7);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn no_daemon_is_told_with_the_cure() {
     let error = crate::Session::connect("/nonexistent/session.sock").unwrap_err();
     assert!(error.to_string().contains("start xmitd"), "{error}");

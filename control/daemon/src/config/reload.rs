@@ -9,6 +9,9 @@ pub struct NeedsRestart(pub Vec<String>);
 
 /// What changes from `running` to `wanted`, one sentence each, if all of it can change live: addresses, gateways,
 /// routes, neighbours, clients' quotas and the log. Otherwise everything that cannot, and nothing is to be changed.
+///
+/// # Errors
+/// All that needs a new start, by name.
 pub fn changes(running: &Config, wanted: &Config) -> Result<Vec<String>, NeedsRestart> {
     let mut difference = Difference::default();
     let (was, is) = (&running.daemon, &wanted.daemon);
@@ -52,6 +55,10 @@ impl Difference {
     }
 
     fn interfaces(&mut self, running: &Config, wanted: &Config) {
+        // Lanes know an interface by its place.
+        let names = |config: &Config| config.interfaces.iter().map(|i| i.name.clone()).collect::<Vec<_>>();
+        let (was, is) = (names(running), names(wanted));
+        self.fixed("the order of the interfaces", was.len() == is.len() && was != is);
         for was in &running.interfaces {
             match wanted.interface(&was.name) {
                 Some(is) => self.interface(was, is),

@@ -178,6 +178,9 @@ fn a_reload_changes_what_can_change_live_or_nothing() {
     assert_eq!(refused("name = \"el0\"", "name = \"el1\""), ["removal of interface el0", "new interface el1"]);
     assert_eq!(refused("# mtu = 1500 ", "mtu = 900 "), ["interface eth1 (anything but addresses and gateway)"]);
     assert_eq!(refused("# session_socket = \"/run/xmit/s", "session_socket = \"/run/xmit/t").len(), 1);
+    let mut swapped = running.clone();
+    swapped.interfaces.swap(0, 1);
+    assert_eq!(reload::changes(&running, &swapped).unwrap_err().0, ["the order of the interfaces"]);
     let adopting = parse(&SMALL.replace("addresses = [\"10.0.0.2/24\"]\n", "")).unwrap();
     let refused = reload::changes(&parse(SMALL).unwrap(), &adopting).unwrap_err().0;
     assert_eq!(refused[0], "adopted or own addresses of eth1");

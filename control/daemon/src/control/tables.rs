@@ -26,7 +26,9 @@ impl Control {
         let descriptions = self.describe_lanes();
         let readings = self.lanes.as_ref().map(|lanes| lanes.readings()).unwrap_or_default();
         let mut lanes: Vec<_> = readings.into_iter().map(|reading| reading.stat).collect();
-        for (stat, lane) in lanes.iter_mut().zip(&descriptions) {
+        for lane in &descriptions {
+            // A lane that did not answer in time has no description.
+            let Some(stat) = lanes.get_mut(usize::from(lane.lane)) else { continue };
             stat.ports.truncate(lane.ports.len());
             for (port, (name, interface, mode, _)) in stat.ports.iter_mut().zip(&lane.ports) {
                 (port.name, port.mode) = (name.clone(), mode.clone());

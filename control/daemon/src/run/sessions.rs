@@ -6,6 +6,7 @@
 use crate::config::Client;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, recv, socket_with,
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 use xmit_shared::handshake::{HandshakeError, receive_hello, send_refusal, send_welcome};
@@ -83,8 +84,15 @@ impl Sessions {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(explain)?;
         }
-        // The lock beside the socket says that no other daemon serves it, so what stands there is stale.
-        let _ = fs::remove_file(path);
+        // The lock beside the socket says that no other daemon serves it, so a socket that stands there is stale.
+        if let Ok(meta) = fs::symlink_metadata(path) {
+            if !meta.file_type().is_socket() {
+                return Err(explain(io::Error::other(
+                    "exists and is not a socket: move it away, or name another path in [daemon] session_socket",
+                )));
+            }
+            fs::remove_file(path).map_err(explain)?;
+        }
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         bind(&listener, &SocketAddrUnix::new(path)?).map_err(|e| explain(e.into()))?;
@@ -130,7 +138,13 @@ impl Sessions {
 
     /// Bounded by the backlog.
     fn accept(&mut self, registry: &Registry, quota: &Client) {
-        while let Ok(connection) = accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+        loop {
+            let connection = match accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok(connection) => connection,
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(Errno::AGAIN) => return,
+                Err(error) => return warn!("clients cannot be accepted: {error}"),
+            };
             if let Err(why) = self.admit(connection, registry, quota) {
                 warn!("a client was refused: {why}");
             }
@@ -141,6 +155,8 @@ impl Sessions {
         let peer = socket_peercred(&connection)?;
         let (uid, gid) = (peer.uid.as_raw(), peer.gid.as_raw());
         let refuse = |errno, text: String| {
+            // A hello left unread would turn our closing into a reset, and the client would not see why.
+            let _ = recv(&connection, &mut [0u8; 512][..], RecvFlags::DONTWAIT);
             let _ = send_refusal(connection.as_fd(), errno, &text);
             Err(io::Error::other(text))
         };
@@ -199,7 +215,7 @@ impl Drop for Sessions {
 fn is_closed(connection: &OwnedFd) -> bool {
     match recv(connection, &mut [0u8; 16][..], RecvFlags::DONTWAIT) {
         Ok(_) => true,
-        Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
+        Err(error) => error != Errno::AGAIN && error != Errno::INTR,
     }
 }
 

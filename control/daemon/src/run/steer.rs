@@ -19,6 +19,27 @@ pub struct Steered {
     by_ports: bool,
 }
 
+impl Steered {
+    /// Steers `wanted` and nothing else. What a program refused is not noted as steered.
+    fn steer_only(&mut self, wanted: &BTreeSet<Ipv4Addr>) -> Result<(), XdpError> {
+        let mut outcome = Ok(());
+        let differing: Vec<_> = self.addresses.symmetric_difference(wanted).copied().collect();
+        for address in differing {
+            let is_new = wanted.contains(&address);
+            let changed = match is_new {
+                true => self.steering.add_address(address).map(|_| ()),
+                false => self.steering.remove_address(address).map(|_| ()),
+            };
+            match changed {
+                Ok(()) if is_new => _ = self.addresses.insert(address),
+                Ok(()) => _ = self.addresses.remove(&address),
+                Err(error) => outcome = Err(error),
+            }
+        }
+        outcome
+    }
+}
+
 /// All NICs with a program.
 #[derive(Debug, Default)]
 pub struct Steer {
@@ -52,19 +73,16 @@ impl Steer {
     /// Makes the steered addresses those of `network`.
     ///
     /// # Errors
-    /// The first address that a program did not take.
+    /// The last address that a program did not take; all others are as they should be, and it is tried again.
     pub fn follow(&mut self, network: &Network) -> Result<(), XdpError> {
+        let mut outcome = Ok(());
         for nic in &mut self.nics {
             let wanted = network.interfaces.get(usize::from(nic.interface)).map(own_addresses).unwrap_or_default();
-            for gone in nic.addresses.difference(&wanted) {
-                nic.steering.remove_address(*gone)?;
+            if let Err(error) = nic.steer_only(&wanted) {
+                outcome = Err(error);
             }
-            for new in wanted.difference(&nic.addresses) {
-                nic.steering.add_address(*new)?;
-            }
-            nic.addresses = wanted;
         }
-        Ok(())
+        outcome
     }
 
     /// Steers UDP to `address` here, on the NICs that are shared by ports.

@@ -273,6 +273,41 @@ proptest! {
 }
 
 #[test]
+fn a_client_that_scribbles_while_the_lane_runs_harms_itself_only() {
+    let layout = Layout::new(&small()).unwrap();
+    let (fd, memory) = Memory::sealed("xmit-test", layout.total()).unwrap();
+    let theirs = Memory::from_sealed(fd.as_fd()).unwrap();
+    let (mut lanes, _bell, _lane_bells) = lane_ends(&memory, &layout).unwrap();
+    (0..70).for_each(|slot| assert!(lanes[0].open(slot)));
+    let words = layout.slot(3).tx_bytes / 4;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut state = 0x9e37_79b9_7f4a_7c15_u64; // xorshift: the same rubbish in every run
+            for _ in 0..300_000 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let value = (state >> 32) as u32 & (u32::MAX >> (state % 32));
+                theirs.word32(state as usize % words * 4).unwrap().store(value, Ordering::Relaxed);
+            }
+            done.store(true, Ordering::Release);
+        });
+        let mut buffer = vec![0; 65_536];
+        let mut closed = 0;
+        while !done.load(Ordering::Acquire) {
+            if echo_turn(&mut lanes[0], &mut buffer).is_err() {
+                // The daemon would close the session here; this one starts anew on the same memory to meet more of it.
+                closed += 1;
+                (lanes, ..) = lane_ends(&memory, &layout).unwrap();
+                (0..70).for_each(|slot| assert!(lanes[0].open(slot)));
+            }
+        }
+        assert!(closed > 0, "the rubbish was never noticed");
+    });
+}
+
+#[test]
 fn a_bell_rung_for_nothing_is_silenced_after_a_while() {
     let layout = Layout::new(&small()).unwrap();
     let memory = Memory::anonymous(layout.total()).unwrap();
