@@ -76,10 +76,7 @@ fn open_ports(control: &mut Control) -> Result<(), StepError> {
         return Err(error);
     }
     for joined in &opened.joins {
-        match joined.peer_mac {
-            Some(mac) => info!("{} are joined by a card: the host there needs the station address {mac}", joined.name),
-            None => info!("{} are joined", joined.name),
-        }
+        info!("{} are joined", joined.name);
     }
     (control.frames, control.ports, control.steer, control.joins) = (lanes, opened.ports, opened.steer, opened.joins);
     Ok(())

@@ -14,6 +14,11 @@ const TWO: &str = "[[lane]]\ncore = 0\n[[lane]]\ncore = 1\n[[interface]]\nname =
 /// Senders, each with a port of its own, so that the kernel spreads them over the queues.
 const SENDERS: usize = 64;
 
+/// A sender's port, as what it sends.
+fn name(sender: &UdpSocket) -> [u8; 2] {
+    sender.local_addr().unwrap().port().to_ne_bytes()
+}
+
 #[test]
 fn a_socket_hears_every_queue() {
     require_root!("a_socket_hears_every_queue");
@@ -21,32 +26,38 @@ fn a_socket_hears_every_queue() {
         return report_skipped("a_socket_hears_every_queue", "needs two cores");
     }
     let lab = Lab::with("queues", VethOptions { queues: 2, ..VethOptions::default() });
-    let mac = lab.a.run(|| std::fs::read_to_string("/sys/class/net/xa/address"));
-    println!("{mac:?}");
     let mut daemon = lab.daemon(TWO);
     let session = lab.session();
     // Sockets go to the lanes in turn.
     let sockets = [7, 8].map(|port| xmit::UdpSocket::bind_in(&session, (OURS, port)).unwrap());
     let lanes: BTreeSet<u32> = daemon.sockets().iter().map(|socket| socket.lane).collect();
     assert_eq!(lanes, [0, 1].into());
+    // Each lane asks for the neighbour, and the answers come by one queue.
+    let kernel = |port| {
+        let socket = lab.a.run(|| UdpSocket::bind((HOST, port))).unwrap().unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        socket
+    };
+    let first = kernel(5000);
+    for ours in &sockets {
+        ours.send_to(b"first", (HOST, 5000)).unwrap();
+        assert_eq!(first.recv(&mut [0; 64]).unwrap(), 5);
+    }
     for (ours, port) in sockets.iter().zip([7, 8]) {
         ours.set_read_timeout(Some(LIMIT)).unwrap();
-        let senders: Vec<UdpSocket> =
-            (0..SENDERS).map(|_| lab.a.run(|| UdpSocket::bind((HOST, 0)))).map(|s| s.unwrap().unwrap()).collect();
+        let senders: Vec<UdpSocket> = (0..SENDERS).map(|_| kernel(0)).collect();
         for sender in &senders {
-            sender.set_read_timeout(Some(LIMIT)).unwrap();
-            sender.send_to(&sender.local_addr().unwrap().port().to_ne_bytes(), (OURS, port)).unwrap();
+            sender.send_to(&name(sender), (OURS, port)).unwrap();
         }
+        let mut buffer = [0; 64];
         for _ in &senders {
-            let mut buffer = [0; 64];
             let (len, peer) = ours.recv_from(&mut buffer).unwrap();
             assert_eq!(buffer[..len], peer.port().to_ne_bytes());
             ours.send_to(&buffer[..len], peer).unwrap();
         }
         for sender in &senders {
-            let mut buffer = [0; 64];
             assert_eq!(sender.recv_from(&mut buffer).unwrap(), (2, (OURS, port).into()));
-            assert_eq!(buffer[..2], sender.local_addr().unwrap().port().to_ne_bytes());
+            assert_eq!(buffer[..2], name(sender));
         }
     }
     until("both queues were used and every handed packet was taken", || {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use xmit_netns::require_root;
 
-use crate::harness::{Daemon, Lab, NOBODY, OURS, ping};
+use crate::harness::{Daemon, Lab, NOBODY, OURS, ping, until};
 
 /// No program and no socket is left.
 fn untouched(lab: &Lab) {
@@ -86,6 +86,6 @@ fn an_interface_that_is_down_is_waited_for() {
     assert!(daemon.log().contains("xb is down: `ip link set xb up` starts it"), "{}", daemon.log());
     lab.b.command("ip link set xb up").unwrap();
     ping(&lab.a, OURS).unwrap();
-    assert!(daemon.snmp("IcmpInEchos") >= 3);
+    until("the daemon answered", || daemon.snmp("IcmpInEchos") >= 3);
     daemon.stop();
 }
