@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 
 use xmit_netns::{VethOptions, report_skipped, require_root};
 
-use crate::harness::{HOST, LIMIT, Lab, OURS, until};
+use crate::harness::{HOST, LIMIT, Lab, OURS, again, until};
 
 /// Two lanes on the two queues of `xb`.
 const TWO: &str = "[[lane]]\ncore = 0\n[[lane]]\ncore = 1\n[[interface]]\nname = \"xb\"\n\
@@ -41,7 +41,7 @@ fn a_socket_hears_every_queue() {
     let first = kernel(5000);
     for ours in &sockets {
         ours.send_to(b"first", (HOST, 5000)).unwrap();
-        assert_eq!(first.recv(&mut [0; 64]).unwrap(), 5);
+        assert_eq!(again(|| first.recv(&mut [0; 64])).unwrap(), 5);
     }
     for (ours, port) in sockets.iter().zip([7, 8]) {
         ours.set_read_timeout(Some(LIMIT)).unwrap();
@@ -56,7 +56,7 @@ fn a_socket_hears_every_queue() {
             ours.send_to(&buffer[..len], peer).unwrap();
         }
         for sender in &senders {
-            assert_eq!(sender.recv_from(&mut buffer).unwrap(), (2, (OURS, port).into()));
+            assert_eq!(again(|| sender.recv_from(&mut buffer)).unwrap(), (2, (OURS, port).into()));
             assert_eq!(buffer[..2], name(sender));
         }
     }

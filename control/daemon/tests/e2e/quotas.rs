@@ -6,7 +6,7 @@ use std::time::Duration;
 use xmit_netns::require_root;
 use xmit_shared::clock::monotonic;
 
-use crate::harness::{HOST, LIMIT, Lab, NOBODY, OURS, Program, ping};
+use crate::harness::{HOST, LIMIT, Lab, NOBODY, OURS, Program, again, ping};
 
 fn errno(result: std::io::Result<xmit::UdpSocket>) -> Option<i32> {
     result.err().and_then(|error| error.raw_os_error())
@@ -46,7 +46,7 @@ fn packets_are_counted() {
     }
     let mut buffer = [0; 64];
     for i in 0..264u32 {
-        let len = kernel.recv(&mut buffer).unwrap();
+        let len = again(|| kernel.recv(&mut buffer)).unwrap();
         assert_eq!(buffer[..len], i.to_ne_bytes(), "none is lost, they wait");
     }
     // 64 may go at once, 200 at 500 a second.

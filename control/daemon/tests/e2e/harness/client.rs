@@ -78,8 +78,15 @@ pub(crate) fn run_as_child() {
         Err(error) => return say(format_args!("{:?} {error}", error.raw_os_error())),
     };
     say("bound");
+    if verb == "echo" {
+        echo(&socket);
+    }
+}
+
+/// Sends every datagram back, until the daemon dies.
+fn echo(socket: &xmit::UdpSocket) {
     let mut buffer = [0; 2048];
-    while verb == "echo" {
+    loop {
         let (len, peer) = match socket.recv_from(&mut buffer) {
             Ok(received) => received,
             Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => return say("down"),

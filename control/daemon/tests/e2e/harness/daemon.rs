@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use xmitd::api::{Client, Socket, Stat};
 
@@ -100,7 +101,7 @@ impl Daemon {
     pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
         let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
         let limit = Timespec::try_from(limit).unwrap();
-        let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)).unwrap();
+        let ended = retry_on_intr(|| poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))).unwrap();
         assert_eq!(ended, 1, "xmitd still runs:\n{}", self.log);
         self.child.wait().unwrap()
     }
