@@ -12,7 +12,7 @@ use std::time::Duration;
 use xmit_netns::{Netns, NetnsError, require_root};
 use xmit_shared::clock::monotonic;
 
-use crate::harness::{Card, Daemon, HOST, LIMIT, Lab, OURS, Timing, ping, until};
+use crate::harness::{Card, Daemon, HOST, LIMIT, Lab, OURS, Timing, again, ping, until};
 
 /// The largest payload of a datagram that fits an Ethernet frame.
 const PAYLOAD_MAX: usize = 1472;
@@ -100,7 +100,7 @@ impl Talk {
                     Ok(len)
                 })?;
                 assert_eq!(ours.send_to(&sent, peer)?, size);
-                self.take(&sent, |buffer| kernel.recv(buffer))
+                self.take(&sent, |buffer| again(|| kernel.recv(buffer)))
             };
             self.repeat(there_and_back).unwrap();
         }
@@ -133,7 +133,9 @@ impl Talk {
     fn refusals(&self) {
         let refused = |error: io::Error| assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
         let kernel = self.kernel_socket(9);
-        refused(self.repeat(|| kernel.send(b"anybody?").and_then(|_| kernel.recv(&mut [0; 64]))).unwrap_err());
+        refused(
+            self.repeat(|| kernel.send(b"anybody?").and_then(|_| again(|| kernel.recv(&mut [0; 64])))).unwrap_err(),
+        );
         let ours = xmit::UdpSocket::bind_in(&self.lab.session(), "0.0.0.0:0").unwrap();
         ours.set_read_timeout(Some(self.patience())).unwrap();
         ours.connect((HOST, 9)).unwrap();

@@ -4,6 +4,7 @@ use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send, socket_with,
 };
@@ -125,7 +126,7 @@ impl Hostile {
 
     /// True if the daemon has closed the connection.
     fn is_over(&self) -> bool {
-        poll(&mut [PollFd::new(&self.connection, PollFlags::IN)], Some(&Timespec::default())).unwrap() > 0
+        is_readable(&self.connection, Timespec::default())
     }
 }
 
@@ -185,6 +186,10 @@ fn rubbish_while_its_own_traffic_runs_harms_only_itself() {
     busy.end();
 }
 
+fn is_readable(connection: &OwnedFd, limit: Timespec) -> bool {
+    retry_on_intr(|| poll(&mut [PollFd::new(connection, PollFlags::IN)], Some(&limit))).unwrap() > 0
+}
+
 fn raw(lab: &Lab) -> OwnedFd {
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     connect(&socket, &SocketAddrUnix::new(lab.session_socket()).unwrap()).unwrap();
@@ -196,7 +201,7 @@ fn last_words(connection: &OwnedFd) -> String {
     let mut said = String::new();
     loop {
         let limit = Timespec::try_from(SOON).unwrap();
-        assert_eq!(poll(&mut [PollFd::new(connection, PollFlags::IN)], Some(&limit)).unwrap(), 1, "no answer");
+        assert!(is_readable(connection, limit), "no answer");
         let mut buffer = [0; 1024];
         match recv(connection, &mut buffer[..], rustix::net::RecvFlags::empty()) {
             Ok((0, _)) | Err(rustix::io::Errno::CONNRESET) => return said,

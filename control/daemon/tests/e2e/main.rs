@@ -11,6 +11,11 @@ mod adopted;
 mod death;
 mod exchange;
 mod faults;
+mod lanes;
+mod operator;
+mod quotas;
+mod readiness;
+mod refusals;
 mod steering;
 
 /// Not a test: what client processes of the tests run.

@@ -1,10 +1,10 @@
 //! Clients in processes of their own: this test program again, told by its environment what to do.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Gid, Pid, Signal, Uid, kill_process};
+use rustix::thread::{set_thread_gid, set_thread_uid};
 
 use super::Lab;
 
@@ -20,14 +20,9 @@ pub(crate) struct Program {
 impl Program {
     /// Starts a client of `lab`'s daemon that does `task`; see [`run_as_child`].
     pub(crate) fn start(lab: &Lab, task: &str) -> Self {
-        Self::start_as(lab, task, 0)
-    }
-
-    /// The same as another user.
-    pub(crate) fn start_as(lab: &Lab, task: &str, uid: u32) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child", "--ignored", "--nocapture", "--quiet"]);
-        command.env(TASK, task).env("XMIT_SOCKET", lab.session_socket()).stdout(Stdio::piped()).uid(uid).gid(uid);
+        command.env(TASK, task).env("XMIT_SOCKET", lab.session_socket()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, output }
@@ -65,25 +60,33 @@ fn say(text: impl std::fmt::Display) {
     let _ = std::io::stdout().flush();
 }
 
+/// A user without rights: `nobody` on every Linux.
+pub(crate) const NOBODY: u32 = 65_534;
+
 /// In a child: does its task. `echo ADDRESS` answers datagrams until it is killed; `bind ADDRESS` says what came of it;
-/// `hold ADDRESS` has a socket and never reads.
+/// `nobody ADDRESS` does so as a user without rights.
 pub(crate) fn run_as_child() {
     let Ok(task) = std::env::var(TASK) else { return };
     let (verb, address) = task.split_once(' ').unwrap();
+    if verb == "nobody" {
+        // Of this thread alone, which is the one that connects.
+        set_thread_gid(Gid::from_raw(NOBODY)).unwrap();
+        set_thread_uid(Uid::from_raw(NOBODY)).unwrap();
+    }
     let socket = match xmit::UdpSocket::bind(address) {
         Ok(socket) => socket,
         Err(error) => return say(format_args!("{:?} {error}", error.raw_os_error())),
     };
     say("bound");
-    let mut buffer = [0; 2048];
-    if verb == "bind" {
-        return;
+    if verb == "echo" {
+        echo(&socket);
     }
+}
+
+/// Sends every datagram back, until the daemon dies.
+fn echo(socket: &xmit::UdpSocket) {
+    let mut buffer = [0; 2048];
     loop {
-        if verb == "hold" {
-            std::thread::park();
-            continue;
-        }
         let (len, peer) = match socket.recv_from(&mut buffer) {
             Ok(received) => received,
             Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => return say("down"),

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use xmitd::api::{Client, Socket, Stat};
 
@@ -32,6 +33,25 @@ impl Daemon {
         daemon.read_log_until("ready");
         daemon.operator = Some(Client::connect(&lab.path("operator.sock")).unwrap());
         daemon
+    }
+
+    /// Lets one fail; answers the sentence that it ends with.
+    pub(crate) fn refused(lab: &Lab, config: &Path) -> String {
+        let mut command = lab.b.program(env!("CARGO_BIN_EXE_xmitd"));
+        let child = command.arg("--config").arg(config).stderr(Stdio::piped()).spawn().unwrap();
+        Self::fail(child)
+    }
+
+    /// The same for one that runs already, with its standard error piped.
+    pub(crate) fn fail(child: Child) -> String {
+        let (_, lines) = channel();
+        let mut daemon = Self { child, lines, log: String::new(), operator: None };
+        let status = daemon.wait(LIMIT);
+        let said = std::io::read_to_string(daemon.child.stderr.take().unwrap()).unwrap();
+        assert_eq!(status.code(), Some(1), "{said}");
+        let sentences: Vec<&str> = said.lines().filter(|line| line.starts_with("xmitd: ")).collect();
+        assert_eq!(sentences.len(), 1, "one sentence:\n{said}");
+        sentences[0].to_owned()
     }
 
     /// Waits for a line with `word` that was not read yet; answers all that was said so far.
@@ -81,7 +101,7 @@ impl Daemon {
     pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
         let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
         let limit = Timespec::try_from(limit).unwrap();
-        let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)).unwrap();
+        let ended = retry_on_intr(|| poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))).unwrap();
         assert_eq!(ended, 1, "xmitd still runs:\n{}", self.log);
         self.child.wait().unwrap()
     }

@@ -1,6 +1,6 @@
 //! The kernel's end: ping, and a TCP connection that must go on whatever the daemon does.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use xmit_netns::{Netns, NetnsError};
@@ -50,6 +50,16 @@ impl Lines {
             let mut answer = String::new();
             self.stream.read_line(&mut answer).unwrap();
             assert_eq!(answer, line);
+        }
+    }
+}
+
+/// Repeats a call of the kernel that a passing signal interrupted: `std` does so for streams, but not for datagrams.
+pub(crate) fn again<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
         }
     }
 }

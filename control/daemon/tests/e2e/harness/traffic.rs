@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use xmit_netns::Netns;
 
-use super::{LIMIT, until};
+use super::{LIMIT, again, until};
 
 /// Running traffic; it ends when it is dropped. A wrong or missing answer is a failure of the test.
 pub(crate) struct Traffic {
@@ -30,7 +30,7 @@ impl Traffic {
                 let question = counter.load(Ordering::Relaxed).to_ne_bytes();
                 let mut answer = [0; 64];
                 socket.send(&question).unwrap();
-                let len = socket.recv(&mut answer).unwrap();
+                let len = again(|| socket.recv(&mut answer)).unwrap();
                 assert_eq!(answer[..len], question);
                 counter.fetch_add(1, Ordering::Relaxed);
             }
