@@ -115,7 +115,8 @@ impl Session {
             connection,
             down,
             tokens: AtomicU64::new(1),
-            next_lane: AtomicU32::new(0),
+            // Programs with one socket each are spread over the lanes too.
+            next_lane: AtomicU32::new(std::process::id()),
             spin: Spin::default(),
         })))
     }
