@@ -1,4 +1,5 @@
 //! Lanes with the control thread's part played by the test: sleeping, handing over, closing, refused binds.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so
 
 use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
@@ -250,7 +251,7 @@ fn a_busy_port_costs_a_limited_session_no_tokens() {
     let mut now = NOW;
     for _ in 0..100 {
         stand.turn(now);
-        now = now + Duration::from_millis(1);
+        now += Duration::from_millis(1);
     }
     let waiting = stand.lane.stack.net.devices[0].queue.len();
     stand.turn(now);

@@ -115,7 +115,7 @@ impl Session {
             connection,
             down,
             tokens: AtomicU64::new(1),
-            // Programs with one socket each are spread over the lanes too.
+            // Programs with one socket each must not all meet on the first lane.
             next_lane: AtomicU32::new(std::process::id()),
             spin: Spin::default(),
         })))

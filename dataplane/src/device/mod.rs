@@ -101,7 +101,8 @@ pub fn qdisc_run(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Inst
 fn qdisc_restart(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Instant) -> usize {
     let Some(dev) = net.devices.get_mut(usize::from(device.0)) else { return 0 };
     let mut burst = Burst::new();
-    while !burst.is_full() {
+    let room = port.tx_room().min(burst.capacity());
+    while burst.len() < room {
         let Some(frame) = dev.queue.dequeue() else { break };
         burst.push(frame);
     }

@@ -172,7 +172,7 @@ impl Lane {
         let mut watch = Stopwatch::start(self.cycles);
         let mut turn = Turn::default();
         turn.work += self.commands(now, &mut turn.stop);
-        self.stages.record(Stage::Commands, watch.lap(), turn.work);
+        self.stages.record(Stage::Commands, &mut watch, turn.work);
         turn.work += self.receive(now, &mut watch);
         turn.work += self.stage(Stage::Backlog, &mut watch, |lane| lane.backlog(now));
         turn.work += self.stage(Stage::Sessions, &mut watch, |lane| {
@@ -184,7 +184,7 @@ impl Lane {
         let sent = self.stage(Stage::Transmit, &mut watch, |lane| lane.transmit(now));
         self.service(now);
         turn.work += sent;
-        self.stages.record(Stage::Service, watch.lap(), turn.work);
+        self.stages.record(Stage::Service, &mut watch, turn.work);
         let rung = self.stage(Stage::Notify, &mut watch, |lane| lane.notify());
         self.turns.total += 1;
         self.turns.doorbells += rung as u64;
@@ -194,7 +194,7 @@ impl Lane {
 
     fn stage(&mut self, stage: Stage, watch: &mut Stopwatch, step: impl FnOnce(&mut Self) -> usize) -> usize {
         let items = step(self);
-        self.stages.record(stage, watch.lap(), items);
+        self.stages.record(stage, watch, items);
         items
     }
 
@@ -253,11 +253,11 @@ impl Lane {
             let mut burst = Burst::new();
             port.rx_burst(now, &mut self.stack.net.pool, &mut burst);
             let count = burst.len();
-            self.stages.record(Stage::Receive, watch.lap(), count);
+            self.stages.record(Stage::Receive, watch, count);
             for frame in burst.drain(..) {
                 self.stack.receive(now, DeviceId(index as u16), frame);
             }
-            self.stages.record(Stage::Input, watch.lap(), count);
+            self.stages.record(Stage::Input, watch, count);
             received += count;
         }
         received

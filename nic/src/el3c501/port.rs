@@ -47,6 +47,10 @@ impl Port for El3c501Port {
         self.plug.take_front(now, pool, burst, accepted);
     }
 
+    fn tx_room(&self) -> usize {
+        usize::from(self.plug.lan.lock().is_ready(self.plug.id))
+    }
+
     fn service(&mut self, now: Instant, _pool: &mut Pool) {
         self.plug.lan.lock().advance(now);
     }

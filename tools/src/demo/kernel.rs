@@ -94,7 +94,7 @@ fn play(act: &Act, place: &Place, talk: &Talk, narrator: &Narrator, interrupt: &
     let lines_before = talk.lines();
     let mut xmitd = Xmitd::start(place, act.interface, interrupt)?;
     narrator.say(&format!("xmitd {} answers, process {}.", xmitd.version.daemon, xmitd.version.pid))?;
-    let interfaces = xmitd.interfaces()?;
+    let interfaces = xmitd.interfaces(interrupt)?;
     narrator.say(&lists::interfaces(&interfaces).to_string())?;
     let mode = interfaces.first().and_then(|interface| interface.ports.first());
     let mode = mode.map(|port| port.mode.clone()).ok_or_else(|| not_shown("xmitd has no port"))?;

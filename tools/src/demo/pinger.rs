@@ -174,3 +174,40 @@ impl Port for PingPort {
         self.inner.shutdown(pool);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUTE: Route = Route {
+        source: Ipv4Addr::new(10, 0, 0, 1),
+        source_mac: MacAddr([2, 0, 0, 0, 0, 1]),
+        target: Ipv4Addr::new(10, 0, 0, 2),
+        target_mac: MacAddr([2, 0, 0, 0, 0, 2]),
+    };
+
+    /// What a host answers to `request`, but for the addresses, which do not matter here.
+    fn answer(request: &[u8]) -> Vec<u8> {
+        let mut frame = request.to_vec();
+        let (headers, message) = frame.split_at_mut(34);
+        assert_eq!(headers.len() + 8 + DATA_BYTES, request.len());
+        message[0] = 0;
+        // One's complement: eight less in the first byte of a word is 0x0800 more in its sum.
+        let sum = u32::from(u16::from_be_bytes([message[2], message[3]])) + 0x0800;
+        message[2..4].copy_from_slice(&((sum + (sum >> 16)) as u16).to_be_bytes());
+        frame
+    }
+
+    #[test]
+    fn only_a_whole_reply_to_a_request_of_ours_counts() {
+        let request = request(ROUTE, 7);
+        assert_eq!(reply(&request), None, "a request is no reply");
+        let good = answer(&request);
+        assert_eq!(reply(&good), Some(7));
+        for at in 14..good.len() {
+            let mut damaged = good.clone();
+            damaged[at] ^= 1;
+            assert_eq!(reply(&damaged), None, "byte {at}");
+        }
+    }
+}

@@ -64,7 +64,7 @@ impl Stacks {
             while self.pinger.round_trip().is_none() && self.step(until) {}
             round_trips.extend(self.pinger.round_trip().map(|time| time.as_secs_f64() * 1e3));
         }
-        Pings::new(count.into(), round_trips)
+        Pings::new(count.into(), count.into(), round_trips)
     }
 
     /// Sends `load` from socket to socket and checks the echoes. `look` is called now and then and may end it.

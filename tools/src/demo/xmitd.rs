@@ -57,9 +57,12 @@ impl Xmitd {
         Ok(Self { running, log, session, client, version })
     }
 
-    /// The interfaces with their modes.
-    pub fn interfaces(&mut self) -> Result<Vec<Interface>, Failure> {
-        Ok(self.client.interfaces()?)
+    /// The interfaces, once each has a port: the control thread leaves ports out while a lane is too busy to tell.
+    pub fn interfaces(&mut self, interrupt: &Interrupt) -> Result<Vec<Interface>, Failure> {
+        until(interrupt, START_LIMIT, "a port of xmitd", || {
+            let interfaces = self.client.interfaces()?;
+            Ok(interfaces.iter().all(|interface| !interface.ports.is_empty()).then_some(interfaces))
+        })
     }
 
     /// Starts the echo at `address`, a process with a socket in shared memory, and waits until it is bound.

@@ -56,9 +56,9 @@ impl Difference {
 
     fn interfaces(&mut self, running: &Config, wanted: &Config) {
         // Lanes know an interface by its place.
-        let names = |config: &Config| config.interfaces.iter().map(|i| i.name.clone()).collect::<Vec<_>>();
-        let (was, is) = (names(running), names(wanted));
-        self.fixed("the order of the interfaces", was.len() == is.len() && was != is);
+        let place = |config: &Config, name: &str| config.interfaces.iter().position(|i| i.name == name);
+        let moves = |(was, i): (usize, &Interface)| place(wanted, &i.name).is_some_and(|is| is != was);
+        self.fixed("the order of the interfaces", running.interfaces.iter().enumerate().any(moves));
         for was in &running.interfaces {
             match wanted.interface(&was.name) {
                 Some(is) => self.interface(was, is),

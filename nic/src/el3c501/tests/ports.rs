@@ -2,7 +2,7 @@
 
 use super::bench::{BROADCAST, GROUP, MAC, OTHER, frame};
 use crate::el3c501::timing::earlier;
-use crate::el3c501::{El3c501Port, LanConfig, Parity, Quirks, SegmentTap, SharedLan, Timing};
+use crate::el3c501::{El3c501Port, LanConfig, Parity, Quirks, RxFilter, SegmentTap, SharedLan, Timing};
 use crate::{Burst, Instant, MacAddr, Pool, Port};
 
 fn lan(timing: Timing) -> SharedLan {
@@ -214,4 +214,17 @@ fn ports_of_two_threads_share_a_segment() {
         scope.spawn(|| run(b, 0));
     });
     assert!(received.into_inner() >= 50);
+}
+
+#[test]
+fn a_card_before_a_bridge_hears_what_is_for_the_hosts_behind_it() {
+    for (filter, heard) in [(RxFilter::Normal, 2), (RxFilter::Promiscuous, 3)] {
+        let (lan, mut pool) = (lan(Timing::Wire), pool());
+        let (mut a, mut b) = (card(&lan, MAC), card(&lan, OTHER));
+        b.set_filter(filter);
+        let behind = MacAddr([2, 0, 0, 0, 0, 9]);
+        let out = offer(&mut pool, &[frame(100, behind), frame(100, OTHER), frame(100, BROADCAST)]);
+        let [_, got] = exchange([&mut a, &mut b], &mut pool, [out, Burst::new()]);
+        assert_eq!(got.len(), heard, "{filter:?}");
+    }
 }
