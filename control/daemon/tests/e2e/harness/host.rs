@@ -33,7 +33,7 @@ impl Tcp {
         let (served, _) = listener.accept().unwrap();
         std::thread::spawn(move || {
             let mut answers = served.try_clone()?;
-            std::io::copy(&mut BufReader::new(served), &mut answers)
+            io::copy(&mut BufReader::new(served), &mut answers)
         });
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         Lines { stream: BufReader::new(stream), sent: 0 }
