@@ -5,7 +5,6 @@
 use crate::boot::StepError;
 use crate::config::{El3c501, Join as Wish, Peer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,16 +34,14 @@ pub struct Joined {
     lan: SharedLan,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// The NIC's program, which goes when the join does.
-    _steering: Option<Steering>,
 }
 
-/// Joins the segment `lan` of `card` to what `wish` names. `ours` are the addresses that a NIC must steer here.
+/// Joins the segment `lan` of `card` to what `wish` names. With it comes the program of a NIC, which steers nothing yet.
 ///
 /// # Errors
 /// If the other port cannot be opened.
-pub fn join(lan: &SharedLan, card: &El3c501, wish: &Wish, ours: &[Ipv4Addr]) -> Result<Joined, StepError> {
-    let (outside, pool, steering, host_mac) = open_outside(wish, ours)?;
+pub fn join(lan: &SharedLan, card: &El3c501, wish: &Wish) -> Result<(Joined, Option<Steering>), StepError> {
+    let (outside, pool, steering, host_mac) = open_outside(wish)?;
     let name = format!("segment {} with {} ({})", card.segment, outside.caps().name, outside.caps().mode);
     let inside: Box<dyn Port> = match card.peer {
         Peer::Wire => Box::new(SegmentTap::open(lan, &name, host_mac)?),
@@ -60,12 +57,12 @@ pub fn join(lan: &SharedLan, card: &El3c501, wish: &Wish, ours: &[Ipv4Addr]) -> 
     let theirs = Arc::clone(&stop);
     let join = Join::new(inside, outside, pool);
     let thread = std::thread::Builder::new().name("join".into()).spawn(move || run(join, &theirs))?;
-    Ok(Joined { name, lan: lan.clone(), stop, thread: Some(thread), _steering: steering })
+    Ok((Joined { name, lan: lan.clone(), stop, thread: Some(thread) }, steering))
 }
 
 type Outside = (Box<dyn Port>, Pool, Option<Steering>, MacAddr);
 
-fn open_outside(wish: &Wish, ours: &[Ipv4Addr]) -> Result<Outside, StepError> {
+fn open_outside(wish: &Wish) -> Result<Outside, StepError> {
     match wish {
         Wish::Tap(name) => {
             let port = TapPort::open(&TapConfig::new(name))?;
@@ -76,9 +73,6 @@ fn open_outside(wish: &Wish, ours: &[Ipv4Addr]) -> Result<Outside, StepError> {
             let mut steering = Steering::attach(name, ModeWish::Auto)?;
             let (umem, mut pool) = LaneUmem::new(POOL, FRAMES, 2048, false)?;
             let port = XdpPort::open(&mut steering, &umem, &mut pool, 0, &PortOptions::default())?;
-            for address in ours {
-                steering.add_address(*address)?;
-            }
             let mac = port.caps().mac;
             Ok((Box::new(port), pool, Some(steering), mac))
         }

@@ -28,12 +28,14 @@ struct Talk {
 }
 
 impl Talk {
-    /// Everything, over one kind of wire.
-    fn run(name: &str, card: Option<Card>) {
-        require_root!(name, "ping");
-        println!("over {card:?}");
+    /// Everything, over a card or over AF_XDP, attached as `mode` says.
+    fn run(card: Option<Card>, mode: &str) {
+        println!("over {card:?}, {mode}");
         let lab = Lab::new("talk");
-        let daemon = card.map_or_else(|| lab.own_daemon(), |card| lab.card_daemon(card));
+        let own = || lab.daemon(&format!("{}mode = \"{mode}\"\n", Lab::OWN));
+        let mut daemon = card.map_or_else(own, |card| lab.card_daemon(card));
+        let obtained = &daemon.operator().interfaces().unwrap()[0].ports[0].mode;
+        assert!(card.is_some() || obtained.contains(mode), "{obtained}");
         let mut talk = Self { lab, card, daemon };
         talk.ping();
         talk.knows_the_neighbour();
@@ -155,20 +157,29 @@ impl Talk {
 
 #[test]
 fn over_af_xdp() {
-    Talk::run("over_af_xdp", None);
+    require_root!("over_af_xdp", "ping");
+    Talk::run(None, "native");
+}
+
+#[test]
+fn over_af_xdp_generic() {
+    require_root!("over_af_xdp_generic", "ping");
+    Talk::run(None, "generic");
 }
 
 #[test]
 fn over_a_card_on_a_veth() {
+    require_root!("over_a_card_on_a_veth", "ping");
     for (timing, peer_is_card) in EVERY {
-        Talk::run("over_a_card_on_a_veth", Some(Card { timing, tap: false, peer_is_card }));
+        Talk::run(Some(Card { timing, tap: false, peer_is_card }), "");
     }
 }
 
 #[test]
 fn over_a_card_on_a_tap() {
+    require_root!("over_a_card_on_a_tap", "ping");
     for (timing, peer_is_card) in EVERY {
-        Talk::run("over_a_card_on_a_tap", Some(Card { timing, tap: true, peer_is_card }));
+        Talk::run(Some(Card { timing, tap: true, peer_is_card }), "");
     }
 }
 

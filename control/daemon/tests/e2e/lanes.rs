@@ -1,11 +1,11 @@
 //! Two lanes, each with a queue of its own: a socket lives on one of them and hears of what arrives at either.
 
 use std::collections::BTreeSet;
-use std::net::UdpSocket;
+use std::net::{SocketAddrV4, UdpSocket};
 
 use xmit_netns::{VethOptions, report_skipped, require_root};
 
-use crate::harness::{HOST, LIMIT, Lab, OURS, again, until};
+use crate::harness::{HOST, LIMIT, Lab, OURS, Program, Stream, again, until};
 
 /// Two lanes on the two queues of `xb`.
 const TWO: &str = "[[lane]]\ncore = 0\n[[lane]]\ncore = 1\n[[interface]]\nname = \"xb\"\n\
@@ -13,6 +13,26 @@ const TWO: &str = "[[lane]]\ncore = 0\n[[lane]]\ncore = 1\n[[interface]]\nname =
 
 /// Senders, each with a port of its own, so that the kernel spreads them over the queues.
 const SENDERS: usize = 64;
+
+#[test]
+fn lanes_stop_in_order_under_load() {
+    require_root!("lanes_stop_in_order_under_load");
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
+        return report_skipped("lanes_stop_in_order_under_load", "needs two cores");
+    }
+    let lab = Lab::with("stop", VethOptions { queues: 2, ..VethOptions::default() });
+    for _ in 0..3 {
+        let mut daemon = lab.daemon(TWO);
+        let mut echoes = [7, 8].map(|port| Program::start(&lab, &format!("echo {OURS}:{port}")));
+        echoes.iter_mut().for_each(|echo| assert_eq!(echo.line(), "bound"));
+        let streams: Vec<_> = (0..16).map(|i| Stream::start(&lab.a, SocketAddrV4::new(OURS, 7 + i % 2))).collect();
+        until("packets are handed over", || daemon.snmp("HandoverIn") > 500);
+        // Which finds every frame, also those that were on their way between the lanes.
+        daemon.stop();
+        echoes.iter_mut().for_each(|echo| assert_eq!(echo.line(), "down"));
+        drop(streams);
+    }
+}
 
 /// A sender's port, as what it sends.
 fn name(sender: &UdpSocket) -> [u8; 2] {

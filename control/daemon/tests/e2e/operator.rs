@@ -44,21 +44,28 @@ fn a_capture_shows_both_directions() {
     capture(Some(Card { timing: Timing::Wire, tap: true, peer_is_card: false }), "el0");
 }
 
-#[test]
-fn a_reload_adds_an_address() {
-    require_root!("a_reload_adds_an_address", "ping");
+/// A reload gives the interface an address, another one takes it away again.
+fn reload(card: Option<Card>, interface: &str) {
     let lab = Lab::new("reload");
-    let mut daemon = lab.own_daemon();
+    let mut daemon = card.map_or_else(|| lab.own_daemon(), |card| lab.card_daemon(card));
+    let was = card.map_or_else(|| Lab::OWN.to_owned(), Card::configuration);
     let new = Ipv4Addr::new(10, 77, 0, 5);
-    lab.configure(&Lab::OWN.replace("\"10.77.0.2/24\"", "\"10.77.0.2/24\", \"10.77.0.5/24\""));
+    lab.configure(&was.replace("\"10.77.0.2/24\"", "\"10.77.0.2/24\", \"10.77.0.5/24\""));
     daemon.signal(Signal::HUP);
-    daemon.read_log_until("addresses of xb are now 10.77.0.2/24, 10.77.0.5/24");
+    daemon.read_log_until(&format!("addresses of {interface} are now 10.77.0.2/24, 10.77.0.5/24"));
     ping(&lab.a, new).unwrap();
     ping(&lab.a, OURS).unwrap();
-    lab.configure(Lab::OWN);
+    lab.configure(&was);
     daemon.signal(Signal::HUP);
-    daemon.read_log_until("addresses of xb are now 10.77.0.2/24");
+    daemon.read_log_until(&format!("addresses of {interface} are now 10.77.0.2/24"));
     assert!(lab.a.command(&format!("ping -n -c 1 -W 1 {new}")).is_err(), "it is gone");
     ping(&lab.a, OURS).unwrap();
     daemon.stop();
+}
+
+#[test]
+fn a_reload_changes_addresses() {
+    require_root!("a_reload_changes_addresses", "ping");
+    reload(None, "xb");
+    reload(Some(Card { timing: Timing::FreeRun, tap: false, peer_is_card: false }), "el0");
 }

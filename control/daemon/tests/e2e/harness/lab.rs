@@ -121,7 +121,8 @@ impl Lab {
 }
 
 impl Card {
-    fn configuration(self) -> String {
+    /// One lane with the own address on the card.
+    pub(crate) fn configuration(self) -> String {
         let join = if self.tap { "tap:xm0" } else { "af_xdp:xb" };
         let timing = if self.timing == Timing::Wire { "wire" } else { "free-run" };
         let peer = if self.peer_is_card { "card" } else { "wire" };

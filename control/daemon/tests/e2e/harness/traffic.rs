@@ -2,17 +2,18 @@
 
 use std::net::{SocketAddrV4, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use xmit_netns::Netns;
 
-use super::{LIMIT, again, until};
+use super::{LIMIT, SOON, again};
 
 /// Running traffic; it ends when it is dropped. A wrong or missing answer is a failure of the test.
 pub(crate) struct Traffic {
-    answered: Arc<AtomicU64>,
+    answers: Receiver<()>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -23,27 +24,31 @@ impl Traffic {
         let socket = host.run(|| UdpSocket::bind("0.0.0.0:0")).unwrap().unwrap();
         host.run(|| socket.connect(to)).unwrap().unwrap();
         socket.set_read_timeout(Some(LIMIT)).unwrap();
-        let (answered, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counter, ended) = (Arc::clone(&answered), Arc::clone(&stop));
+        let (answered, answers) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&stop);
         let ask = move || {
-            while !ended.load(Ordering::Relaxed) {
-                let question = counter.load(Ordering::Relaxed).to_ne_bytes();
+            for question in 0u64.. {
                 let mut answer = [0; 64];
-                socket.send(&question).unwrap();
+                socket.send(&question.to_ne_bytes()).unwrap();
                 let len = again(|| socket.recv(&mut answer)).unwrap();
-                assert_eq!(answer[..len], question);
-                counter.fetch_add(1, Ordering::Relaxed);
+                assert_eq!(answer[..len], question.to_ne_bytes());
+                if ended.load(Ordering::Relaxed) || answered.send(()).is_err() {
+                    break;
+                }
             }
         };
-        Self { answered, stop, thread: Some(std::thread::spawn(ask)) }
+        Self { answers, stop, thread: Some(std::thread::spawn(ask)) }
     }
 
-    /// Waits for `more` further answers.
-    pub(crate) fn go_on(&self, more: u64) {
-        let goal = self.answered.load(Ordering::Relaxed) + more;
-        let failed = || self.thread.as_ref().is_none_or(JoinHandle::is_finished);
-        until("answers", || self.answered.load(Ordering::Relaxed) >= goal || failed());
-        assert!(!failed(), "the traffic stopped: its message stands above");
+    /// Waits for `more` answers that come from now on.
+    pub(crate) fn go_on(&self, more: usize) {
+        self.answers.try_iter().for_each(drop);
+        for _ in 0..more {
+            // As long as a single question may take, and a little more, so that its own message stands first.
+            let answered = self.answers.recv_timeout(LIMIT + SOON);
+            assert!(answered.is_ok(), "the traffic stopped: its message stands above");
+        }
     }
 }
 
