@@ -24,6 +24,9 @@ const REPORTS_PER_TURN: usize = 1024;
 impl Control {
     /// Announces sleep to the lanes; no sleep at all if they reported meanwhile.
     pub(super) fn prepare_sleep(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        let hello = self.sessions.as_ref().and_then(|sessions| sessions.next_deadline());
+        let hello = hello.map(|at| at.saturating_since(clock::monotonic()) + OUTBOX_RETRY);
+        let timeout = [timeout, hello].into_iter().flatten().min();
         let Some(lanes) = &mut self.lanes else { return timeout };
         let waiting = lanes.flush();
         lanes.reports.sleeper().prepare();
@@ -37,6 +40,9 @@ impl Control {
     pub(super) fn take_reports(&mut self, now: Instant) {
         if let Some(lanes) = &self.lanes {
             lanes.reports.sleeper().awake();
+        }
+        if let Some(sessions) = &mut self.sessions {
+            sessions.expire(now, self.poll.registry());
         }
         for _ in 0..REPORTS_PER_TURN {
             let Some((lane, report)) = self.lanes.as_mut().and_then(|lanes| lanes.reports.take()) else { break };

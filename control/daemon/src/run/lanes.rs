@@ -30,6 +30,19 @@ const REPORTS: usize = 4096;
 /// How long the control thread waits for a lane's description.
 const DESCRIBE_LIMIT: Duration = Duration::from_millis(200);
 
+/// What never changes of a port; kept here, because a busy lane may be late to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortFacts {
+    /// The lane that owns it.
+    pub lane: u32,
+    /// Place of its interface in the configuration.
+    pub interface: u16,
+    /// Its name.
+    pub name: String,
+    /// The mode obtained.
+    pub mode: String,
+}
+
 /// One running lane.
 #[derive(Debug)]
 struct Running {
@@ -45,6 +58,7 @@ struct Running {
 #[derive(Debug)]
 pub struct Lanes {
     running: Vec<Running>,
+    ports: Vec<PortFacts>,
     /// What lanes report.
     pub reports: Mailbox<(u16, LaneReport)>,
 }
@@ -61,10 +75,10 @@ impl Lanes {
         snapshots: &Publisher<Arc<Snapshot>>,
         rng: &mut Rng,
     ) -> Result<Self, StepError> {
-        let owners: Vec<(u16, u32)> = ports.iter().map(|placed| (placed.interface, placed.lane)).collect();
+        let facts = ports.iter().map(facts).collect();
         let (reports, report) = mailbox(REPORTS)?;
         let mut mails = mails(frames.len(), &report)?;
-        let mut lanes = Self { running: Vec::new(), reports };
+        let mut lanes = Self { running: Vec::new(), ports: facts, reports };
         let mut ports: Vec<Option<Placed>> = ports.into_iter().map(Some).collect();
         for (id, (frames, settings)) in frames.into_iter().zip(&config.lanes).enumerate() {
             let (mail, commands) = mails.remove(0);
@@ -88,22 +102,26 @@ impl Lanes {
             let outbox = VecDeque::new();
             lanes.running.push(Running { core: settings.core, commands, outbox, published, thread: Some(thread) });
         }
-        lanes.share_senders(&owners);
+        lanes.share_senders();
         Ok(lanes)
     }
 
-    /// Tells every lane who sends by the interfaces that it has no port on itself. `owners`: interface and lane of
-    /// every port.
-    fn share_senders(&mut self, owners: &[(u16, u32)]) {
-        for lane in 0..self.len() {
-            for (interface, owner) in owners {
-                let has_port = owners.contains(&(*interface, lane as u32));
-                if !has_port {
-                    let (interface, lane_of_port) = (InterfaceId(*interface), *owner as u16);
-                    self.tell(lane, LaneCommand::Sender { interface, lane: lane_of_port });
+    /// Tells every lane who sends by the interfaces that it has no port on itself.
+    fn share_senders(&mut self) {
+        for port in self.ports.clone() {
+            for lane in 0..self.len() {
+                let owns = |p: &PortFacts| p.interface == port.interface && p.lane == lane as u32;
+                if !self.ports.iter().any(owns) {
+                    let interface = InterfaceId(port.interface);
+                    self.tell(lane, LaneCommand::Sender { interface, lane: port.lane as u16 });
                 }
             }
         }
+    }
+
+    /// The ports of all lanes, in the order of the configuration.
+    pub fn ports(&self) -> &[PortFacts] {
+        &self.ports
     }
 
     /// How many there are.
@@ -222,6 +240,11 @@ impl Running {
             }
         }
     }
+}
+
+fn facts(placed: &Placed) -> PortFacts {
+    let caps = placed.port.caps();
+    PortFacts { lane: placed.lane, interface: placed.interface, name: caps.name.clone(), mode: caps.mode.clone() }
 }
 
 /// The mailboxes of `count` lanes, all connected.

@@ -18,6 +18,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
+use xmit_nic::{Duration, Instant};
+use xmit_shared::clock;
 use xmit_shared::handshake::{HandshakeError, receive_hello, send_refusal, send_welcome};
 use xmit_shared::session::{LaneEnd, SLOTS_MAX, SessionConfig, create};
 
@@ -32,6 +34,9 @@ const BACKLOG: i32 = 64;
 /// Entries of a session's control rings: more calls at once wait in the client.
 const CONTROL_ENTRIES: u32 = 64;
 
+/// A client says hello right after it connected; one that does not is not to keep a place for ever.
+const HELLO_LIMIT: Duration = Duration::from_secs(5);
+
 /// One connected process.
 #[derive(Debug)]
 pub struct Peer {
@@ -44,6 +49,8 @@ pub struct Peer {
     pub name: String,
     /// It has its region.
     pub served: bool,
+    /// When it connected.
+    since: Instant,
 }
 
 /// What an event on a connection led to.
@@ -128,6 +135,22 @@ impl Sessions {
         std::iter::from_fn(|| self.drive(session, registry, quota)).collect()
     }
 
+    /// The next time that [`Sessions::expire`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let waiting = self.clients.values().filter(|client| !client.served);
+        waiting.map(|client| client.since + HELLO_LIMIT).min()
+    }
+
+    /// Ends connections that never said hello.
+    pub fn expire(&mut self, now: Instant, registry: &Registry) {
+        let late = |client: &Peer| !client.served && now >= client.since + HELLO_LIMIT;
+        let all: Vec<u32> = self.clients.iter().filter(|(_, client)| late(client)).map(|(id, _)| *id).collect();
+        for session in all {
+            warn!("process {} connected and said no hello", self.clients.get(&session).map_or(0, |c| c.pid));
+            self.end(session, registry);
+        }
+    }
+
     /// Ends a session: its connection closes, which its client notices at once.
     pub fn end(&mut self, session: u32, registry: &Registry) {
         if let Some(client) = self.clients.remove(&session) {
@@ -172,12 +195,13 @@ impl Sessions {
                 format!("{} clients are connected: raise [client] sessions_max", quota.sessions_max),
             );
         }
+        let since = clock::monotonic();
         let session = self.next;
         self.next = self.next.wrapping_add(1).max(1);
         let token = Token(self.first_token + session as usize);
         registry.register(&mut SourceFd(&connection.as_raw_fd()), token, Interest::READABLE)?;
         let pid = peer.pid.as_raw_nonzero().get().unsigned_abs();
-        self.clients.insert(session, Peer { connection, pid, uid, name: String::new(), served: false });
+        self.clients.insert(session, Peer { connection, pid, uid, name: String::new(), served: false, since });
         Ok(())
     }
 
@@ -248,4 +272,32 @@ fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec
     client.name = hello.name;
     client.served = true;
     Ok(Some(ends))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Directory;
+    use rustix::net::connect;
+
+    #[test]
+    fn who_says_no_hello_loses_its_place() {
+        let directory = Directory::new("sessions-hello");
+        let path = directory.path("session.sock");
+        let poll = mio::Poll::new().unwrap();
+        let mut sessions = Sessions::listen(&path, 1, poll.registry(), 0).unwrap();
+        let silent = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        connect(&silent, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        sessions.on_event(Token(0), poll.registry(), &Client::default());
+        let deadline = sessions.next_deadline().unwrap();
+        sessions.expire(deadline - Duration::from_nanos(1), poll.registry());
+        assert_eq!(sessions.clients.len(), 1);
+        sessions.expire(deadline, poll.registry());
+        assert_eq!((sessions.clients.len(), sessions.next_deadline()), (0, None));
+        assert_eq!(
+            recv(&silent, &mut [0u8; 8][..], RecvFlags::empty()).map(|(n, _)| n),
+            Ok(0),
+            "its connection is closed"
+        );
+    }
 }
