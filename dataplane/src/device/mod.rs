@@ -86,6 +86,9 @@ fn refuse(net: &mut Net, frame: Frame, reason: DropReason) -> Result<(), DropRea
 /// Moves queued frames into the port until it is busy, the queue is empty or the budget is used (`qdisc_run`).
 /// Answers how many went. Bounded by [`limits::QDISC_FRAMES_PER_TURN`].
 pub fn qdisc_run(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Instant) -> usize {
+    if net.devices.get(usize::from(device.0)).is_some_and(|dev| !dev.up && !dev.queue.is_empty()) {
+        dev_deactivate(net, device);
+    }
     let mut sent = 0;
     while sent < limits::QDISC_FRAMES_PER_TURN {
         let went = qdisc_restart(net, device, port, now);
@@ -95,6 +98,14 @@ pub fn qdisc_run(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Inst
         sent += went;
     }
     sent
+}
+
+/// An interface that was taken down sends nothing of what it had queued (`dev_deactivate`).
+fn dev_deactivate(net: &mut Net, device: DeviceId) {
+    let Some(dev) = net.devices.get_mut(usize::from(device.0)) else { return };
+    for _ in 0..dev.queue.drain(&mut net.pool) {
+        net.counters.dropped(DropReason::Shutdown);
+    }
 }
 
 /// One burst from the queue to the port; what the port leaves goes back to the front (`qdisc_restart`).

@@ -39,8 +39,9 @@ pub fn icmp_send(net: &mut Net, now: Instant, offender: &Packet, kind: Kind, cod
         return;
     };
     let quote = offender.datagram();
-    let room = ERROR_LEN_MAX.min(usize::from(path.mtu));
+    let room = ERROR_LEN_MAX.min(usize::from(path.mtu)).min(frame.capacity() + 20);
     let quoted = quote.len().min(room.saturating_sub(20 + icmp::LEN));
+    // It fits: `quoted` was cut to the frame's room.
     frame.set_len(icmp::LEN + quoted);
     let bytes = frame.bytes_mut();
     bytes[icmp::LEN..].copy_from_slice(&quote[..quoted]);

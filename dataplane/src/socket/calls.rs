@@ -4,7 +4,7 @@ use super::session::{Report, Session, Slot};
 use crate::ip::{PathKey, ip_route_output};
 use crate::net::Net;
 use crate::qdisc::Priority;
-use crate::udp::{Owner, UdpSocket, UdpTable};
+use crate::udp::{Owner, SendError, UdpSocket, UdpTable};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::Instant;
 use xmit_shared::Rubbish;
@@ -207,7 +207,8 @@ impl Session {
         let to = if remote.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *remote.ip() };
         let key = PathKey { destination: to, source: fixed, tos: socket.tos, interface: socket.interface };
         let broadcast = socket.broadcast;
-        let path = ip_route_output(net, now, &key).map_err(|_| ENETUNREACH)?;
+        let path = ip_route_output(net, now, &key)
+            .map_err(|reason| SendError::Dropped(reason).errno().unwrap_or(ENETUNREACH))?;
         if path.kind == crate::ip::PathKind::Broadcast && !broadcast {
             return Err(EACCES);
         }
