@@ -14,8 +14,8 @@ use std::os::fd::AsFd;
 use xmit_shared::clock;
 use xmit_shared::time::Duration;
 
-/// Without an answer for so long the window counts as lost and is sent again: a thousand usual round trips.
-const LOST_AFTER: Duration = Duration::from_millis(20);
+/// Without an answer for so long the window counts as lost and is sent again: longer than a busy scheduler lets anybody wait.
+const LOST_AFTER: Duration = Duration::from_millis(100);
 /// The longest latency that is told apart.
 const LATENCY_MAX_NANOS: u64 = 10_000_000_000;
 /// Bytes of a datagram that the load needs: time and number.

@@ -5,6 +5,9 @@ use xmit_nic::{BURST_FRAMES_MAX, Duration};
 /// Ports of one lane. More queues than this on one core are a configuration mistake.
 pub const PORTS_MAX: usize = 8;
 
+/// Interfaces of the daemon: what a lane keeps a table of.
+pub const INTERFACES_MAX: usize = 64;
+
 /// Neighbours per lane; Linux's `gc_thresh3`.
 pub const NEIGHBOURS_MAX: usize = 1024;
 

@@ -3,13 +3,14 @@
 //! Owns the layers' state of one lane. Each packet is carried up in one call: `netif_receive_skb` -> `ip_rcv` ->
 //! `ip_local_deliver_finish` -> the protocol's handler; what the handler answers is done here.
 
-use crate::device::Direction;
+use crate::device::{Direction, dev_queue_xmit};
 use crate::drop::DropReason;
 use crate::icmp::{self, IcmpNews, Quote};
 use crate::ip::{self, Cast, Packet};
 use crate::limits;
 use crate::link;
 use crate::net::{DeviceId, Net, Timer};
+use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::socket::Sockets;
 use crate::udp::{self, UdpTable, UdpVerdict};
@@ -40,7 +41,8 @@ impl Stack {
             net,
             udp: UdpTable::default(),
             sockets: Sockets::default(),
-            handover: VecDeque::with_capacity(limits::HANDOVER_FRAMES_MAX),
+            // What was handed over here and what was made for others.
+            handover: VecDeque::with_capacity(2 * limits::HANDOVER_FRAMES_MAX),
         }
     }
 
@@ -97,6 +99,9 @@ impl Stack {
 
     /// Takes a datagram that another lane received for a socket of this one: checked, counted and filtered there.
     pub fn receive_handover(&mut self, now: Instant, frame: Frame) {
+        if frame.flags.contains(FrameFlags::OUTGOING) {
+            return self.send_for_other(frame);
+        }
         match ip::handed_over(&self.net, frame) {
             Ok(packet) if packet.protocol == Protocol::ICMP => {
                 if let Some(news) = icmp::news_of(&packet) {
@@ -106,6 +111,17 @@ impl Stack {
             }
             Ok(packet) => self.udp(now, packet),
             Err((frame, reason)) => self.net.drop_frame(frame, reason),
+        }
+    }
+
+    /// A frame that another lane made for an interface on which only we have a port.
+    fn send_for_other(&mut self, mut frame: Frame) {
+        frame.flags = FrameFlags::NONE;
+        let priority = Priority(frame.priority);
+        match self.net.device_on(InterfaceId(frame.port)) {
+            // A drop is counted where it happens; the sender has long been told that the packet was taken.
+            Some(device) => _ = dev_queue_xmit(&mut self.net, device, frame, priority),
+            None => self.net.drop_frame(frame, DropReason::DeviceNoPort),
         }
     }
 

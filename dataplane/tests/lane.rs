@@ -73,6 +73,11 @@ const NOW: Instant = Instant::from_millis(1000);
 
 /// `count` lanes that know each other, each with `frames` frames.
 fn lanes(count: usize, frames: usize) -> Vec<Stand> {
+    lanes_with_ports(count, frames, count)
+}
+
+/// The same, with a port on the first `ports` of them only.
+fn lanes_with_ports(count: usize, frames: usize, ports: usize) -> Vec<Stand> {
     let setup = Setup::default();
     let (packets, to_packets): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox(16).unwrap()).unzip();
     let (returns, to_returns): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox(16).unwrap()).unzip();
@@ -90,7 +95,7 @@ fn lanes(count: usize, frames: usize) -> Vec<Stand> {
         let mut lane = Lane::new(id as u16, pool, NOW, 1, mail, publisher.reader(), || 0);
         let wire = Wire::default();
         let port = WirePort(wire.clone(), Caps::plain("wire", HOST_MAC, "test"));
-        assert!(lane.add_port(InterfaceId(0), Box::new(port), Queue::pfifo_fast(100)).is_ok());
+        assert!(id >= ports || lane.add_port(InterfaceId(0), Box::new(port), Queue::pfifo_fast(100)).is_ok());
         Stand { lane, wire, commands: to_lane, reports, publisher, to_returns: to_returns[id].clone() }
     })
     .collect()
@@ -437,4 +442,22 @@ fn an_address_is_given_back_before_the_next_call_wants_it() {
     stand.turn(NOW);
     assert!(matches!(stand.bind_report(), Some(Report::Unbind { .. })));
     assert!(matches!(stand.bind_report(), Some(Report::Bind { slot: 1, .. })));
+}
+
+#[test]
+fn a_lane_without_a_port_sends_by_the_lane_that_has_one() {
+    let mut stands = lanes_with_ports(2, 256, 1);
+    let mut without = stands.pop().unwrap();
+    let mut with = stands.pop().unwrap();
+    let mut client = without.bound(0);
+    client.send(0, Some(address(ALL)), b"nobody is known").unwrap();
+    without.turn(NOW);
+    assert_eq!(without.lane.stack.net.counters.drops(DropReason::DeviceNoPort), 1);
+    without.commands.send(LaneCommand::Sender { interface: InterfaceId(0), lane: 0 }).unwrap();
+    client.send(0, Some(address(ALL)), b"by the other").unwrap();
+    without.turn(NOW);
+    assert_eq!((without.snmp(Snmp::HandoverOut), with.left()), (1, 0));
+    with.turn(NOW);
+    assert_eq!((with.snmp(Snmp::HandoverIn), with.left()), (1, 1));
+    conserved(vec![with, without]);
 }

@@ -50,6 +50,9 @@ impl FrameFlags {
     /// Listeners have seen it on its way out; a busy port that gives it back does not show it again.
     pub const TAPPED: Self = Self(4);
 
+    /// A complete frame on its way to a port that another lane owns; [`Frame::port`] is the interface.
+    pub const OUTGOING: Self = Self(8);
+
     /// True if every flag of `other` is set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

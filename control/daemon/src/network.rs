@@ -9,7 +9,7 @@
 //! * a route of the configuration stands before a kernel's route of the same network (metric, then order).
 
 use crate::config::check::out_interface;
-use crate::config::{Cidr, Config, Interface, Kind};
+use crate::config::{Cidr, Config, Interface, Kind, ReversePath};
 use crate::netlink::{KernelInterface, KernelRoute, KernelView, RouteKind as KernelRouteKind, RouteOrigin};
 use std::net::Ipv4Addr;
 use xmit_nic::MacAddr;
@@ -49,6 +49,12 @@ pub struct NetworkInterface {
     pub addresses: Vec<Cidr>,
     /// Takes transport checksums that are unfinished.
     pub accept_unfinished_checksums: bool,
+    /// The VLAN it lives in.
+    pub vlan: Option<u16>,
+    /// Which sources it refuses.
+    pub reverse_path: ReversePath,
+    /// Broadcasts are steered to the daemon too.
+    pub broadcasts: bool,
 }
 
 /// One route.
@@ -150,6 +156,9 @@ impl Network {
             adopted: interface.adopts(),
             addresses: interface.addresses.clone().or_else(|| link.map(adopted)).unwrap_or_default(),
             accept_unfinished_checksums: interface.accept_unfinished_checksums,
+            vlan: interface.vlan,
+            reverse_path: interface.reverse_path,
+            broadcasts: interface.broadcasts && !interface.adopts(),
         });
     }
 

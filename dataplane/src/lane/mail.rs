@@ -7,6 +7,7 @@ use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::limits;
 use crate::net::Wish;
+use crate::stack::Stack;
 use xmit_nic::{Frame, Instant, Pool};
 use xmit_shared::mailbox::Mailbox;
 
@@ -49,6 +50,8 @@ impl Lane {
     }
 
     pub(super) fn hand_over(&mut self) {
+        let Stack { net, handover, .. } = &mut self.stack;
+        handover.extend(net.outgoing.drain(..));
         while let Some((lane, frame)) = self.stack.handover.pop_front() {
             let to = self.mail.others.get(usize::from(lane)).and_then(Option::as_ref);
             let sent = match to {

@@ -48,6 +48,13 @@ pub enum LaneCommand {
         /// Where it is.
         mac: MacAddr,
     },
+    /// Another lane sends by an interface that this one has no port on.
+    Sender {
+        /// The interface.
+        interface: InterfaceId,
+        /// The lane with a port on it.
+        lane: u16,
+    },
     /// Show the frames of an interface to `tap`.
     AddTap {
         /// The interface.

@@ -234,6 +234,11 @@ impl Lane {
             LaneCommand::Bound { session, slot, result } => sockets.bound(net, udp, now, session, slot, result),
             LaneCommand::Elsewhere { address, lane } => udp.set_elsewhere(address, lane),
             LaneCommand::Heard { interface, address, mac } => crate::link::heard(net, now, interface, address, mac),
+            LaneCommand::Sender { interface, lane } => {
+                net.senders.retain(|(of, _)| *of != interface);
+                // Beyond the table the interface cannot be sent by from here, which every packet then counts.
+                let _ = net.senders.try_push((interface, lane));
+            }
             LaneCommand::AddTap { interface, tap } => {
                 net.devices.iter_mut().filter(|d| d.interface == interface).for_each(|d| d.taps.push(tap.clone()));
             }

@@ -113,13 +113,16 @@ pub(super) fn vlan_tag(config: &InterfaceConfig) -> Option<ethernet::VlanTag> {
     config.vlan.map(|vid| ethernet::VlanTag { pcp: 0, dei: false, vid })
 }
 
-fn xmit_on(net: &mut Net, interface: InterfaceId, frame: Frame, priority: Priority) -> Result<(), DropReason> {
+/// By our own port on `interface`, else by another lane's.
+pub(super) fn xmit_on(
+    net: &mut Net,
+    interface: InterfaceId,
+    frame: Frame,
+    priority: Priority,
+) -> Result<(), DropReason> {
     match net.device_on(interface) {
         Some(device) => dev_queue_xmit(net, device, frame, priority),
-        None => {
-            net.drop_frame(frame, DropReason::DeviceNoPort);
-            Err(DropReason::DeviceNoPort)
-        }
+        None => net.send_elsewhere(interface, frame, priority),
     }
 }
 

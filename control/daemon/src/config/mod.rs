@@ -27,7 +27,7 @@ pub use cidr::Cidr;
 pub use client::Client;
 pub use daemon::Daemon;
 pub use error::{ConfigError, Mistake};
-pub use interface::{El3c501, Interface, Join, Kind, Peer, Timing, XdpMode, ZeroCopy};
+pub use interface::{El3c501, Interface, Join, Kind, Peer, ReversePath, Timing, XdpMode, ZeroCopy};
 pub use lane::Lane;
 pub use machine::Machine;
 pub use neighbor::Neighbor;

@@ -32,6 +32,7 @@ fn the_example_is_accepted_and_its_comments_are_the_defaults() {
     let mut written_out = parse(&uncommented).unwrap();
     assert_eq!(written_out.interfaces[0].mtu.take(), Some(1500));
     assert_eq!(written_out.interfaces[0].queues.take(), Some(vec![0]));
+    assert_eq!(written_out.interfaces[0].vlan.take(), Some(5));
     assert_eq!(written_out.routes[0].interface.take().as_deref(), Some("eth1"));
     assert_eq!(written_out.routes[0].source.take(), Some([10, 77, 0, 2].into()));
     assert_eq!(written_out.routes[0].mtu.take(), Some(1500));

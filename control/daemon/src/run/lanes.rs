@@ -61,6 +61,7 @@ impl Lanes {
         snapshots: &Publisher<Arc<Snapshot>>,
         rng: &mut Rng,
     ) -> Result<Self, StepError> {
+        let owners: Vec<(u16, u32)> = ports.iter().map(|placed| (placed.interface, placed.lane)).collect();
         let (reports, report) = mailbox(REPORTS)?;
         let mut mails = mails(frames.len(), &report)?;
         let mut lanes = Self { running: Vec::new(), reports };
@@ -87,7 +88,22 @@ impl Lanes {
             let outbox = VecDeque::new();
             lanes.running.push(Running { core: settings.core, commands, outbox, published, thread: Some(thread) });
         }
+        lanes.share_senders(&owners);
         Ok(lanes)
+    }
+
+    /// Tells every lane who sends by the interfaces that it has no port on itself. `owners`: interface and lane of
+    /// every port.
+    fn share_senders(&mut self, owners: &[(u16, u32)]) {
+        for lane in 0..self.len() {
+            for (interface, owner) in owners {
+                let has_port = owners.contains(&(*interface, lane as u32));
+                if !has_port {
+                    let (interface, lane_of_port) = (InterfaceId(*interface), *owner as u16);
+                    self.tell(lane, LaneCommand::Sender { interface, lane: lane_of_port });
+                }
+            }
+        }
     }
 
     /// How many there are.

@@ -1,5 +1,6 @@
 //! From the joined network to what lanes work with.
 
+use crate::config;
 use crate::network::{Network, NetworkRoute, RouteKind as NetworkRouteKind};
 use std::net::Ipv4Addr;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
@@ -18,9 +19,13 @@ pub fn snapshot(network: &Network) -> Snapshot {
             .iter()
             .map(|a| InterfaceAddress { address: a.address, prefix_len: a.prefix_len })
             .collect(),
-        vlan: None,
+        vlan: i.vlan,
         resolution: if i.adopted { Resolution::Kernel } else { Resolution::Arp },
-        reverse_path: ReversePath::Off,
+        reverse_path: match i.reverse_path {
+            config::ReversePath::Off => ReversePath::Off,
+            config::ReversePath::Loose => ReversePath::Loose,
+            config::ReversePath::Strict => ReversePath::Strict,
+        },
         accept_unfinished_checksums: i.accept_unfinished_checksums,
     });
     let neighbours = network.neighbours.iter().map(|n| StaticNeighbour {
@@ -82,8 +87,13 @@ mod tests {
             up: true,
             addresses: Vec::new(),
             accept_unfinished_checksums: false,
+            vlan: Some(7),
+            reverse_path: config::ReversePath::Strict,
+            broadcasts: false,
         });
         let made = snapshot(&network);
         assert_eq!(made.fib.lookup(Ipv4Addr::LOCALHOST).map(|r| r.kind), Some(RouteKind::Local));
+        let interface = &made.interfaces[0];
+        assert_eq!((interface.vlan, interface.reverse_path), (Some(7), ReversePath::Strict));
     }
 }

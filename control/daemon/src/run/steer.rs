@@ -21,7 +21,7 @@ struct Steered {
     /// Place of the interface in the configuration.
     interface: u16,
     steering: Steering,
-    /// The interface's addresses.
+    /// The interface's addresses, and its broadcasts where they are taken too.
     addresses: BTreeSet<Ipv4Addr>,
     /// The kernel has its addresses too: only open ports are steered.
     by_ports: bool,
@@ -154,6 +154,10 @@ impl Steer {
     }
 }
 
+/// What is steered on a NIC: its addresses, and the broadcasts that reach them if the operator wants that.
 fn addresses(interface: &NetworkInterface) -> BTreeSet<Ipv4Addr> {
-    interface.addresses.iter().map(|a| a.address).collect()
+    let own = interface.addresses.iter().map(|a| a.address);
+    let networks = interface.addresses.iter().filter_map(|a| a.broadcast());
+    let all = networks.chain([Ipv4Addr::BROADCAST]).filter(|_| interface.broadcasts);
+    own.chain(all).collect()
 }
