@@ -22,6 +22,7 @@ mod news;
 mod poller;
 mod session;
 mod slot;
+mod spin;
 mod tcp;
 mod timeout;
 mod udp;

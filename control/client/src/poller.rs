@@ -9,6 +9,7 @@
 
 use crate::session::{Inner, Session};
 use crate::slot::Slot;
+use crate::spin::Wait;
 use crate::tcp::{Listener, Readiness, TcpListener, TcpSocket, TcpStream};
 use crate::udp::UdpSocket;
 use crate::watched::Watched;
@@ -184,13 +185,19 @@ impl<'a> Poller<'a> {
         let streams = self.streams.writers().iter().filter_map(|slot| session.slots.get(*slot as usize));
         let writers: Vec<&Slot> = datagrams.chain(streams).collect();
         writers.iter().for_each(|slot| slot.status.want_room());
+        let mut wait = None;
         let result = loop {
             events.clear();
             if let Err(error) = self.look(events) {
                 break Err(error);
             }
-            if !events.is_empty() || deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
+            let now = clock::monotonic();
+            if !events.is_empty() || deadline.is_some_and(|deadline| now >= deadline) {
+                wait.iter().for_each(|wait: &Wait<'_>| wait.end(now));
                 break Ok(events.len());
+            }
+            if wait.get_or_insert_with(|| session.spin.start(now)).go_on(now) {
+                continue;
             }
             let (sockets, streams) = (&self.sockets, &self.streams);
             let slept = session.sleep(&self.fds, deadline, &mut || {

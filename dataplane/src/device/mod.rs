@@ -18,6 +18,7 @@ use crate::net::{DeviceId, Net};
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::snapshot::Snapshot;
+use xmit_nic::frame::FrameFlags;
 use xmit_nic::{Burst, Caps, Frame, Instant, Port};
 
 /// The stack's side of one port.
@@ -85,6 +86,9 @@ fn refuse(net: &mut Net, frame: Frame, reason: DropReason) -> Result<(), DropRea
 /// Moves queued frames into the port until it is busy, the queue is empty or the budget is used (`qdisc_run`).
 /// Answers how many went. Bounded by [`limits::QDISC_FRAMES_PER_TURN`].
 pub fn qdisc_run(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Instant) -> usize {
+    if net.devices.get(usize::from(device.0)).is_some_and(|dev| !dev.up && !dev.queue.is_empty()) {
+        dev_deactivate(net, device);
+    }
     let mut sent = 0;
     while sent < limits::QDISC_FRAMES_PER_TURN {
         let went = qdisc_restart(net, device, port, now);
@@ -96,11 +100,20 @@ pub fn qdisc_run(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Inst
     sent
 }
 
+/// An interface that was taken down sends nothing of what it had queued (`dev_deactivate`).
+fn dev_deactivate(net: &mut Net, device: DeviceId) {
+    let Some(dev) = net.devices.get_mut(usize::from(device.0)) else { return };
+    for _ in 0..dev.queue.drain(&mut net.pool) {
+        net.counters.dropped(DropReason::Shutdown);
+    }
+}
+
 /// One burst from the queue to the port; what the port leaves goes back to the front (`qdisc_restart`).
 fn qdisc_restart(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Instant) -> usize {
     let Some(dev) = net.devices.get_mut(usize::from(device.0)) else { return 0 };
     let mut burst = Burst::new();
-    while !burst.is_full() {
+    let room = port.tx_room().min(burst.capacity());
+    while burst.len() < room {
         let Some(frame) = dev.queue.dequeue() else { break };
         burst.push(frame);
     }
@@ -109,7 +122,10 @@ fn qdisc_restart(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Inst
         return 0;
     }
     if !dev.taps.is_empty() {
-        burst.iter().for_each(|frame| dev.tap(now, Direction::Outbound, frame));
+        for frame in burst.iter_mut().filter(|frame| !frame.flags.contains(FrameFlags::TAPPED)) {
+            dev.tap(now, Direction::Outbound, frame);
+            frame.flags = frame.flags.with(FrameFlags::TAPPED);
+        }
     }
     port.tx_burst(now, &mut net.pool, &mut burst);
     let left = burst.len();

@@ -52,6 +52,8 @@ struct Share {
 const BACKLOG: u32 = 128;
 /// Slots that a lane holds at most: connections that arrive faster wait in the lane, up to the backlog.
 const STOCK_MAX: u32 = 64;
+/// Part of a session's slots that one listener has in stock at most: they are of no use to anybody else.
+const STOCK_SHARE: u32 = 8;
 /// Part of a session's slots that listeners leave to connections that the program makes itself.
 const RESERVE_SHARE: u32 = 4;
 
@@ -93,7 +95,8 @@ impl TcpListener {
             socket.listen(backlog)?;
             shares.push(Share { socket, granted: Mutex::default() });
         }
-        let stock = backlog.clamp(1, STOCK_MAX) as usize;
+        let share = session.shared.config().slots / (STOCK_SHARE * session.lanes());
+        let stock = backlog.min(STOCK_MAX).min(share).max(1) as usize;
         let (next, nonblocking) = (AtomicUsize::new(0), AtomicBool::new(false));
         let listener = Listener { session, shares, stock, next, nonblocking };
         // One for each lane first: the session may have few.

@@ -352,7 +352,7 @@ fn slots_of_streams_come_back() {
 
 #[test]
 fn a_listener_leaves_slots_to_connections_of_the_program() {
-    let fake = Fake::start(6); // two for the listener's shares, one granted to each lane, and half of the rest
+    let fake = Fake::start(6); // two for the listener's shares, one granted to each lane, two are free
     let (listener, addr) = listen(&fake.session);
     for _ in 0..30 {
         let (client, server) = connected(&fake.session, &listener, addr);
