@@ -72,13 +72,13 @@ struct Lane {
     unattended: HashMap<u64, Unattended>,
 }
 
-/// A call that nobody waits for, and the slot that its answer decides about.
+/// A call that nobody waits for, and what its answer decides.
 #[derive(Clone, Copy, Debug)]
 enum Unattended {
     /// The slot is free when it is answered.
     Close(u32),
-    /// The slot is the lane's for a connection to come, or free again if the answer is an error.
-    Grant(u32),
+    /// A slot is the lane's for a connection to come. Taken or refused, its listener gives it back when it is closed.
+    Grant,
 }
 
 static GLOBAL: Mutex<Option<Session>> = Mutex::new(None);
@@ -319,7 +319,7 @@ impl Inner {
 
     /// Gives `granted` to the listener in `slot`, without waiting. False if the ring of calls is full.
     pub(crate) fn grant(&self, lane: u32, slot: u32, granted: u32) -> io::Result<bool> {
-        self.submit_unattended(lane, slot, Op::Grant(granted), Unattended::Grant(granted))
+        self.submit_unattended(lane, slot, Op::Grant(granted), Unattended::Grant)
     }
 
     fn submit_unattended(&self, lane: u32, slot: u32, op: Op, unattended: Unattended) -> io::Result<bool> {
@@ -344,8 +344,7 @@ impl Inner {
             let Some(answer) = lane.end.next_completion().map_err(|rubbish| self.rubbish(rubbish))? else { break };
             match lane.unattended.remove(&answer.token) {
                 Some(Unattended::Close(slot)) => lock(&self.free).push(slot),
-                Some(Unattended::Grant(slot)) if answer.result < 0 => lock(&self.free).push(slot),
-                Some(Unattended::Grant(_)) => {}
+                Some(Unattended::Grant) => {}
                 None => drop(lane.answers.insert(answer.token, answer)),
             }
         }
