@@ -14,6 +14,8 @@ const EBADF: i32 = 9;
 const EBUSY: i32 = 16;
 const EINVAL: i32 = 22;
 const ENOPROTOOPT: i32 = 92;
+const ESOCKTNOSUPPORT: i32 = 94;
+const EOPNOTSUPP: i32 = 95;
 const ENETUNREACH: i32 = 101;
 const ENOBUFS: i32 = 105;
 const EALREADY: i32 = 114;
@@ -60,6 +62,9 @@ impl Session {
             },
             Op::SetOption(option, value) => self.set_option(udp, call.slot, option, value),
             Op::GetOption(option) => return self.get_option(udp, &call, option),
+            // The calls of streams stand in the ABI; there is no TCP to carry them out yet.
+            Op::Open(Transport::Tcp) => Err(ESOCKTNOSUPPORT),
+            Op::Listen(_) | Op::Share(_) | Op::Grant(_) | Op::Shutdown(_) | Op::Info => Err(EOPNOTSUPP),
         };
         self.complete(udp, call.token, call.slot, answer)
     }
@@ -296,7 +301,7 @@ impl Session {
             SocketOption::Priority if (0..=PRIORITY_MAX).contains(&value) => socket.priority = Priority(value as u8),
             SocketOption::Priority => return Err(EPERM),
             // Two sockets on one address are not offered yet: better refused than taken without effect.
-            SocketOption::ReuseAddr => return Err(ENOPROTOOPT),
+            _ => return Err(ENOPROTOOPT),
         }
         Ok(())
     }
@@ -311,6 +316,8 @@ impl Session {
             (Some(socket), SocketOption::Broadcast) => answer.with_value(socket.broadcast.into()),
             (Some(socket), SocketOption::Priority) => answer.with_value(socket.priority.0.into()),
             (Some(_), SocketOption::ReuseAddr) => answer.with_value(0),
+            // Options of streams.
+            (Some(_), _) => Completion::of(call, -ENOPROTOOPT),
         };
         self.end.complete(&answer)
     }
