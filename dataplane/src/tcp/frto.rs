@@ -2,8 +2,11 @@
 //! tells whether the timeout was spurious.
 //!
 //! ```text
-//!   timeout: first segment again -- ACK moves, not over all --> two new segments -- data sent once is acknowledged --> spurious
-//!                                \- duplicate ACK -----------> conventional     \- duplicate or SACK of new only --> conventional
+//!   timeout, first segment again
+//!     |- ACK moves, not over all: two new segments
+//!     |    |- data that was sent once is acknowledged: spurious
+//!     |    '- duplicate, or SACK of new data only: conventional
+//!     '- duplicate: conventional
 //! ```
 //!
 //! Armed by the connection for the first timeout of a recovery only, not while probing the path MTU.

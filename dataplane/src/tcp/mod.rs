@@ -4,7 +4,7 @@
 //!
 //! * numbers: `seq`, `window`, `mss`, `timestamp`;
 //! * the sender's memory: `sent` (scoreboard over the lane's slab), `rtt`, `min_rtt`;
-//! * when something is lost, and whether it was: `rack`, `tlp`, `frto`, `undo`;
+//! * when something is lost, and whether it was: `rack`, `tlp`, `frto`, `undo`, and `recovery`, which drives them;
 //! * how much may be in flight: `congestion`, `prr`;
 //! * what a stranger must not guess or exhaust: `isn`, `syncookies`, `fastopen`, `challenge`.
 //!
@@ -19,6 +19,7 @@ pub mod min_rtt;
 pub mod mss;
 pub mod prr;
 pub mod rack;
+pub mod recovery;
 pub mod rtt;
 pub mod sent;
 pub mod seq;

@@ -154,7 +154,7 @@ fn departure(segment: &Segment) -> (Instant, SeqNum) {
     (segment.sent_at(), segment.end())
 }
 
-/// True if `a` left after `b` (`RACK_sent_after`): of two that left at once the one of higher number did.
+/// True if `a` left after `b` (`RACK_sent_after`): times differ, but for the halves of one segment.
 fn left_later(a: (Instant, SeqNum), b: (Instant, SeqNum)) -> bool {
     a.0 > b.0 || (a.0 == b.0 && a.1.after(b.1))
 }

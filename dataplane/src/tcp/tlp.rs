@@ -52,8 +52,8 @@ pub enum TlpVerdict {
 }
 
 impl Tlp {
-    /// How long after the last sending or ACK the probe leaves (section 7.2): two round trips, and no later than the
-    /// retransmission timer, due in `rto_left`.
+    /// How long after the last sending or ACK the probe leaves (section 7.2): two round trips; if the retransmission
+    /// timer is due before, in `rto_left`, the probe takes its place, and that timer begins anew.
     pub fn timeout(srtt: Option<Duration>, in_flight: u32, rto_left: Duration) -> Duration {
         let probe = match srtt {
             Some(srtt) => 2 * srtt + if in_flight == 1 { DELAYED_ACK_MAX } else { SLACK },

@@ -21,11 +21,12 @@ pub struct Undo {
 }
 
 impl Undo {
-    /// A recovery begins at `una`, with `retransmitted` segments of earlier retransmissions still in flight
-    /// (`tcp_init_undo`).
-    pub fn begin(una: SeqNum, retransmitted: u32) -> Self {
-        let outstanding = (retransmitted > 0).then_some(retransmitted);
-        Self { marker: Some(una), outstanding, first_retransmit_at: None }
+    /// A recovery begins at `una`, with `retransmitted` segments of earlier retransmissions still in flight, whose
+    /// D-SACKs may come yet (`tcp_init_undo`).
+    pub fn begin(&mut self, una: SeqNum, retransmitted: u32) {
+        self.marker = Some(una);
+        self.outstanding = (retransmitted > 0).then_some(retransmitted);
+        self.first_retransmit_at = self.first_retransmit_at.filter(|_| retransmitted > 0);
     }
 
     /// Notes a retransmission of `segments` at `now`.
@@ -45,8 +46,12 @@ impl Undo {
     /// True if the recovery was a mistake: every retransmission arrived twice, or an ACK that is news echoes a segment
     /// sent before the first retransmission, at `echoed` (`tcp_may_undo`).
     pub fn may_undo(&self, echoed: Option<Instant>) -> bool {
-        let all_duplicates = self.outstanding == Some(0);
-        self.marker.is_some() && (all_duplicates || self.original_echoed(echoed))
+        self.all_arrived_twice() || (self.marker.is_some() && self.original_echoed(echoed))
+    }
+
+    /// True if D-SACKs told of every retransmission.
+    pub fn all_arrived_twice(&self) -> bool {
+        self.marker.is_some() && self.outstanding == Some(0)
     }
 
     /// True if `echoed` is the leaving of a segment before the first retransmission (`tcp_packet_delayed`).
@@ -83,7 +88,8 @@ mod tests {
 
     #[test]
     fn duplicates_of_all_retransmissions_undo() {
-        let mut undo = Undo::begin(SeqNum::new(1000), 0);
+        let mut undo = Undo::default();
+        undo.begin(SeqNum::new(1000), 0);
         assert!(!undo.may_undo(None), "nothing was retransmitted");
         undo.on_retransmit(Instant::from_millis(5), 2);
         undo.on_duplicate(&duplicate(900, 1000), 100);
@@ -98,7 +104,8 @@ mod tests {
 
     #[test]
     fn the_echo_of_an_original_undoes() {
-        let mut undo = Undo::begin(SeqNum::new(0), 0);
+        let mut undo = Undo::default();
+        undo.begin(SeqNum::new(0), 0);
         undo.on_retransmit(Instant::from_micros(50_700), 1);
         undo.on_retransmit(Instant::from_micros(70_000), 1);
         let at = |millis| Some(Instant::from_millis(millis));

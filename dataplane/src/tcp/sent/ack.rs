@@ -18,6 +18,10 @@ impl Sent {
         }
         let duplicates = self.sacked;
         self.take_acked(slab, ack, &mut outcome);
+        if outcome.retransmitted_acked {
+            // What a filled hole released arrived at a time that nobody knows (Karn; `FLAG_RETRANS_DATA_ACKED`).
+            (outcome.rtt, outcome.rtt_newest) = (None, None);
+        }
         if !ack.sack_permitted && outcome.acked > 0 {
             self.eat_duplicates(duplicates, &mut outcome);
         }
@@ -57,7 +61,9 @@ impl Sent {
             note_order(segment, ack, outcome);
         }
         if !marks.sacked {
-            arrived(segment, ack, outcome);
+            // The echo speaks of what advanced the window; beside a SACK block it is that of an older segment.
+            let earlier = ack.echoed.is_some_and(|echoed| left_after(segment.sent_at, echoed));
+            arrived(segment, ack, marks.ever_retransmitted && earlier, outcome);
         }
     }
 
@@ -110,22 +116,22 @@ pub(super) fn note_order(segment: &Segment, ack: &Ack, outcome: &mut AckOutcome)
 }
 
 /// `segment` arrived, as this ACK is the first to tell: counts it, and keeps the latest sent one for RACK and the rate.
-pub(super) fn arrived(segment: &Segment, ack: &Ack, outcome: &mut AckOutcome) {
+/// `earlier`: what arrived is proven to be an earlier transmission than the last, whose time says nothing then
+/// (`tcp_skb_spurious_retrans`; RFC 8985 section 6.2 step 2).
+pub(super) fn arrived(segment: &Segment, ack: &Ack, earlier: bool, outcome: &mut AckOutcome) {
     outcome.delivered += 1;
     let later = outcome.rate_base.is_none_or(|(_, sent_at, _)| segment.sent_at >= sent_at);
     if later {
         outcome.rate_base = Some((segment.delivered, segment.sent_at, segment.app_limited));
     }
-    let retransmitted = segment.marks.ever_retransmitted;
-    if retransmitted && ack.echoed.is_some_and(|echoed| left_after(segment.sent_at, echoed)) {
-        // What arrived is an earlier transmission (`tcp_skb_spurious_retrans`; RFC 8985 section 6.2 step 2).
+    if earlier {
         return;
     }
     let newest = Newest {
         sent_at: segment.sent_at,
         end: segment.end,
         rtt: ack.now.saturating_since(segment.sent_at),
-        retransmitted,
+        retransmitted: segment.marks.ever_retransmitted,
     };
     let known = outcome.newest;
     let later = known.is_none_or(|known| {

@@ -28,7 +28,7 @@ pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, RateSample};
 pub use slab::{Delivered, Marks, Segment, SegmentId, SegmentSlab};
 
 use super::seq::SeqNum;
-use crate::Instant;
+use crate::{Duration, Instant};
 use list::{BySeq, ByTime, List};
 use slab::Links;
 
@@ -47,6 +47,9 @@ pub struct Sent {
     highest_sacked: SeqNum,
     delivered: Delivered,
     total_retransmits: u32,
+    /// When the last segment left. Segments that leave in one turn of the lane get times a nanosecond apart, so that
+    /// RACK knows their order.
+    last_sent: Instant,
     /// Delivered segments up to which the application, not the network, limited what was in flight.
     app_limited_until: Option<u32>,
 }
@@ -72,6 +75,7 @@ impl Sent {
             highest_sacked: SeqNum::new(0),
             delivered: NEVER,
             total_retransmits: 0,
+            last_sent: Instant::ZERO,
             app_limited_until: None,
         }
     }
@@ -87,6 +91,7 @@ impl Sent {
         len: u32,
         syn: bool,
     ) -> Option<SegmentId> {
+        let now = self.departure(now);
         if self.segments == 0 {
             // A flight begins: time without anything in flight is not part of a rate (`tcp_rate_skb_sent`).
             (self.delivered.flight_began, self.delivered.at) = (now, now);
@@ -110,6 +115,7 @@ impl Sent {
 
     /// Notes that `id` was sent again at `now`.
     pub fn retransmit(&mut self, slab: &mut SegmentSlab, now: Instant, id: SegmentId) {
+        let now = self.departure(now);
         let segment = &mut slab[id];
         segment.sent_at = now;
         segment.delivered = self.delivered;
@@ -319,7 +325,15 @@ impl Sent {
             self.by_seq.remove::<BySeq>(slab, id);
             slab.release(id);
         }
-        *self = Self { delivered: self.delivered, total_retransmits: self.total_retransmits, ..Self::new() };
+        let kept = (self.delivered, self.total_retransmits, self.last_sent);
+        *self = Self { delivered: kept.0, total_retransmits: kept.1, last_sent: kept.2, ..Self::new() };
+    }
+
+    /// `now`, or a moment after the last departure.
+    fn departure(&mut self, now: Instant) -> Instant {
+        let first = self.last_sent == Instant::ZERO;
+        self.last_sent = if first { now } else { now.max(self.last_sent + Duration::from_nanos(1)) };
+        self.last_sent
     }
 
     fn deliver(&mut self, now: Instant, segments: u32) {

@@ -84,7 +84,7 @@ pub struct AckOutcome {
     pub newly_sacked: u32,
     /// A SYN was acknowledged.
     pub syn_acked: bool,
-    /// From the first leaving of the earliest segment acknowledged that was sent once: the sample for the timeout.
+    /// Of the earliest segment acknowledged, if all were sent once: the sample for the timeout.
     pub rtt: Option<Duration>,
     /// The same of the latest: without the peer's delay of ACKs, for congestion control and the minimum.
     pub rtt_newest: Option<Duration>,

@@ -109,7 +109,7 @@ impl Sent {
             note_order(&segment, ack, outcome);
             outcome.sack_rtt = outcome.sack_rtt.or(Some(ack.now.saturating_since(segment.sent_at)));
         }
-        arrived(&segment, ack, outcome);
+        arrived(&segment, ack, false, outcome);
         // One of two transmissions arrived. If it was judged lost, that was wrong or the second arrived: nothing of
         // it is in flight. If not, the retransmission is still on its way.
         if marks.lost {

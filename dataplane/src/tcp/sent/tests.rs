@@ -2,7 +2,6 @@
 //! marks.
 
 use super::*;
-use crate::Duration;
 use crate::wire::tcp_options::{SackBlock, SackBlocks};
 use xmit_nic::rng::Rng;
 
