@@ -28,3 +28,13 @@ pub mod timestamp;
 pub mod tlp;
 pub mod undo;
 pub mod window;
+
+/// What a connection holds of these parts; segments in flight are in the lane's slab.
+const _: () = assert!(
+    size_of::<sent::Sent>()
+        + size_of::<rtt::RttEstimator>()
+        + size_of::<recovery::Recovery>()
+        + size_of::<congestion::Congestion>()
+        <= 560,
+    "a million idle connections have to fit"
+);

@@ -10,10 +10,10 @@
 
 use super::super::seq::SeqNum;
 use super::AckSample;
-use crate::Duration;
 
-const MIN_RTT_THRESH: Duration = Duration::from_millis(4);
-const MAX_RTT_THRESH: Duration = Duration::from_millis(16);
+/// Microseconds, as all times here: four bytes each.
+const MIN_RTT_THRESH: u32 = 4_000;
+const MAX_RTT_THRESH: u32 = 16_000;
 const MIN_RTT_DIVISOR: u32 = 8;
 const N_RTT_SAMPLE: u32 = 8;
 const CSS_GROWTH_DIVISOR: u32 = 4;
@@ -25,7 +25,7 @@ enum Phase {
     SlowStart,
     /// Conservative slow start: the round trip at which it began, and rounds so far, the first one in part.
     Conservative {
-        baseline: Duration,
+        baseline: u32,
         rounds: u32,
     },
     Done,
@@ -37,8 +37,8 @@ pub struct HyStart {
     phase: Phase,
     /// The round ends when this is acknowledged.
     round_end: Option<SeqNum>,
-    last_min: Option<Duration>,
-    current_min: Option<Duration>,
+    last_min: Option<u32>,
+    current_min: Option<u32>,
     samples: u32,
     /// Segments delivered that are not yet worth one of growth.
     remainder: u32,
@@ -51,6 +51,7 @@ impl HyStart {
             return false;
         }
         if let Some(rtt) = sample.rtt {
+            let rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
             self.current_min = Some(self.current_min.map_or(rtt, |min| min.min(rtt)));
             self.samples += 1;
             self.judge();
@@ -77,7 +78,7 @@ impl HyStart {
         match (self.phase, self.last_min) {
             (Phase::SlowStart, Some(last)) => {
                 let threshold = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
-                if current >= last + threshold {
+                if current >= last.saturating_add(threshold) {
                     self.phase = Phase::Conservative { baseline: current, rounds: 0 };
                 }
             }

@@ -255,7 +255,7 @@ impl Congestion {
         if self.ssthresh < SSTHRESH_INFINITE {
             self.set_cwnd(self.ssthresh);
         }
-        self.usage.stamp_only();
+        self.usage.forget_used();
     }
 
     /// The reduction was a mistake: window, threshold and curve are as before it (RFC 9438 section 4.9, RFC 4015).
@@ -285,8 +285,7 @@ impl Congestion {
     }
 
     /// After sending: `in_flight` segments are out, and `limited` says that the window, not data or the peer, ended it
-    /// (`tcp_cwnd_validate`). With `idle_decay` an application that uses less than the window for an `rto` loses half
-    /// of the difference (RFC 7661's reasoning; `tcp_slow_start_after_idle`).
+    /// (`tcp_cwnd_validate`).
     pub fn on_sent(&mut self, now: Instant, una: SeqNum, nxt: SeqNum, in_flight: u32, limited: bool) {
         self.usage.note(una, nxt, in_flight, limited);
         if self.is_cwnd_limited() {
@@ -311,8 +310,8 @@ impl Congestion {
         self.usage.begin_span(now);
     }
 
-    /// Before sending after `idle` without sending, nothing in flight, with `tcp_slow_start_after_idle`: halves the
-    /// window per `rto`, not below the initial one (RFC 5681 section 4.1; `tcp_cwnd_restart`).
+    /// With `tcp_slow_start_after_idle`, before sending after `idle` with nothing in flight: halves the window per
+    /// `rto`, not below the initial one (RFC 5681 section 4.1; `tcp_cwnd_restart`).
     pub fn restart_after_idle(&mut self, now: Instant, idle: Duration, rto: Duration) {
         self.ssthresh = self.current_ssthresh();
         let floor = INITIAL_WINDOW.min(self.cwnd);

@@ -28,7 +28,7 @@ impl Path {
         let mut lost = false;
         for at in 0..window {
             self.sent += 1;
-            lost |= self.sent % period == 0;
+            lost |= self.sent.is_multiple_of(period);
             self.now = began + self.rtt * (at + 1) / window;
             self.una += MSS;
             self.cc.on_ack(&AckSample {

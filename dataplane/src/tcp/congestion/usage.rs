@@ -44,7 +44,7 @@ impl Usage {
     }
 
     /// What was used before a reduction says nothing of the window after it.
-    pub(super) fn stamp_only(&mut self) {
+    pub(super) fn forget_used(&mut self) {
         self.used_max = 0;
     }
 }

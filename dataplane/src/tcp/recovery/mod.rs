@@ -71,7 +71,7 @@ pub struct AckFacts {
 
 /// What may be sent now, as far as the window has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Send {
+pub enum Permit {
     /// Lost segments ([`Sent::next_to_retransmit`]) first, then new data.
     LostThenNew,
     /// New data only, two segments at most: the timeout is doubted (F-RTO).
@@ -84,7 +84,7 @@ pub struct Directive {
     /// What the ACK said; empty for a timer.
     pub outcome: AckOutcome,
     /// What may be sent.
-    pub send: Send,
+    pub permit: Permit,
     /// The reordering timer: set it so, or stop it.
     pub reorder_timeout: Option<Duration>,
     /// A reduction was found to be a mistake and undone.
@@ -139,7 +139,10 @@ impl Recovery {
             outcome.delivered += 1;
         }
         sample_rtt(sender.rtt, ack, &outcome);
-        self.rack.on_ack(&outcome, sender.rtt.min_rtt(), ack.ack, ack.nxt);
+        if ack.sack_permitted {
+            // Without SACK an acknowledgment of a filled hole would make all that was sent before it look lost.
+            self.rack.on_ack(&outcome, sender.rtt.min_rtt(), ack.ack, ack.nxt);
+        }
         if let Some(duplicate) = &outcome.duplicate {
             self.undo.on_duplicate(duplicate, ack.mss);
         }
@@ -158,7 +161,8 @@ impl Recovery {
     }
 
     /// The retransmission timer expired (`tcp_enter_loss`); `timeouts` did before it without progress. The first
-    /// segment is among the lost. The caller backs the timer off, and sends.
+    /// segment is among the lost. The caller backs the timer off, and sends. Without SACK, call
+    /// [`Sent::forget_duplicate_acks`] before.
     pub fn on_rto(&mut self, sender: &mut Sender<'_>, now: Instant, nxt: SeqNum, timeouts: u32) -> Directive {
         let Some(first) = sender.sent.first() else { return Directive::of(AckOutcome::default()) };
         let una = sender.slab[first].start();
@@ -172,19 +176,24 @@ impl Recovery {
             self.undo.begin(una, sender.sent.retransmitted());
             directive.reduced = true;
         }
-        let reneged = sender.slab[first].marks().sacked;
-        if sender.sent.highest_sacked().is_some() && !reneged {
-            let path = self.path(sender.rtt, true);
-            self.rack.on_timeout(sender.sent, sender.slab, now, &path);
-        } else {
-            sender.sent.mark_all_lost(sender.slab, reneged);
-        }
+        self.mark_timed_out(sender, now, first);
         sender.congestion.set_cwnd(sender.sent.in_flight() + 1);
         self.phase = Phase::Loss;
         self.high_seq = nxt;
         self.frto = Frto::begin(new || timeouts > 0);
         self.tlp.cancel();
         directive
+    }
+
+    /// After a timeout the first segment and all that is overdue is lost; without samples, or if the peer took back
+    /// what it had (RFC 2018 section 8), everything (`tcp_timeout_mark_lost`).
+    fn mark_timed_out(&mut self, sender: &mut Sender<'_>, now: Instant, first: SegmentId) {
+        if sender.slab[first].marks().sacked {
+            sender.sent.mark_all_lost(sender.slab, true);
+        } else {
+            let path = self.path(sender.rtt, true);
+            self.rack.on_timeout(sender.sent, sender.slab, now, &path);
+        }
     }
 
     /// The reordering timer expired (`tcp_rack_reo_timeout`).
@@ -352,7 +361,7 @@ impl Recovery {
         }
         if verdict == FrtoVerdict::SendNew {
             self.high_seq = ack.nxt;
-            directive.send = Send::NewProbe;
+            directive.permit = Permit::NewProbe;
             return;
         }
         self.detect(sender, ack.now, directive);
@@ -450,7 +459,7 @@ impl Recovery {
 
 impl Directive {
     fn of(outcome: AckOutcome) -> Self {
-        Self { outcome, send: Send::LostThenNew, reorder_timeout: None, undone: false, reduced: false }
+        Self { outcome, permit: Permit::LostThenNew, reorder_timeout: None, undone: false, reduced: false }
     }
 }
 

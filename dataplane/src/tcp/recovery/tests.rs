@@ -179,7 +179,7 @@ impl Transfer {
     /// Runs until all is acknowledged. Bounded by a million events; virtual time is the result.
     fn run(&mut self) -> Duration {
         let began = self.now;
-        self.send(Send::LostThenNew);
+        self.send(Permit::LostThenNew);
         for _ in 0..1_000_000 {
             if self.una == self.total {
                 assert_eq!((self.sent.segments(), self.sent.in_flight(), self.slab.in_use()), (0, 0, 0));
@@ -254,6 +254,9 @@ impl Transfer {
     }
 
     fn on_rto(&mut self) {
+        if !self.sack {
+            self.sent.forget_duplicate_acks();
+        }
         let directive = self.recovery.on_rto(lend!(self), self.now, seq(self.nxt), self.timeouts.0);
         self.timeouts = (self.timeouts.0 + 1, self.timeouts.1 + 1);
         self.rtt.back_off();
@@ -263,17 +266,17 @@ impl Transfer {
 
     fn follow(&mut self, directive: Directive) {
         self.reorder = directive.reorder_timeout.map(|left| self.now + left + MS);
-        self.send(directive.send);
+        self.send(directive.permit);
     }
 
-    fn send(&mut self, what: Send) {
+    fn send(&mut self, what: Permit) {
         let mut new = 0;
         while self.sent.in_flight() < self.congestion.cwnd() {
-            let lost = if what == Send::LostThenNew { self.sent.next_to_retransmit(&self.slab) } else { None };
+            let lost = if what == Permit::LostThenNew { self.sent.next_to_retransmit(&self.slab) } else { None };
             if let Some(id) = lost {
                 self.recovery.on_retransmit(lend!(self), self.now, id);
                 self.transmit(self.slab[id].start().since(ISN) / MSS);
-            } else if self.nxt < self.total && (what == Send::LostThenNew || new < 2) && self.slab.room() > 0 {
+            } else if self.nxt < self.total && (what == Permit::LostThenNew || new < 2) && self.slab.room() > 0 {
                 self.send_new();
                 new += 1;
             } else {
@@ -410,4 +413,51 @@ fn without_sack_partial_acknowledgments_lead_from_hole_to_hole() {
     transfer.sack = false;
     transfer.run();
     assert!(transfer.sent.total_retransmits() <= 6 && transfer.timeouts.1 == 0, "{:?}", transfer.timeouts);
+}
+
+/// RFC 3042: each of the first two arrivals out of order lets one new segment out, before anything is judged lost.
+#[test]
+fn limited_transmit_follows_from_the_pipe() {
+    for sack in [true, false] {
+        let mut transfer = Transfer::new(100, Kind::Reno, Wire::new(1));
+        transfer.sack = sack;
+        transfer.send(Permit::LostThenNew);
+        assert_eq!(transfer.nxt, 10);
+        let block = |right| if sack { [(1, right)] } else { [(0, 0)] };
+        let echo = transfer.clock.value(transfer.now);
+        transfer.now += 40 * MS;
+        transfer.on_ack(0, echo, &block(2));
+        transfer.on_ack(0, echo, &block(3));
+        assert_eq!((transfer.nxt, transfer.sent.lost(), transfer.recovery.phase()), (12, 0, Phase::Disorder));
+        transfer.on_ack(0, echo, &block(4));
+        assert_eq!((transfer.sent.lost(), transfer.sent.retransmitted()), (1, 1));
+        assert_eq!((transfer.recovery.phase(), transfer.congestion.ssthresh()), (Phase::Recovery, 5));
+    }
+}
+
+/// RFC 3168 section 6.1.2: once per window of data.
+#[test]
+fn an_ecn_echo_reduces_once_per_window() {
+    let mut transfer = Transfer::new(100, Kind::Reno, Wire::new(1));
+    transfer.send(Permit::LostThenNew);
+    let mut reduced = Vec::new();
+    for number in 1..=9 {
+        transfer.now += 40 * MS;
+        let ack = Ack {
+            now: transfer.now,
+            una: seq(number - 1),
+            ack: seq(number),
+            nxt: seq(transfer.nxt),
+            sack_permitted: true,
+            sack: SackBlocks::NONE,
+            echoed: None,
+            high_seq: transfer.recovery.high_seq(),
+            mss: MSS,
+        };
+        let facts = AckFacts { ece: true, ..AckFacts::default() };
+        reduced.push(transfer.recovery.on_ack(lend!(transfer), &ack, &facts).reduced);
+    }
+    assert_eq!(reduced.iter().filter(|reduced| **reduced).count(), 1);
+    assert_eq!((transfer.recovery.phase(), transfer.congestion.ssthresh()), (Phase::Cwr, 5));
+    assert!(transfer.congestion.cwnd() <= 5);
 }

@@ -11,7 +11,7 @@ impl Sent {
     /// Takes an ACK. Amortised over a segment's life the cumulative part is constant; blocks are bounded by the
     /// segments between `una` and the highest block.
     pub fn on_ack(&mut self, slab: &mut SegmentSlab, ack: &Ack) -> AckOutcome {
-        let prior_highest = self.highest_sacked();
+        let prior_highest = self.highest_sacked().filter(|_| ack.sack_permitted);
         let mut outcome = AckOutcome { acked_bytes: ack.ack.since(ack.una), prior_highest, ..AckOutcome::default() };
         if !ack.sack.is_empty() {
             self.take_blocks(slab, ack, &mut outcome);

@@ -282,7 +282,7 @@ impl Sent {
         (self.segments + self.retransmitted).saturating_sub(self.sacked + self.lost)
     }
 
-    /// The end of the highest segment that the peer holds out of order.
+    /// The end of the highest segment that the peer holds out of order; without SACK of no meaning.
     pub fn highest_sacked(&self) -> Option<SeqNum> {
         (self.sacked > 0).then_some(self.highest_sacked)
     }
