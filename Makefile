@@ -6,16 +6,13 @@
 # Both install the missing Debian packages when they run as root, and otherwise print the one line to run.
 
 CARGO ?= cargo
-# The demo shows rates, so it is built as it would be used.
-XMIT = $(CARGO) run --quiet --release -p xmit-tools --bin xmit --
 
-.PHONY: demo test deps check bench
+.PHONY: demo test deps check bench bench-micro bench-budget bench-echo
 
+# Built as the tests are, so that a fresh clone is built once; figures of speed are those of `make bench`.
 demo: deps
-	$(CARGO) build --release -p xmit-tools -p xmitd
-	$(XMIT) doctor
-	$(XMIT) lab up
-	$(XMIT) lab show; status=$$?; $(XMIT) lab down; exit $$status
+	$(CARGO) build -p xmit-tools -p xmitd
+	$(CARGO) run --quiet -p xmit-tools --bin xmit -- demo
 
 test: deps
 	tools/ci/test.sh
@@ -30,6 +27,15 @@ check: deps
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test -p xmit-tidy
 
-# The benchmarks at full size.
-bench: deps
-	$(CARGO) bench -p xmit-benches
+# The benchmarks at full size: steps of a packet, instructions of fixed traces, UDP echo beside the kernel's (as root).
+bench: deps bench-micro bench-budget bench-echo
+
+bench-micro:
+	$(CARGO) bench -p xmit-benches --bench micro
+
+# Instructions for each packet of fixed traces under callgrind, against benches/budget.toml.
+bench-budget:
+	$(CARGO) test --release -p xmit-benches --test budget -- --show-output
+
+bench-echo:
+	$(CARGO) run --release -p xmit-benches --bin udp_echo -- --rounds 7 --seconds 1

@@ -1,4 +1,4 @@
-//! The stack: Ethernet to UDP and TCP. No clock, no I/O, no locks, no unsafe.
+//! The stack: Ethernet to UDP. No clock, no I/O, no locks, no unsafe.
 //!
 //! Arrows point down only: `lane -> stack -> socket -> udp -> icmp -> ip -> {route, link, hooks} -> device -> qdisc ->
 //! wire`; `net` is the state that the layers below the sockets share. Time, randomness and memory are arguments; where

@@ -5,6 +5,9 @@ use xmit_nic::{BURST_FRAMES_MAX, Duration};
 /// Ports of one lane. More queues than this on one core are a configuration mistake.
 pub const PORTS_MAX: usize = 8;
 
+/// Interfaces of the daemon: what a lane keeps a table of.
+pub const INTERFACES_MAX: usize = 64;
+
 /// Neighbours per lane; Linux's `gc_thresh3`.
 pub const NEIGHBOURS_MAX: usize = 1024;
 
@@ -36,6 +39,9 @@ pub const SOCKETS_MAX: usize = 65_536;
 /// Sessions attached to one lane.
 pub const SESSIONS_MAX: usize = 256;
 
+/// Descriptors that a lane waits on: every port's, every session's bell, and those of its three mailboxes.
+pub const SLEEP_FDS_MAX: usize = PORTS_MAX * xmit_nic::port::PORT_FDS_MAX + SESSIONS_MAX + 3;
+
 /// Entries of a lane's route cache: covers the peers that are active at one time; a miss costs one FIB lookup.
 pub const ROUTE_CACHE_ENTRIES: usize = 4096;
 
@@ -53,6 +59,9 @@ pub const SESSION_DATAGRAMS_PER_TURN: usize = 64;
 
 /// Control submissions (bind, connect, ...) taken from one session in one turn.
 pub const SESSION_SUBMISSIONS_PER_TURN: usize = 32;
+
+/// Commands of the control thread taken in one turn: its mailbox, once.
+pub const COMMANDS_PER_TURN: usize = 1024;
 
 /// Timers expired in one turn.
 pub const TIMERS_PER_TURN: usize = 256;

@@ -10,6 +10,7 @@ use crate::hooks::Hooks;
 use crate::ip::{Idents, Path};
 use crate::limits;
 use crate::link::Neighbours;
+use crate::qdisc::Priority;
 use crate::rate::IcmpLimit;
 use crate::route::{InterfaceId, RouteCache};
 use crate::snapshot::Snapshot;
@@ -18,8 +19,9 @@ use arrayvec::ArrayVec;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use xmit_nic::frame::FrameFlags;
 use xmit_nic::rng::Rng;
-use xmit_nic::{Frame, Instant, Pool};
+use xmit_nic::{Frame, Instant, MacAddr, Pool};
 
 /// The index of a port in its lane, and of its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +39,8 @@ pub enum Timer {
 pub enum Wish {
     /// The kernel should resolve this neighbour (`Resolution::Kernel`).
     Resolve(InterfaceId, Ipv4Addr),
+    /// The other lanes should know where this neighbour is: its answer came to us, whoever asked.
+    Heard(InterfaceId, Ipv4Addr, MacAddr),
 }
 
 /// Wishes kept until the lane takes them; a neighbour asks again by timer, so a full list loses nothing for good.
@@ -71,6 +75,12 @@ pub struct Net {
     pub loopback: VecDeque<Frame>,
     /// Packets whose neighbour failed, on their way to be told to their senders (`dst_link_failure`).
     pub failed: VecDeque<Frame>,
+    /// Other lanes have neighbour tables of their own.
+    pub has_siblings: bool,
+    /// Complete frames for interfaces that only another lane has a port on: that lane, and the frame.
+    pub outgoing: VecDeque<(u16, Frame)>,
+    /// Which lane sends by an interface that this one has no port on.
+    pub senders: ArrayVec<(InterfaceId, u16), { limits::INTERFACES_MAX }>,
     /// Wishes of the lower layers.
     pub wishes: ArrayVec<Wish, WISHES_MAX>,
     /// Randomness; seeded by an argument.
@@ -96,6 +106,9 @@ impl Net {
             icmp_limit: IcmpLimit::new(now, &mut rng),
             loopback: VecDeque::with_capacity(limits::LOOPBACK_FRAMES_MAX),
             failed: VecDeque::with_capacity(limits::NEIGHBOUR_PENDING_TOTAL_MAX),
+            outgoing: VecDeque::with_capacity(limits::HANDOVER_FRAMES_MAX),
+            senders: ArrayVec::new(),
+            has_siblings: false,
             wishes: ArrayVec::new(),
             rng,
         }
@@ -139,6 +152,32 @@ impl Net {
         } else {
             self.loopback.push_back(frame);
         }
+    }
+
+    /// Leaves a complete frame to the lane that has a port on `interface`; that lane queues it with `priority`.
+    ///
+    /// # Errors
+    /// `DeviceNoPort` if no lane has one, `BacklogFull` if too much waits already; counted.
+    pub fn send_elsewhere(
+        &mut self,
+        interface: InterfaceId,
+        mut frame: Frame,
+        priority: Priority,
+    ) -> Result<(), DropReason> {
+        let lane = self.senders.iter().find(|(of, _)| *of == interface).map(|(_, lane)| *lane);
+        let reason = match lane {
+            None => DropReason::DeviceNoPort,
+            Some(_) if self.outgoing.len() >= limits::HANDOVER_FRAMES_MAX => DropReason::BacklogFull,
+            Some(lane) => {
+                (frame.port, frame.priority) = (interface.0, priority.0);
+                frame.flags = frame.flags.with(FrameFlags::OUTGOING);
+                self.outgoing.push_back((lane, frame));
+                return Ok(());
+            }
+        };
+        self.counters.inc(Snmp::IpOutDiscards);
+        self.drop_frame(frame, reason);
+        Err(reason)
     }
 
     /// A wish for others; dropped when too many wait, which its timer repairs.

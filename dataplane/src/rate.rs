@@ -21,12 +21,17 @@ impl TokenBucket {
         Self { credit: nanos(period) * u64::from(burst), updated: now }
     }
 
-    /// Takes a token if there is one.
-    pub fn take(&mut self, now: Instant, period: Duration, burst: u32) -> bool {
+    /// When there is a token: `now` if there is one.
+    pub fn ready_at(&mut self, now: Instant, period: Duration, burst: u32) -> Instant {
         let earned = nanos(now.saturating_since(self.updated));
         self.updated = now;
         self.credit = self.credit.saturating_add(earned).min(nanos(period) * u64::from(burst));
-        let rich = self.credit >= nanos(period);
+        now + Duration::from_nanos(nanos(period).saturating_sub(self.credit))
+    }
+
+    /// Takes a token if there is one.
+    pub fn take(&mut self, now: Instant, period: Duration, burst: u32) -> bool {
+        let rich = self.ready_at(now, period, burst) <= now;
         if rich {
             self.credit -= nanos(period);
         }
@@ -62,8 +67,11 @@ impl IcmpLimit {
     /// True if an error may be sent to `peer` now.
     pub fn allow(&mut self, now: Instant, peer: Ipv4Addr) -> bool {
         let hash = u64::from(peer.to_bits()).wrapping_add(1).wrapping_mul(self.key) >> 56;
-        let peer_ok = self.peers[hash as usize % PEER_BUCKETS].take(now, PEER_PERIOD, PEER_BURST);
-        peer_ok && self.global.take(now, GLOBAL_PERIOD, GLOBAL_BURST)
+        let peer = &mut self.peers[hash as usize % PEER_BUCKETS];
+        // A token is taken from both or from none: what one refuses must not be charged to the other.
+        let both = peer.ready_at(now, PEER_PERIOD, PEER_BURST) <= now
+            && self.global.ready_at(now, GLOBAL_PERIOD, GLOBAL_BURST) <= now;
+        both && peer.take(now, PEER_PERIOD, PEER_BURST) && self.global.take(now, GLOBAL_PERIOD, GLOBAL_BURST)
     }
 }
 

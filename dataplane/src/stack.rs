@@ -3,13 +3,14 @@
 //! Owns the layers' state of one lane. Each packet is carried up in one call: `netif_receive_skb` -> `ip_rcv` ->
 //! `ip_local_deliver_finish` -> the protocol's handler; what the handler answers is done here.
 
-use crate::device::Direction;
+use crate::device::{Direction, dev_queue_xmit};
 use crate::drop::DropReason;
 use crate::icmp::{self, IcmpNews, Quote};
 use crate::ip::{self, Cast, Packet};
 use crate::limits;
 use crate::link;
 use crate::net::{DeviceId, Net, Timer};
+use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::socket::Sockets;
 use crate::udp::{self, UdpTable, UdpVerdict};
@@ -40,7 +41,8 @@ impl Stack {
             net,
             udp: UdpTable::default(),
             sockets: Sockets::default(),
-            handover: VecDeque::with_capacity(limits::HANDOVER_FRAMES_MAX),
+            // What was handed over here and what was made for others.
+            handover: VecDeque::with_capacity(2 * limits::HANDOVER_FRAMES_MAX),
         }
     }
 
@@ -95,6 +97,34 @@ impl Stack {
         }
     }
 
+    /// Takes a datagram that another lane received for a socket of this one: checked, counted and filtered there.
+    pub fn receive_handover(&mut self, now: Instant, frame: Frame) {
+        if frame.flags.contains(FrameFlags::OUTGOING) {
+            return self.send_for_other(frame);
+        }
+        match ip::handed_over(&self.net, frame) {
+            Ok(packet) if packet.protocol == Protocol::ICMP => {
+                if let Some(news) = icmp::news_of(&packet) {
+                    self.tell(&news);
+                }
+                self.net.pool.release(packet.frame);
+            }
+            Ok(packet) => self.udp(now, packet),
+            Err((frame, reason)) => self.net.drop_frame(frame, reason),
+        }
+    }
+
+    /// A frame that another lane made for an interface on which only we have a port.
+    fn send_for_other(&mut self, mut frame: Frame) {
+        frame.flags = FrameFlags::NONE;
+        let priority = Priority(frame.priority);
+        match self.net.device_on(InterfaceId(frame.port)) {
+            // A drop is counted where it happens; the sender has long been told that the packet was taken.
+            Some(device) => _ = dev_queue_xmit(&mut self.net, device, frame, priority),
+            None => self.net.drop_frame(frame, DropReason::DeviceNoPort),
+        }
+    }
+
     /// To the protocol's handler (`ip_local_deliver_finish`).
     fn local_deliver(&mut self, now: Instant, packet: Packet) {
         use crate::counters::Snmp;
@@ -105,8 +135,8 @@ impl Stack {
             }
             Protocol::ICMP => {
                 self.net.counters.inc(Snmp::IpInDelivers);
-                if let Some(news) = icmp::icmp_rcv(&mut self.net, now, packet) {
-                    self.tell(&news);
+                if let Some((news, packet)) = icmp::icmp_rcv(&mut self.net, now, packet) {
+                    self.icmp_error(&news, packet);
                 }
             }
             _ => {
@@ -146,14 +176,26 @@ impl Stack {
         self.handover.push_back((lane, frame));
     }
 
-    /// News from the network reach the socket that they concern.
-    fn tell(&mut self, news: &IcmpNews) {
+    /// An error reaches the lane of the socket that it concerns: NICs do not hash it like the packet that it quotes.
+    fn icmp_error(&mut self, news: &IcmpNews, packet: Packet) {
+        if self.tell(news) {
+            return self.net.pool.release(packet.frame);
+        }
+        match self.udp.owner_elsewhere(news.quote.source).filter(|_| news.quote.protocol == Protocol::UDP) {
+            Some(lane) => self.hand_over(lane, packet.frame),
+            None => self.net.drop_frame(packet.frame, DropReason::IcmpErrorUnmatched),
+        }
+    }
+
+    /// News from the network reach the socket that they concern; false if it is not here.
+    fn tell(&mut self, news: &IcmpNews) -> bool {
         if news.quote.protocol != Protocol::UDP {
-            return self.net.counters.dropped(DropReason::IcmpErrorUnmatched);
+            return false;
         }
         if let Some((id, errno)) = udp::udp_err(&self.udp, news) {
             self.sockets.set_error(&self.udp, id, errno);
         }
+        self.udp.lookup_sender(news.quote.source, news.quote.destination).is_some()
     }
 
     /// Receives what this host sent to itself. Bounded by what was queued when it began.
@@ -171,7 +213,7 @@ impl Stack {
     pub fn run_timers(&mut self, now: Instant) -> usize {
         let mut due = arrayvec::ArrayVec::<Timer, { limits::TIMERS_PER_TURN }>::new();
         let expired = self.net.timers.expire(now, limits::TIMERS_PER_TURN, |timer| due.push(timer));
-        for timer in due {
+        for timer in due.drain(..) {
             match timer {
                 Timer::Neighbour(index) => link::on_timer(&mut self.net, now, index),
             }

@@ -45,8 +45,13 @@ impl FrameFlags {
     pub const NONE: Self = Self(0);
     /// The transport checksum was verified by the NIC, or the packet never left this machine's memory.
     pub const CHECKSUM_VERIFIED: Self = Self(1);
-    /// Looped back by this host (multicast and broadcast copies to local members).
+    /// From this host to itself: it was never on a wire.
     pub const LOOPED: Self = Self(2);
+    /// Listeners have seen it on its way out; a busy port that gives it back does not show it again.
+    pub const TAPPED: Self = Self(4);
+
+    /// A complete frame on its way to a port that another lane owns; [`Frame::port`] is the interface.
+    pub const OUTGOING: Self = Self(8);
 
     /// True if every flag of `other` is set.
     pub const fn contains(self, other: Self) -> bool {

@@ -130,6 +130,12 @@ impl Pool {
         self.foreign.pop()
     }
 
+    /// Frames of other pools that wait to be sent home.
+    #[inline]
+    pub fn foreign(&self) -> usize {
+        self.foreign.len()
+    }
+
     /// True if `frame` was cut from this pool's region (a port over that region may send it without copying).
     #[inline]
     pub fn owns(&self, frame: &Frame) -> bool {

@@ -1,6 +1,6 @@
 //! The NIC boundary: one receive/transmit queue pair, owned by one lane.
 
-use crate::{Burst, Caps, Instant, Pool};
+use crate::{BURST_FRAMES_MAX, Burst, Caps, Instant, Pool};
 use arrayvec::ArrayVec;
 use std::os::fd::RawFd;
 
@@ -23,6 +23,11 @@ pub trait Port: Send {
     /// What it could not take (busy) stays in `burst`, in order. A frame the port can never send (too long) is
     /// taken, counted in [`PortStats::tx_dropped`] and released.
     fn tx_burst(&mut self, now: Instant, pool: &mut Pool, burst: &mut Burst);
+
+    /// How many frames the next `tx_burst` may take, at most: a hint that spares offering what will be refused.
+    fn tx_room(&self) -> usize {
+        BURST_FRAMES_MAX
+    }
 
     /// Once per turn: completed frames back to `pool`, fresh buffers for reception, one kick, device time.
     fn service(&mut self, now: Instant, pool: &mut Pool);

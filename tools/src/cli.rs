@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and which part answers.
 
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use xmitd::api::{Client, OPERATOR_SOCKET};
 
 use crate::lab::Lab;
 use crate::view::{Show, stat::StatOptions};
-use crate::{Failure, capture, doctor, view};
+use crate::{Failure, capture, demo, doctor, view};
 
 /// Looks into a running xmitd, prepares a place to try it, and says what this machine lacks for it.
 ///
@@ -42,6 +43,27 @@ enum Command {
         /// Interfaces to try every mode of AF_XDP on
         #[arg(value_name = "INTERFACE")]
         interfaces: Vec<String>,
+    },
+    /// Show everything working, with numbers: ping and UDP over AF_XDP, and again over two 3C501s
+    ///
+    /// As root against the kernel, in a lab that is made and removed; else (or with --simulated) between two stacks in
+    /// this process. Exit code 1 if something shown did not hold.
+    Demo {
+        /// Between two stacks in this process, also as root
+        #[arg(long)]
+        simulated: bool,
+        /// What the lab is called
+        #[arg(long, default_value = "xmit")]
+        name: String,
+    },
+    /// The echo server of the demo: a program of its own on the daemon's sockets
+    #[command(hide = true)]
+    DemoEcho {
+        /// The daemon's socket for clients
+        #[arg(long, value_name = "PATH")]
+        session: PathBuf,
+        /// Where to listen
+        address: SocketAddrV4,
     },
     /// Counters, drop reasons, and cycles per stage
     Stat(StatArgs),
@@ -128,6 +150,8 @@ impl Cli {
         match self.command {
             Command::Lab(LabArgs { action, name }) => lab(action, &name, json),
             Command::Doctor { interfaces } => doctor::run(&interfaces, json),
+            Command::Demo { simulated, name } => demo::run(&demo::Options { simulated, name, json }),
+            Command::DemoEcho { session, address } => demo::echo::serve(&session, address),
             Command::Stat(StatArgs { stages, lanes, all, watch }) => {
                 view::stat::run(connect()?, StatOptions { stages, lanes, all, json, watch })
             }

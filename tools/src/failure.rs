@@ -8,7 +8,9 @@ use xmitd::api::ClientError;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A program of the system could not be started.
-    #[error("cannot run `{command}`: {source}; install iproute2 and ethtool, or add their directory to PATH")]
+    #[error(
+        "cannot run `{command}`: {source}; install iproute2, ethtool and iputils-ping, or add their directory to PATH"
+    )]
     Start {
         /// The command line.
         command: String,
@@ -29,6 +31,12 @@ pub enum Failure {
     /// The daemon did not answer, or refused.
     #[error(transparent)]
     Daemon(#[from] ClientError),
+    /// Ctrl-C or SIGTERM.
+    #[error("interrupted; what was made is removed")]
+    Interrupted,
+    /// Something that the demo wants to show does not hold here.
+    #[error("{0}")]
+    NotShown(String),
     /// Reading the system or writing the result failed.
     #[error("cannot {doing}: {source}")]
     Io {
@@ -40,11 +48,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 1: it failed. 3: no daemon. 4: not permitted. (2 is a mistake in the command line.)
+    /// 1: it failed. 3: no daemon. 4: not permitted. 130: interrupted. (2 is a mistake in the command line.)
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Daemon(ClientError::NotRunning(_)) => 3,
             Self::NeedsRoot(_) | Self::Daemon(ClientError::NotPermitted(_)) => 4,
+            Self::Interrupted => 130,
             _ => 1,
         }
     }

@@ -1,7 +1,7 @@
 //! The `xmit` command: the lab, the doctor, and the operator's view of a running daemon.
 //!
 //! Owns no state of its own. The lab ([`lab`]) drives `ip` and `ethtool`; the doctor ([`doctor`]) tries what the daemon
-//! would need; everything else asks the daemon over its operator API and prints the answer ([`view`], [`capture`]).
+//! would need; the demo ([`demo`]) shows all of it at work; everything else asks the daemon over its operator API and prints the answer ([`view`], [`capture`]).
 //!
 //! Invariants:
 //! * every command undoes what it made when it fails half-way;
@@ -12,6 +12,7 @@
 
 pub mod capture;
 pub mod cli;
+pub mod demo;
 pub mod doctor;
 pub mod failure;
 pub mod lab;

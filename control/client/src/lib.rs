@@ -18,6 +18,7 @@
 mod poller;
 mod session;
 mod slot;
+mod spin;
 mod udp;
 mod wait;
 

@@ -5,6 +5,7 @@
 
 use crate::session::{Inner, Session};
 use crate::slot::Slot;
+use crate::spin::Wait;
 use crate::udp::UdpSocket;
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -100,13 +101,20 @@ impl<'a> Poller<'a> {
         let deadline = timeout.map(|timeout| clock::monotonic() + timeout);
         let writers: Vec<_> = self.sockets.iter().filter(|(_, interest, _)| interest.writable).map(|s| s.2).collect();
         writers.iter().for_each(|slot| slot.status.want_room());
+        let session = self.session.clone();
+        let mut wait = None;
         let result = loop {
             events.clear();
             if let Err(error) = self.look(events) {
                 break Err(error);
             }
-            if !events.is_empty() || deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
+            let now = clock::monotonic();
+            if !events.is_empty() || deadline.is_some_and(|deadline| now >= deadline) {
+                wait.iter().for_each(|wait: &Wait<'_>| wait.end(now));
                 break Ok(events.len());
+            }
+            if wait.get_or_insert_with(|| session.spin.start(now)).go_on(now) {
+                continue;
             }
             let (session, sockets) = (&self.session, &self.sockets);
             let slept = session.sleep(&self.fds, deadline, &mut || sockets.iter().any(|s| event(session, s).is_some()));

@@ -6,6 +6,7 @@
 //! * `down` never goes back: a session whose daemon died stays dead, a new one is made for new sockets.
 
 use crate::slot::Slot;
+use crate::spin::Spin;
 use crate::wait::{Waiters, lock};
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -23,8 +24,6 @@ use xmit_shared::{Instant, Rubbish, clock};
 
 /// Where `xmitd` listens unless `XMIT_SOCKET` says otherwise.
 const DEFAULT_SOCKET: &str = "/run/xmit/session.sock";
-/// Long enough for a lane on another core to answer, short enough to cost little where the lane needs this core.
-const SPIN_DEFAULT: Duration = Duration::from_micros(5);
 /// The watching thread only polls.
 const WATCH_STACK_BYTES: usize = 64 << 10;
 
@@ -57,7 +56,7 @@ pub(crate) struct Inner {
     down: Arc<AtomicBool>,
     tokens: AtomicU64,
     next_lane: AtomicU32,
-    spin_nanos: AtomicU64,
+    pub(crate) spin: Spin,
 }
 
 #[derive(Debug)]
@@ -116,8 +115,9 @@ impl Session {
             connection,
             down,
             tokens: AtomicU64::new(1),
-            next_lane: AtomicU32::new(0),
-            spin_nanos: AtomicU64::new(SPIN_DEFAULT.as_nanos() as u64),
+            // Programs with one socket each must not all meet on the first lane.
+            next_lane: AtomicU32::new(std::process::id()),
+            spin: Spin::default(),
         })))
     }
 
@@ -126,10 +126,11 @@ impl Session {
         self.0.is_down()
     }
 
-    /// How long blocking calls look for their datagram before they sleep; 5 microseconds at first. Longer saves the wake-up where
-    /// the lane has a core for itself, and wastes the core where it has not.
+    /// How long blocking calls look for their datagram before they sleep, at most; 50 microseconds at first. They yield the
+    /// core between two looks, and look for 5 microseconds only while waits last too long for looking to help. Longer saves
+    /// wake-ups and wastes a core; zero sleeps at once.
     pub fn set_spin(&self, spin: Duration) {
-        self.0.spin_nanos.store(spin.as_nanos() as u64, Ordering::Relaxed);
+        self.0.spin.set_limit(spin);
     }
 }
 
@@ -172,17 +173,19 @@ impl Inner {
         deadline: Option<Instant>,
         mut attempt: impl FnMut() -> io::Result<Option<R>>,
     ) -> io::Result<R> {
-        let spin_until = clock::monotonic() + Duration::from_nanos(self.spin_nanos.load(Ordering::Relaxed));
+        let mut now = clock::monotonic();
+        let wait = self.spin.start(now);
         loop {
             if let Some(value) = attempt()? {
+                wait.end(now);
                 return Ok(value);
             }
-            let now = clock::monotonic();
+            now = clock::monotonic();
             if deadline.is_some_and(|deadline| now >= deadline) {
+                wait.end(now);
                 return Err(os_error(libc::EAGAIN));
             }
-            if now < spin_until {
-                core::hint::spin_loop();
+            if wait.go_on(now) {
                 continue;
             }
             let mut found = None;
@@ -190,7 +193,9 @@ impl Inner {
                 found = attempt().transpose();
                 found.is_some()
             })?;
+            now = clock::monotonic();
             if let Some(found) = found {
+                wait.end(now);
                 return found;
             }
         }

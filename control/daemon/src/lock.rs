@@ -39,6 +39,9 @@ pub enum LockError {
 
 impl Lock {
     /// Takes the lock of `socket`, making its directory if that is missing.
+    ///
+    /// # Errors
+    /// [`LockError::Taken`] with the process that has it, or what the file system says.
     pub fn acquire(socket: &Path) -> Result<Self, LockError> {
         let mut name = socket.as_os_str().to_owned();
         name.push(".lock");

@@ -21,6 +21,9 @@ pub struct LogError {
 
 impl Log {
     /// Starts the log of this process; once.
+    ///
+    /// # Errors
+    /// The filter is none, or a log runs already.
     pub fn start(filter: &str) -> Result<Self, LogError> {
         let (layer, handle) = reload::Layer::new(parse(filter)?);
         let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
@@ -30,12 +33,20 @@ impl Log {
     }
 
     /// Changes what is logged from now on.
+    ///
+    /// # Errors
+    /// The filter is none; the former one stays.
     pub fn set(&self, filter: &str) -> Result<(), LogError> {
         let wanted = parse(filter)?;
         self.filter.reload(wanted).map_err(|error| LogError { filter: filter.into(), why: error.to_string() })
     }
 }
 
+/// `netlink-packet-route` warns of every attribute that a newer kernel made longer, which is no news to an operator.
+const QUIET: &str = "netlink_packet_route=error";
+
+/// A directive of `filter` for the same crate stands behind [`QUIET`] and wins.
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
-    EnvFilter::try_new(filter).map_err(|error| LogError { filter: filter.into(), why: error.to_string() })
+    EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .map_err(|error| LogError { filter: filter.into(), why: error.to_string() })
 }

@@ -9,7 +9,7 @@
 //! * a route of the configuration stands before a kernel's route of the same network (metric, then order).
 
 use crate::config::check::out_interface;
-use crate::config::{Cidr, Config, Interface, Kind};
+use crate::config::{Cidr, Config, Interface, Kind, ReversePath};
 use crate::netlink::{KernelInterface, KernelRoute, KernelView, RouteKind as KernelRouteKind, RouteOrigin};
 use std::net::Ipv4Addr;
 use xmit_nic::MacAddr;
@@ -49,6 +49,12 @@ pub struct NetworkInterface {
     pub addresses: Vec<Cidr>,
     /// Takes transport checksums that are unfinished.
     pub accept_unfinished_checksums: bool,
+    /// The VLAN it lives in.
+    pub vlan: Option<u16>,
+    /// Which sources it refuses.
+    pub reverse_path: ReversePath,
+    /// Broadcasts are steered to the daemon too.
+    pub broadcasts: bool,
 }
 
 /// One route.
@@ -150,20 +156,25 @@ impl Network {
             adopted: interface.adopts(),
             addresses: interface.addresses.clone().or_else(|| link.map(adopted)).unwrap_or_default(),
             accept_unfinished_checksums: interface.accept_unfinished_checksums,
+            vlan: interface.vlan,
+            reverse_path: interface.reverse_path,
+            broadcasts: interface.broadcasts && !interface.adopts(),
         });
     }
 
     /// Local and broadcast routes of every address; networks on the link where the kernel does not tell of them.
     fn add_own_routes(&mut self, id: u16, adopted: bool) {
         let addresses = self.interfaces[usize::from(id)].addresses.clone();
-        for cidr in addresses {
+        for (place, cidr) in addresses.iter().enumerate() {
             let host = |address| Cidr { address, prefix_len: 32 };
             let own = NetworkRoute { source: Some(cidr.address), ..unicast(cidr.network(), id, "address") };
             self.routes.push(NetworkRoute { destination: host(cidr.address), kind: RouteKind::Local, ..own });
             if let Some(broadcast) = cidr.broadcast() {
                 self.routes.push(NetworkRoute { destination: host(broadcast), kind: RouteKind::Broadcast, ..own });
             }
-            if !adopted && cidr.prefix_len < 32 {
+            // A second address of a network brings no second route: the first is the source (`fib_add_ifaddr`).
+            let first = !addresses[..place].iter().any(|other| other.network() == cidr.network());
+            if !adopted && cidr.prefix_len < 32 && first {
                 self.routes.push(own);
             }
         }

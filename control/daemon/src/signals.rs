@@ -32,6 +32,9 @@ pub struct Signals {
 
 impl Signals {
     /// Takes the three signals over, with the tokens `first` and `first + 1` of `registry`.
+    ///
+    /// # Errors
+    /// The kernel's; what was taken over until then is given back.
     pub fn watch(registry: &Registry, first: usize) -> io::Result<Self> {
         let (stop, stop_sender) = UnixStream::pair()?;
         let (reload, reload_sender) = UnixStream::pair()?;

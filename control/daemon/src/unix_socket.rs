@@ -38,6 +38,9 @@ pub enum UnixSocketError {
 
 impl UnixSocket {
     /// Listens at `path` with the file's mode set to `mode` (0o600: the daemon's user only). Makes missing directories.
+    ///
+    /// # Errors
+    /// What the file system says, or that a file stands there which is no socket.
     pub fn listen(path: &Path, mode: u32) -> Result<Self, UnixSocketError> {
         let fail = |doing| move |error| UnixSocketError::Io { doing, path: path.to_path_buf(), error };
         if let Ok(meta) = std::fs::symlink_metadata(path)
@@ -67,6 +70,9 @@ impl UnixSocket {
     }
 
     /// The next waiting connection, or nothing.
+    ///
+    /// # Errors
+    /// The kernel's, such as no descriptor left.
     pub fn accept(&self) -> io::Result<Option<mio::net::UnixStream>> {
         loop {
             match self.listener.accept() {

@@ -85,9 +85,14 @@ impl DirtyCollector {
         }
     }
 
+    /// True if a slot was marked since the last collection: the look before sleeping of who cannot serve the rest yet.
+    pub fn any_new(&self) -> bool {
+        self.shared.iter().any(|w| w.load(Ordering::Acquire) != 0)
+    }
+
     /// True if any slot has work, collected or not: the look before sleeping.
     pub fn any(&self) -> bool {
-        self.collected.iter().any(|word| *word != 0) || self.shared.iter().any(|w| w.load(Ordering::Acquire) != 0)
+        self.collected.iter().any(|word| *word != 0) || self.any_new()
     }
 }
 
@@ -118,8 +123,10 @@ mod tests {
         assert_eq!(rest, [63, 64, 129, 0], "a busy slot waits for the others");
         assert!(!dirty.any());
         dirty.put_back(5);
-        assert!(dirty.any());
+        assert!(dirty.any() && !dirty.any_new());
         assert_eq!(dirty.next_slot(), Some(5));
+        marker.mark(5);
+        assert!(dirty.any_new());
     }
 
     #[test]

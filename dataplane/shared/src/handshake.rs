@@ -90,9 +90,19 @@ pub fn connect(path: &Path, hello: &Hello) -> Result<(OwnedFd, ClientFds), Hands
         socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(io::Error::from)?;
     set_socket_timeout(&socket, Timeout::Recv, Some(ANSWER_MAX)).map_err(io::Error::from)?;
     rustix::net::connect(&socket, &address).map_err(no_daemon)?;
-    send_hello(socket.as_fd(), hello)?;
-    let fds = receive_welcome(socket.as_fd())?;
-    Ok((socket, fds))
+    let sent = send_hello(socket.as_fd(), hello);
+    let answer = match receive_welcome(socket.as_fd()) {
+        // A daemon that refuses at the door does not read the hello. The kernel then reports a reset, or that the hello
+        // went nowhere, before it hands out the reason.
+        Err(HandshakeError::System(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+            receive_welcome(socket.as_fd())
+        }
+        answer => answer,
+    };
+    match (sent, answer) {
+        (Err(error), Err(HandshakeError::System(_) | HandshakeError::Malformed(_))) => Err(error),
+        (_, answer) => Ok((socket, answer?)),
+    }
 }
 
 /// Client: asks for a session on a connection.

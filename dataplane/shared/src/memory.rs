@@ -186,6 +186,9 @@ unsafe impl Sync for Word32 {}
 
 impl Word32 {
     /// A word of its own, zero, for flags and rings that stay in one process.
+    ///
+    /// # Errors
+    /// No memory.
     pub fn private() -> io::Result<Self> {
         Memory::anonymous(4)?.word32(0).map_err(io::Error::other)
     }

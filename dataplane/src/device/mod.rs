@@ -18,6 +18,7 @@ use crate::net::{DeviceId, Net};
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::snapshot::Snapshot;
+use xmit_nic::frame::FrameFlags;
 use xmit_nic::{Burst, Caps, Frame, Instant, Port};
 
 /// The stack's side of one port.
@@ -100,7 +101,8 @@ pub fn qdisc_run(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Inst
 fn qdisc_restart(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Instant) -> usize {
     let Some(dev) = net.devices.get_mut(usize::from(device.0)) else { return 0 };
     let mut burst = Burst::new();
-    while !burst.is_full() {
+    let room = port.tx_room().min(burst.capacity());
+    while burst.len() < room {
         let Some(frame) = dev.queue.dequeue() else { break };
         burst.push(frame);
     }
@@ -109,7 +111,10 @@ fn qdisc_restart(net: &mut Net, device: DeviceId, port: &mut dyn Port, now: Inst
         return 0;
     }
     if !dev.taps.is_empty() {
-        burst.iter().for_each(|frame| dev.tap(now, Direction::Outbound, frame));
+        for frame in burst.iter_mut().filter(|frame| !frame.flags.contains(FrameFlags::TAPPED)) {
+            dev.tap(now, Direction::Outbound, frame);
+            frame.flags = frame.flags.with(FrameFlags::TAPPED);
+        }
     }
     port.tx_burst(now, &mut net.pool, &mut burst);
     let left = burst.len();

@@ -16,7 +16,7 @@ pub enum Queue {
 /// Counters of a queue, as `tc -s qdisc` shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueStats {
-    /// Frames dequeued.
+    /// Frames taken in (`pfifo_fast`), or sent (`noqueue`).
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -28,8 +28,9 @@ pub struct IcmpNews {
     pub reporter: Ipv4Addr,
 }
 
-/// Takes a received ICMP packet (`icmp_rcv`); answers what the transport protocols must be told.
-pub fn icmp_rcv(net: &mut Net, now: Instant, packet: Packet) -> Option<IcmpNews> {
+/// Takes a received ICMP packet (`icmp_rcv`); answers what the transport protocols must be told, and the packet, which
+/// may have to go on to the lane of the socket.
+pub fn icmp_rcv(net: &mut Net, now: Instant, packet: Packet) -> Option<(IcmpNews, Packet)> {
     net.counters.inc(Snmp::IcmpInMsgs);
     let verdict = classify(net, &packet);
     match verdict {
@@ -41,16 +42,12 @@ pub fn icmp_rcv(net: &mut Net, now: Instant, packet: Packet) -> Option<IcmpNews>
             net.pool.release(packet.frame);
             None
         }
-        Ok(Action::Tell(news)) => {
-            net.pool.release(packet.frame);
-            Some(news)
-        }
+        Ok(Action::Tell(news)) => Some((news, packet)),
         Err(reason) => {
-            net.counters.inc(if reason == DropReason::IcmpChecksum {
-                Snmp::IcmpInCsumErrors
-            } else {
-                Snmp::IcmpInErrors
-            });
+            net.counters.inc(Snmp::IcmpInErrors);
+            if reason == DropReason::IcmpChecksum {
+                net.counters.inc(Snmp::IcmpInCsumErrors);
+            }
             net.drop_frame(packet.frame, reason);
             None
         }
@@ -70,10 +67,27 @@ fn classify(net: &mut Net, packet: &Packet) -> Result<Action, DropReason> {
         return Err(DropReason::IcmpChecksum);
     }
     count(net, icmp.kind());
+    action(packet, &icmp)
+}
+
+/// The news in an error that another lane received, checked and counted.
+pub fn news_of(packet: &Packet) -> Option<IcmpNews> {
+    let icmp = Icmp::parse(packet.payload()).ok()?;
+    match action(packet, &icmp) {
+        Ok(Action::Tell(news)) => Some(news),
+        _ => None,
+    }
+}
+
+/// `icmp_pointers`.
+fn action(packet: &Packet, icmp: &Icmp<'_>) -> Result<Action, DropReason> {
     match icmp.message() {
         Message::EchoRequest(_) if packet.cast == Cast::Unicast => Ok(Action::Echo),
         Message::EchoRequest(_) => Err(DropReason::IcmpEchoBroadcast),
         Message::EchoReply(_) | Message::TimestampReply(_) | Message::AddressMaskReply(_) => Ok(Action::Discard),
+        // What was sent to many is no answer to one of ours (RFC 1122 3.2.2; `icmp_rcv`).
+        _ if packet.cast != Cast::Unicast => Err(DropReason::IcmpUnhandled),
+        Message::Unreachable { code, .. } if code > UNREACHABLE_CODE_MAX => Err(DropReason::IcmpUnhandled),
         Message::Unreachable { code, next_hop_mtu, quote } => {
             let (errno, fatal) = unreachable_errno(code);
             let mtu = (code == icmp::unreachable::FRAGMENTATION_NEEDED).then_some(next_hop_mtu);
@@ -113,6 +127,9 @@ fn tell(
     let quote = Quote::parse(quote).ok_or(DropReason::IcmpErrorUnmatched)?;
     Ok(Action::Tell(IcmpNews { quote, errno, fatal, next_hop_mtu, reporter: packet.source }))
 }
+
+/// The highest code of an unreachable that is defined (`NR_ICMP_UNREACH`).
+const UNREACHABLE_CODE_MAX: u8 = 15;
 
 /// Linux's error numbers, which clients see as they are (`asm-generic/errno.h`).
 mod libc_errno {

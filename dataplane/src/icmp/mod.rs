@@ -7,6 +7,6 @@ mod input;
 mod quote;
 mod send;
 
-pub use input::{IcmpNews, icmp_rcv};
+pub use input::{IcmpNews, icmp_rcv, news_of};
 pub use quote::Quote;
 pub use send::icmp_send;

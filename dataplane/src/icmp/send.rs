@@ -21,7 +21,8 @@ pub fn icmp_send(net: &mut Net, now: Instant, offender: &Packet, kind: Kind, cod
     if !may_answer(offender) {
         return;
     }
-    if !net.icmp_limit.allow(now, offender.source) {
+    // What never left this host is not limited (`icmpv4_global_allow`, `icmpv4_xrlim_allow`).
+    if !offender.looped && !net.icmp_limit.allow(now, offender.source) {
         net.counters.inc(Snmp::IcmpOutRateLimited);
         return;
     }
@@ -38,7 +39,8 @@ pub fn icmp_send(net: &mut Net, now: Instant, offender: &Packet, kind: Kind, cod
         return;
     };
     let quote = offender.datagram();
-    let quoted = quote.len().min(ERROR_LEN_MAX - 20 - icmp::LEN);
+    let room = ERROR_LEN_MAX.min(usize::from(path.mtu));
+    let quoted = quote.len().min(room.saturating_sub(20 + icmp::LEN));
     frame.set_len(icmp::LEN + quoted);
     let bytes = frame.bytes_mut();
     bytes[icmp::LEN..].copy_from_slice(&quote[..quoted]);

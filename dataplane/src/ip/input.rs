@@ -24,9 +24,29 @@ pub fn ip_rcv(net: &mut Net, input: InterfaceId, link: LinkCast, mut frame: Fram
         Ok(facts) => Some(facts.into_packet(frame, input)),
         Err(reason) => {
             net.counters.inc(snmp_for(reason));
+            if reason == DropReason::IpChecksum {
+                net.counters.inc(Snmp::IpInHdrErrors);
+            }
             net.drop_frame(frame, reason);
             None
         }
+    }
+}
+
+/// The packet in a frame that passed `ip_rcv` on another lane; nothing is counted or filtered again.
+///
+/// # Errors
+/// The frame, and why it cannot be delivered: the addresses changed meanwhile.
+pub fn handed_over(net: &Net, frame: Frame) -> Result<Packet, (Frame, DropReason)> {
+    let (input, looped) = (InterfaceId(frame.port), frame.flags.contains(FrameFlags::LOOPED));
+    let facts = Ipv4::parse(frame.bytes()).map_err(|_| DropReason::IpMalformed).and_then(|ip| {
+        let config = net.snapshot.interface(input).ok_or(DropReason::DeviceNoPort)?;
+        let cast = route_input(&net.snapshot, config, LinkCast::Unicast, ip.destination(), looped)?;
+        Ok(Facts::of(&ip, cast, looped))
+    });
+    match facts {
+        Ok(facts) => Ok(facts.into_packet(frame, input)),
+        Err(reason) => Err((frame, reason)),
     }
 }
 
@@ -58,6 +78,19 @@ struct Facts {
 }
 
 impl Facts {
+    fn of(ip: &Ipv4<'_>, cast: Cast, looped: bool) -> Self {
+        Self {
+            looped,
+            cast,
+            source: ip.source(),
+            destination: ip.destination(),
+            protocol: ip.protocol(),
+            tos: ip.tos(),
+            ttl: ip.ttl(),
+            header_len: ip.header_len() as u8,
+        }
+    }
+
     fn into_packet(self, frame: Frame, input: InterfaceId) -> Packet {
         Packet {
             frame,
@@ -92,23 +125,14 @@ fn check(net: &mut Net, input: InterfaceId, link: LinkCast, frame: &mut Frame) -
     let ip = Ipv4::parse(frame.bytes()).map_err(|_| DropReason::IpMalformed)?;
     check_options(&ip)?;
     if !looped {
-        check_source(snapshot, config, ip.source())?;
+        check_source(snapshot, config, ip.source(), ip.destination())?;
     }
     let cast = route_input(snapshot, config, link, ip.destination(), looped)?;
     if ip.more_fragments() || ip.fragment_offset() != 0 {
         counters.inc(Snmp::IpReasmReqds);
         return Err(DropReason::IpFragment);
     }
-    let facts = Facts {
-        looped,
-        cast,
-        source: ip.source(),
-        destination: ip.destination(),
-        protocol: ip.protocol(),
-        tos: ip.tos(),
-        ttl: ip.ttl(),
-        header_len: ip.header_len() as u8,
-    };
+    let facts = Facts::of(&ip, cast, looped);
     count_cast(counters, cast);
     frame.set_len(total_len);
     let seen = HookPacket { datagram: frame.bytes(), input: Some(input), output: None };
@@ -141,10 +165,17 @@ fn check_options(ip: &Ipv4<'_>) -> Result<(), DropReason> {
 }
 
 /// Martian sources and the reverse path (`ip_route_input_slow`, `fib_validate_source`).
-fn check_source(snapshot: &Snapshot, config: &InterfaceConfig, source: Ipv4Addr) -> Result<(), DropReason> {
+fn check_source(
+    snapshot: &Snapshot,
+    config: &InterfaceConfig,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+) -> Result<(), DropReason> {
     let impossible = source.is_multicast() || source.is_broadcast() || source.is_loopback();
-    // 0.0.0.0 speaks before it has an address (BOOTP); the rest of 0/8 does not exist.
-    let zero_net = source.octets()[0] == 0 && !source.is_unspecified();
+    // 0.0.0.0 speaks before it has an address, to all (BOOTP) or to a group of the link (IGMP); the rest of 0/8 does
+    // not exist.
+    let to_the_link = destination.is_broadcast() || matches!(destination.octets(), [224, 0, 0, _]);
+    let zero_net = source.octets()[0] == 0 && !(source.is_unspecified() && to_the_link);
     if impossible || zero_net {
         return Err(DropReason::IpMartianSource);
     }
@@ -164,6 +195,9 @@ fn check_source(snapshot: &Snapshot, config: &InterfaceConfig, source: Ipv4Addr)
     }
 }
 
+/// The group of all hosts (`IGMP_ALL_HOSTS`).
+const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+
 /// Is it for us, and as what (`ip_route_input_slow`)?
 fn route_input(
     snapshot: &Snapshot,
@@ -176,7 +210,8 @@ fn route_input(
         return Ok(Cast::Broadcast);
     }
     if destination.is_multicast() {
-        return Ok(Cast::Multicast);
+        // Every host is a member of this group, and so far of no other (RFC 1112 7.1).
+        return if destination == ALL_HOSTS { Ok(Cast::Multicast) } else { Err(DropReason::IpNotForUs) };
     }
     if destination.octets()[0] == 0 || (destination.is_loopback() && !looped) {
         return Err(DropReason::IpMartianDestination);

@@ -6,6 +6,7 @@ use crate::drop::DropReason;
 use crate::link::NeighbourId;
 use crate::net::Net;
 use crate::route::{InterfaceId, Route, RouteKey, RouteKind};
+use crate::snapshot::Snapshot;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use xmit_nic::Instant;
@@ -88,14 +89,20 @@ const TOS_ROUTING_MASK: u8 = 0x1c;
 /// `ip_route_output_slow`.
 fn route_output_slow(net: &mut Net, now: Instant, key: &PathKey) -> Result<Path, DropReason> {
     let snapshot = Arc::clone(&net.snapshot);
+    let key = &PathKey { source: speaking_source(&snapshot, key.source), ..*key };
     if key.destination.is_broadcast() || key.destination.is_multicast() {
         return route_group(net, key);
+    }
+    if key.destination.octets()[0] == 0 {
+        return Err(DropReason::IpMartianDestination);
     }
     // Flows to one destination take one path: the golden ratio spreads neighbouring addresses evenly.
     let hash = key.destination.to_bits().wrapping_mul(0x9e37_79b9);
     let route =
         snapshot.fib.select_tos(key.destination, key.tos & TOS_ROUTING_MASK, hash).ok_or(DropReason::IpNoRoute)?;
     match route.kind {
+        // RFC 1122 3.2.1.3 (g): it must not appear outside a host.
+        RouteKind::Unicast if key.destination.is_loopback() => Err(DropReason::IpMartianDestination),
         RouteKind::Unicast => route_unicast(net, now, key, route),
         RouteKind::Local => Ok(Path {
             interface: route.interface,
@@ -109,6 +116,21 @@ fn route_output_slow(net: &mut Net, now: Instant, key: &PathKey) -> Result<Path,
     }
 }
 
+/// The address that a socket bound to `source` speaks from: one that hears many is no sender's (RFC 1122 3.2.1.3;
+/// `inet_bind` then leaves `inet_saddr` zero).
+fn speaking_source(snapshot: &Snapshot, source: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    source.filter(|ip| {
+        let subnet_broadcast = || snapshot.fib.lookup(*ip).is_some_and(|r| r.kind == RouteKind::Broadcast);
+        !ip.is_multicast() && !ip.is_broadcast() && !subnet_broadcast()
+    })
+}
+
+/// 127/8 leaves no host, neither as the destination nor as the source.
+fn leaving_source(source: Option<Ipv4Addr>) -> Result<Ipv4Addr, DropReason> {
+    let source = source.ok_or(DropReason::IpNoRoute)?;
+    if source.is_loopback() { Err(DropReason::IpMartianSource) } else { Ok(source) }
+}
+
 fn route_unicast(net: &mut Net, now: Instant, key: &PathKey, route: &Route) -> Result<Path, DropReason> {
     let snapshot = Arc::clone(&net.snapshot);
     let interface = match key.interface {
@@ -118,10 +140,11 @@ fn route_unicast(net: &mut Net, now: Instant, key: &PathKey, route: &Route) -> R
     let config = snapshot.interface(interface).ok_or(DropReason::IpNoRoute)?;
     let next_hop = route.gateway.filter(|_| interface == route.interface).unwrap_or(key.destination);
     let source = key.source.or(route.preferred_source).or_else(|| config.source_for(next_hop));
+    let source = leaving_source(source)?;
     let neighbour = net.neighbours.lookup_or_create(now, interface, next_hop);
     Ok(Path {
         interface,
-        source: source.ok_or(DropReason::IpNoRoute)?,
+        source,
         mtu: route.mtu.map_or(config.mtu, |mtu| mtu.min(config.mtu)),
         kind: PathKind::Unicast,
         neighbour: Some(neighbour.ok_or(DropReason::NeighbourTableFull)?),
@@ -141,6 +164,6 @@ fn route_group(net: &Net, key: &PathKey) -> Result<Path, DropReason> {
 
 fn on_link(net: &Net, key: &PathKey, interface: InterfaceId, kind: PathKind) -> Result<Path, DropReason> {
     let config = net.snapshot.interface(interface).ok_or(DropReason::IpNoRoute)?;
-    let source = key.source.or_else(|| config.source_for(key.destination)).ok_or(DropReason::IpNoRoute)?;
+    let source = leaving_source(key.source.or_else(|| config.source_for(key.destination)))?;
     Ok(Path { interface, source, mtu: config.mtu, kind, neighbour: None })
 }

@@ -3,6 +3,7 @@
 use crate::device::Tap;
 use crate::route::InterfaceId;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use xmit_nic::MacAddr;
 use xmit_shared::session::LaneEnd;
 
 /// What the control thread tells a lane.
@@ -38,6 +39,22 @@ pub enum LaneCommand {
         /// Its lane.
         lane: Option<u16>,
     },
+    /// A neighbour answered another lane's question, or ours.
+    Heard {
+        /// The interface.
+        interface: InterfaceId,
+        /// The neighbour.
+        address: Ipv4Addr,
+        /// Where it is.
+        mac: MacAddr,
+    },
+    /// Another lane sends by an interface that this one has no port on.
+    Sender {
+        /// The interface.
+        interface: InterfaceId,
+        /// The lane with a port on it.
+        lane: u16,
+    },
     /// Show the frames of an interface to `tap`.
     AddTap {
         /// The interface.
@@ -64,10 +81,26 @@ pub enum LaneCommand {
 pub enum LaneReport {
     /// News of a session.
     Session(crate::socket::Report),
+    /// The lane ended without having been told to: by a panic. Sent by whoever runs it.
+    Ended,
+    /// The lane has no place for the session ([`crate::limits::SESSIONS_MAX`]).
+    Refused {
+        /// The session.
+        session: u32,
+    },
     /// All of a session's resources on this lane are released, at its command.
     Detached {
         /// The session.
         session: u32,
+    },
+    /// A neighbour answered; the other lanes may have asked.
+    Heard {
+        /// The interface.
+        interface: InterfaceId,
+        /// The neighbour.
+        address: Ipv4Addr,
+        /// Where it is.
+        mac: MacAddr,
     },
     /// The kernel should resolve a neighbour.
     Resolve {
@@ -103,7 +136,7 @@ pub struct NeighbourDescription {
     /// Its address.
     pub address: Ipv4Addr,
     /// Its station address, where it may be used.
-    pub mac: Option<xmit_nic::MacAddr>,
+    pub mac: Option<MacAddr>,
     /// As `ip neigh` says it.
     pub state: &'static str,
     /// Packets that wait for it.

@@ -7,22 +7,25 @@
 //! Invariants: every step of a turn is bounded; a lane that says it may sleep has looked once more at everything that
 //! could wake it after announcing that it sleeps.
 
+mod mail;
 mod messages;
+mod sleep;
 mod stages;
 
+pub use mail::Remains;
 pub use messages::{LaneCommand, LaneDescription, LaneReport, NeighbourDescription, QueueDescription};
+pub use sleep::Sleep;
 pub use stages::{Stage, Stages};
 
 use crate::device::{Device, Queue, qdisc_run};
 use crate::drop::DropReason;
-use crate::ip::Cast;
 use crate::limits;
-use crate::net::{DeviceId, Net, Wish};
+use crate::net::{DeviceId, Net};
 use crate::route::InterfaceId;
 use crate::snapshot::Snapshot;
 use crate::stack::Stack;
 use stages::Stopwatch;
-use std::os::fd::{AsRawFd, RawFd};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use xmit_nic::{Burst, Frame, Instant, Pool, Port};
 use xmit_shared::mailbox::{Mail, Mailbox};
@@ -85,7 +88,9 @@ pub struct Lane {
     cycles: fn() -> u64,
     stages: Stages,
     turns: Turns,
-    unsent: Vec<LaneReport>,
+    unsent: VecDeque<LaneReport>,
+    /// It announced that it waits for its own frames to come home.
+    starving: bool,
 }
 
 impl Lane {
@@ -108,8 +113,10 @@ impl Lane {
             cycles,
             stages: Stages::default(),
             turns: Turns::default(),
-            unsent: Vec::new(),
+            unsent: VecDeque::new(),
+            starving: false,
         };
+        lane.stack.net.has_siblings = lane.mail.others.len() > 1;
         lane.follow_snapshot(now);
         lane
     }
@@ -165,7 +172,7 @@ impl Lane {
         let mut watch = Stopwatch::start(self.cycles);
         let mut turn = Turn::default();
         turn.work += self.commands(now, &mut turn.stop);
-        self.stages.record(Stage::Commands, watch.lap(), turn.work);
+        self.stages.record(Stage::Commands, &mut watch, turn.work);
         turn.work += self.receive(now, &mut watch);
         turn.work += self.stage(Stage::Backlog, &mut watch, |lane| lane.backlog(now));
         turn.work += self.stage(Stage::Sessions, &mut watch, |lane| {
@@ -176,7 +183,8 @@ impl Lane {
         turn.work += self.stage(Stage::Timers, &mut watch, |lane| lane.stack.run_timers(now));
         let sent = self.stage(Stage::Transmit, &mut watch, |lane| lane.transmit(now));
         self.service(now);
-        self.stages.record(Stage::Service, watch.lap(), turn.work + sent);
+        turn.work += sent;
+        self.stages.record(Stage::Service, &mut watch, turn.work);
         let rung = self.stage(Stage::Notify, &mut watch, |lane| lane.notify());
         self.turns.total += 1;
         self.turns.doorbells += rung as u64;
@@ -186,15 +194,16 @@ impl Lane {
 
     fn stage(&mut self, stage: Stage, watch: &mut Stopwatch, step: impl FnOnce(&mut Self) -> usize) -> usize {
         let items = step(self);
-        self.stages.record(stage, watch.lap(), items);
+        self.stages.record(stage, watch, items);
         items
     }
 
-    /// Bounded by the mailbox.
+    /// Bounded by [`limits::COMMANDS_PER_TURN`].
     fn commands(&mut self, now: Instant, stop: &mut bool) -> usize {
         self.follow_snapshot(now);
         let mut done = 0;
-        while let Some(command) = self.mail.commands.take() {
+        while done < limits::COMMANDS_PER_TURN {
+            let Some(command) = self.mail.commands.take() else { break };
             self.command(now, command, stop);
             done += 1;
         }
@@ -215,15 +224,21 @@ impl Lane {
         match command {
             LaneCommand::Attach { session, end, rate } => {
                 if !sockets.attach(now, session, *end, rate) {
-                    self.unsent.push(LaneReport::Detached { session });
+                    self.unsent.push_back(LaneReport::Refused { session });
                 }
             }
             LaneCommand::Detach { session } => {
-                sockets.detach(udp, session);
-                self.unsent.push(LaneReport::Detached { session });
+                sockets.detach(net, udp, now, session);
+                self.unsent.push_back(LaneReport::Detached { session });
             }
             LaneCommand::Bound { session, slot, result } => sockets.bound(net, udp, now, session, slot, result),
             LaneCommand::Elsewhere { address, lane } => udp.set_elsewhere(address, lane),
+            LaneCommand::Heard { interface, address, mac } => crate::link::heard(net, now, interface, address, mac),
+            LaneCommand::Sender { interface, lane } => {
+                net.senders.retain(|(of, _)| *of != interface);
+                // Beyond the table the interface cannot be sent by from here, which every packet then counts.
+                let _ = net.senders.try_push((interface, lane));
+            }
             LaneCommand::AddTap { interface, tap } => {
                 net.devices.iter_mut().filter(|d| d.interface == interface).for_each(|d| d.taps.push(tap.clone()));
             }
@@ -243,29 +258,14 @@ impl Lane {
             let mut burst = Burst::new();
             port.rx_burst(now, &mut self.stack.net.pool, &mut burst);
             let count = burst.len();
-            self.stages.record(Stage::Receive, watch.lap(), count);
-            for frame in burst {
+            self.stages.record(Stage::Receive, watch, count);
+            for frame in burst.drain(..) {
                 self.stack.receive(now, DeviceId(index as u16), frame);
             }
-            self.stages.record(Stage::Input, watch.lap(), count);
+            self.stages.record(Stage::Input, watch, count);
             received += count;
         }
         received
-    }
-
-    /// Frames of other lanes, and our own that come home. Bounded by the mailboxes.
-    fn backlog(&mut self, now: Instant) -> usize {
-        let mut taken = 0;
-        while let Some(frame) = self.mail.packets.take() {
-            self.stack.net.counters.inc(crate::counters::Snmp::HandoverIn);
-            self.stack.receive_ip(now, Cast::Unicast, frame);
-            taken += 1;
-        }
-        while let Some(frame) = self.mail.returns.take() {
-            self.stack.net.pool.release(frame);
-            taken += 1;
-        }
-        taken
     }
 
     fn transmit(&mut self, now: Instant) -> usize {
@@ -287,90 +287,10 @@ impl Lane {
     /// What other parties must hear: other lanes, the control thread, the clients. Answers doorbells rung.
     fn notify(&mut self) -> usize {
         self.hand_over();
-        let Stack { net, udp, sockets, .. } = &mut self.stack;
+        let Stack { udp, sockets, .. } = &mut self.stack;
         let rung = sockets.notify(udp);
-        self.unsent.extend(sockets.reports.drain(..).map(LaneReport::Session));
-        self.unsent.extend(
-            net.wishes.drain(..).map(|Wish::Resolve(interface, address)| LaneReport::Resolve { interface, address }),
-        );
         self.report();
         rung
-    }
-
-    /// A full mailbox keeps the rest for the next turn: reports are never lost.
-    fn report(&mut self) {
-        while !self.unsent.is_empty() {
-            let report = self.unsent.remove(0);
-            if let Err((_, report)) = self.mail.reports.send((self.id, report)) {
-                self.unsent.insert(0, report);
-                break;
-            }
-        }
-    }
-
-    fn hand_over(&mut self) {
-        while let Some((lane, frame)) = self.stack.handover.pop_front() {
-            let to = self.mail.others.get(usize::from(lane)).and_then(Option::as_ref);
-            let sent = match to {
-                Some(other) => other.packets.send(frame),
-                None => Err(frame),
-            };
-            match sent {
-                Ok(()) => self.stack.net.counters.inc(crate::counters::Snmp::HandoverOut),
-                Err(frame) => self.stack.net.drop_frame(frame, DropReason::BacklogFull),
-            }
-        }
-        while let Some(frame) = self.stack.net.pool.take_foreign() {
-            // Pools are numbered like their lanes.
-            let home = self.mail.others.get(usize::from(frame.pool())).and_then(Option::as_ref);
-            if let Some(Err(frame)) = home.map(|home| home.returns.send(frame)) {
-                // The other lane is behind; it takes this one when it has caught up.
-                self.stack.net.pool.release(frame);
-                break;
-            }
-        }
-    }
-
-    /// Announces sleep to everyone who could bring work. If work came meanwhile the answer is `None` and the lane must
-    /// turn again; else what to wait for. [`Lane::awake`] follows either way.
-    pub fn prepare_sleep(&mut self, now: Instant) -> Option<Sleep> {
-        self.mail.commands.sleeper().prepare();
-        self.mail.packets.sleeper().prepare();
-        let quiet = self.stack.sockets.prepare_sleep()
-            && !self.mail.commands.has_mail()
-            && !self.mail.packets.has_mail()
-            // A snapshot published before the announcement rang no bell.
-            && Arc::ptr_eq(self.snapshot.load(), &self.stack.net.snapshot)
-            && self.unsent.is_empty()
-            && self.stack.net.loopback.is_empty();
-        if !quiet {
-            return None;
-        }
-        let mut sleep = Sleep { fds: Vec::new(), until: self.stack.net.timers.next_deadline() };
-        for (port, device) in self.ports.iter_mut().zip(&self.stack.net.devices) {
-            let wakeup = port.sleep(now);
-            sleep.fds.extend(wakeup.fds);
-            sleep.not_after(wakeup.at);
-            if !device.queue.is_empty() {
-                // The port was busy: its completions wake us, or this does.
-                sleep.not_after(Some(now + limits::BUSY_PORT_RETRY));
-            }
-        }
-        if sleep.until.is_some_and(|until| until <= now) {
-            return None;
-        }
-        sleep.fds.push(self.mail.commands.sleeper().fd().as_raw_fd());
-        sleep.fds.push(self.mail.packets.sleeper().fd().as_raw_fd());
-        sleep.fds.extend(self.stack.sockets.bells());
-        self.turns.sleeps += 1;
-        Some(sleep)
-    }
-
-    /// The lane does not sleep, or no longer.
-    pub fn awake(&mut self) {
-        self.mail.commands.sleeper().awake();
-        self.mail.packets.sleeper().awake();
-        self.stack.sockets.awake();
     }
 
     /// The tables that only this lane knows.
@@ -408,8 +328,8 @@ impl Lane {
         }
     }
 
-    /// Gives every frame back and closes the ports; answers the pool, whose census shows what is missing.
-    pub fn shutdown(mut self) -> Pool {
+    /// Gives every frame back and closes the ports; answers what [`Remains::settle`] counts the frames from.
+    pub fn shutdown(mut self) -> Remains {
         let net = &mut self.stack.net;
         for device in &mut net.devices {
             let drained = device.queue.drain(&mut net.pool);
@@ -425,24 +345,6 @@ impl Lane {
         while let Some((_, frame)) = self.stack.handover.pop_front() {
             self.stack.net.drop_frame(frame, DropReason::Shutdown);
         }
-        self.stack.net.pool
-    }
-}
-
-/// What ends a lane's sleep.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sleep {
-    /// Readable when there is work.
-    pub fds: Vec<RawFd>,
-    /// The latest time to wake up; `None` for no limit.
-    pub until: Option<Instant>,
-}
-
-impl Sleep {
-    fn not_after(&mut self, at: Option<Instant>) {
-        self.until = match (self.until, at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        self.remains()
     }
 }

@@ -1,11 +1,10 @@
 //! ARP for IPv4 over Ethernet (RFC 826; `arp_rcv`, `arp_process`, `arp_send`).
 
 use super::neighbour::{LINK_HEADER_MAX, NeighbourState};
-use super::output::{News, update, vlan_tag};
+use super::output::{News, update, vlan_tag, xmit_on};
 use crate::counters::Snmp;
-use crate::device::dev_queue_xmit;
 use crate::drop::DropReason;
-use crate::net::{DeviceId, Net};
+use crate::net::{DeviceId, Net, Wish};
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use crate::snapshot::InterfaceConfig;
@@ -37,7 +36,7 @@ fn process(net: &mut Net, now: Instant, device: DeviceId, frame: &Frame) -> Resu
             if !config.has(target) {
                 return refresh_known(net, now, config.id, sender, arp.sender_mac());
             }
-            reply(net, device, config, &arp);
+            reply(net, config, &arp);
             if !sender.is_unspecified() {
                 remember(net, now, config.id, sender, arp.sender_mac());
             }
@@ -88,18 +87,29 @@ fn remember(net: &mut Net, now: Instant, interface: InterfaceId, sender: Ipv4Add
 
 /// A reply updates a neighbour that we know; nobody else's (`arp_accept` = 0).
 fn answer(net: &mut Net, now: Instant, config: &InterfaceConfig, arp: &Arp<'_>) -> Result<(), DropReason> {
+    let to_us = config.has(arp.target_ip());
+    if to_us && net.has_siblings {
+        net.wish(Wish::Heard(config.id, arp.sender_ip(), arp.sender_mac()));
+    }
     let known = net.neighbours.lookup(config.id, arp.sender_ip());
     let id = known.ok_or(DropReason::ArpUnsolicited)?;
     let asked = net.neighbours.get(id).is_some_and(|n| n.state != NeighbourState::None);
     if !asked {
         return Err(DropReason::ArpUnsolicited);
     }
-    let to_us = config.has(arp.target_ip());
     update(net, now, id, arp.sender_mac(), if to_us { News::Confirmed } else { News::Seen });
     Ok(())
 }
 
-fn reply(net: &mut Net, device: DeviceId, config: &InterfaceConfig, request: &Arp<'_>) {
+/// Another lane got the answer of a neighbour; it matters if this one asked. NICs bring all ARP to one queue.
+pub fn heard(net: &mut Net, now: Instant, interface: InterfaceId, address: Ipv4Addr, mac: MacAddr) {
+    let known = net.neighbours.lookup(interface, address);
+    if let Some(id) = known.filter(|id| net.neighbours.get(*id).is_some_and(|n| n.state != NeighbourState::None)) {
+        update(net, now, id, mac, News::Confirmed);
+    }
+}
+
+fn reply(net: &mut Net, config: &InterfaceConfig, request: &Arp<'_>) {
     net.counters.inc(Snmp::ArpOutReplies);
     let message = Message {
         operation: Operation::Reply,
@@ -108,15 +118,15 @@ fn reply(net: &mut Net, device: DeviceId, config: &InterfaceConfig, request: &Ar
         target_mac: request.sender_mac(),
         target_ip: request.sender_ip(),
     };
-    emit(net, device, config, request.sender_mac(), &message);
+    emit(net, config, request.sender_mac(), &message);
 }
 
 /// Asks who has `target` (`arp_solicit`); `to` is the broadcast address or the station believed to have it.
 pub(super) fn send_request(net: &mut Net, interface: InterfaceId, target: Ipv4Addr, to: MacAddr) {
     let snapshot = Arc::clone(&net.snapshot);
     let Some(config) = snapshot.interface(interface) else { return };
-    let (Some(device), Some(source)) = (net.device_on(interface), config.source_for(target)) else {
-        net.counters.dropped(DropReason::DeviceNoPort);
+    let Some(source) = config.source_for(target) else {
+        net.counters.dropped(DropReason::IpNoRoute);
         return;
     };
     net.counters.inc(Snmp::ArpOutRequests);
@@ -127,10 +137,10 @@ pub(super) fn send_request(net: &mut Net, interface: InterfaceId, target: Ipv4Ad
         target_mac: if to.is_broadcast() { MacAddr::ZERO } else { to },
         target_ip: target,
     };
-    emit(net, device, config, to, &message);
+    emit(net, config, to, &message);
 }
 
-fn emit(net: &mut Net, device: DeviceId, config: &InterfaceConfig, to: MacAddr, message: &Message) {
+fn emit(net: &mut Net, config: &InterfaceConfig, to: MacAddr, message: &Message) {
     let Some(mut frame) = net.pool.acquire() else {
         net.counters.dropped(DropReason::NoFrame);
         return;
@@ -147,5 +157,5 @@ fn emit(net: &mut Net, device: DeviceId, config: &InterfaceConfig, to: MacAddr, 
     // A fresh frame holds far more than 46 bytes.
     frame.fill(&bytes[..link_len + crate::wire::arp::LEN]);
     // A drop is counted where it happens; the timer asks again.
-    let _ = dev_queue_xmit(net, device, frame, Priority::CONTROL);
+    let _ = xmit_on(net, config.id, frame, Priority::CONTROL);
 }

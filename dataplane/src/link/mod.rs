@@ -11,7 +11,7 @@ mod neighbour;
 mod output;
 mod table;
 
-pub use arp::arp_input;
+pub use arp::{arp_input, heard};
 pub use neighbour::{Neighbour, NeighbourState};
 /// Bytes of an Ethernet header without a tag.
 pub const LINK_HEADER_ROOM: usize = 14;

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::net::{Net, Timer, Wish};
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
-use crate::snapshot::{InterfaceConfig, Resolution};
+use crate::snapshot::{InterfaceConfig, Resolution, Snapshot};
 use crate::wire::ethernet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -113,13 +113,16 @@ pub(super) fn vlan_tag(config: &InterfaceConfig) -> Option<ethernet::VlanTag> {
     config.vlan.map(|vid| ethernet::VlanTag { pcp: 0, dei: false, vid })
 }
 
-fn xmit_on(net: &mut Net, interface: InterfaceId, frame: Frame, priority: Priority) -> Result<(), DropReason> {
+/// By our own port on `interface`, else by another lane's.
+pub(super) fn xmit_on(
+    net: &mut Net,
+    interface: InterfaceId,
+    frame: Frame,
+    priority: Priority,
+) -> Result<(), DropReason> {
     match net.device_on(interface) {
         Some(device) => dev_queue_xmit(net, device, frame, priority),
-        None => {
-            net.drop_frame(frame, DropReason::DeviceNoPort);
-            Err(DropReason::DeviceNoPort)
-        }
+        None => net.send_elsewhere(interface, frame, priority),
     }
 }
 
@@ -160,11 +163,7 @@ fn solicit(net: &mut Net, now: Instant, id: NeighbourId, probes: u8) {
     let Some(neighbour) = net.neighbours.get_mut(id) else { return };
     neighbour.state = NeighbourState::Incomplete { probes: probes + 1 };
     let (interface, address) = (neighbour.interface, neighbour.address);
-    let resolution = net.snapshot.interface(interface).map(|i| i.resolution).unwrap_or_default();
-    match resolution {
-        Resolution::Arp => arp::send_request(net, interface, address, MacAddr::BROADCAST),
-        Resolution::Kernel => net.wish(Wish::Resolve(interface, address)),
-    }
+    ask(net, interface, address, MacAddr::BROADCAST);
     rearm(net, id, now + RETRANS_TIME);
 }
 
@@ -179,8 +178,17 @@ fn probe(net: &mut Net, now: Instant, id: NeighbourId, probes: u8) {
     let Some(neighbour) = net.neighbours.get_mut(id) else { return };
     neighbour.state = NeighbourState::Probe { probes: probes + 1 };
     let (interface, address, mac) = (neighbour.interface, neighbour.address, neighbour.mac);
-    arp::send_request(net, interface, address, mac);
+    ask(net, interface, address, mac);
     rearm(net, id, now + RETRANS_TIME);
+}
+
+/// Whoever resolves on `interface` asks `to` for `address`.
+fn ask(net: &mut Net, interface: InterfaceId, address: Ipv4Addr, to: MacAddr) {
+    let resolution = net.snapshot.interface(interface).map(|i| i.resolution).unwrap_or_default();
+    match resolution {
+        Resolution::Arp => arp::send_request(net, interface, address, to),
+        Resolution::Kernel => net.wish(Wish::Resolve(interface, address)),
+    }
 }
 
 /// The neighbour at `index` is due (`neigh_timer_handler`).
@@ -276,11 +284,21 @@ pub fn adopt_static(net: &mut Net, now: Instant) {
     let snapshot = Arc::clone(&net.snapshot);
     for id in net.neighbours.ids() {
         demote_if_gone(net, id, &snapshot.neighbours);
+        rewrite_header(net, id, &snapshot);
     }
     for entry in &snapshot.neighbours {
-        if let Some(id) = net.neighbours.lookup_or_create(now, entry.interface, entry.address) {
-            update(net, now, id, entry.mac, News::Permanent);
+        match net.neighbours.lookup_or_create(now, entry.interface, entry.address) {
+            Some(id) => update(net, now, id, entry.mac, News::Permanent),
+            None => net.counters.dropped(DropReason::NeighbourTableFull),
         }
+    }
+}
+
+/// Our station address or VLAN may have changed: no frame must leave with the old one (`neigh_changeaddr`).
+fn rewrite_header(net: &mut Net, id: NeighbourId, snapshot: &Snapshot) {
+    let Some(neighbour) = net.neighbours.get_mut(id).filter(|n| n.is_valid()) else { return };
+    if let Some(config) = snapshot.interface(neighbour.interface) {
+        neighbour.learn(neighbour.mac, config.mac, vlan_tag(config));
     }
 }
 

@@ -65,11 +65,12 @@ impl Binds {
         Ok(SocketAddrV4::new(ip, port))
     }
 
-    /// Takes `address` back. False if nobody had it.
-    pub fn release(&mut self, address: SocketAddrV4) -> bool {
+    /// Takes `address` back from `session`. False if it does not have it: what a session says late must not take away
+    /// what another was given since.
+    pub fn release(&mut self, session: u32, address: SocketAddrV4) -> bool {
         let Some(owners) = self.by_port.get_mut(&address.port()) else { return false };
         let before = owners.len();
-        owners.retain(|(ip, _)| ip != address.ip());
+        owners.retain(|(ip, binder)| ip != address.ip() || binder.session != session);
         let released = owners.len() < before;
         if owners.is_empty() {
             self.by_port.remove(&address.port());
@@ -81,7 +82,7 @@ impl Binds {
     pub fn release_session(&mut self, session: u32) -> Vec<(SocketAddrV4, Binder)> {
         let of_session: Vec<_> = self.iter().filter(|(_, b)| b.session == session).collect();
         for (address, _) in &of_session {
-            self.release(*address);
+            self.release(session, *address);
         }
         of_session
     }
@@ -138,6 +139,17 @@ mod tests {
         assert_eq!(binds.bind(&snapshot, any(53), binder(0, 2)), Err(EACCES));
         assert_eq!(binds.release_session(1), [(any(5000), binder(0, 1))]);
         assert_eq!(binds.bind(&snapshot, loopback, binder(0, 2)), Ok(loopback));
+    }
+
+    #[test]
+    fn a_late_release_takes_nothing_from_the_next_owner() {
+        let (snapshot, mut binds) = (Snapshot::default(), Binds::new(1, 1));
+        binds.bind(&snapshot, any(5000), binder(0, 1)).unwrap();
+        binds.release_session(1);
+        binds.bind(&snapshot, any(5000), binder(0, 2)).unwrap();
+        assert!(!binds.release(1, any(5000)));
+        assert_eq!(binds.bind(&snapshot, any(5000), binder(0, 3)), Err(EADDRINUSE));
+        assert!(binds.release(2, any(5000)));
     }
 
     #[test]

@@ -52,8 +52,10 @@ impl Session {
             }
             Op::Connect(remote) => self.connect(net, udp, now, call.slot, remote),
             Op::Disconnect => self.disconnect(udp, call.slot),
-            Op::Close => match self.close(udp, &call, reports) {
+            Op::Close => match self.close(&call) {
                 Some(answer) => answer,
+                // With nothing left to send the address is free for the next call.
+                None if self.end.tx_peek(call.slot)?.is_none() => return self.end_close(udp, call.slot, reports),
                 None => return Ok(()),
             },
             Op::SetOption(option, value) => self.set_option(udp, call.slot, option, value),
@@ -116,7 +118,7 @@ impl Session {
             }
             other => {
                 let errno = match &other {
-                    Slot::Closed => EBADF,
+                    Slot::Closed | Slot::Closing { .. } => EBADF,
                     Slot::Binding { .. } => EALREADY,
                     _ => EINVAL,
                 };
@@ -169,12 +171,14 @@ impl Session {
                 Err(errno)
             }
         };
-        if token.is_none() {
-            // A datagram waits in the ring for this.
-            self.end.put_back(slot);
-            if let Err(errno) = answer {
+        match (token, answer) {
+            // The datagram that asked for an address does not get one: it is refused, as `sendto` would be.
+            (None, Err(errno)) => {
+                self.refuse_waiting(slot);
                 self.set_error(slot, errno);
             }
+            // Datagrams may have been waiting for this.
+            _ => self.end.put_back(slot),
         }
         self.finish(udp, slot, [token.map(|t| (t, answer)), None]);
     }
@@ -223,8 +227,8 @@ impl Session {
         }
     }
 
-    /// `None`: the close completes when the bind under way does.
-    fn close(&mut self, udp: &mut UdpTable, call: &Submission, reports: &mut Vec<Report>) -> Option<Result<(), i32>> {
+    /// `None`: the close completes when the bind under way does, or when what was sent before has gone.
+    fn close(&mut self, call: &Submission) -> Option<Result<(), i32>> {
         let Some(entry) = self.slots.get_mut(call.slot as usize) else { return Some(Err(EBADF)) };
         match std::mem::replace(entry, Slot::Closed) {
             Slot::Closed => return Some(Err(EBADF)),
@@ -233,24 +237,42 @@ impl Session {
                 *entry = Slot::Binding { socket, token, then, closing: Some(call.token) };
                 return None;
             }
-            closing @ Slot::Binding { .. } => {
+            closing @ (Slot::Binding { .. } | Slot::Closing { .. }) => {
                 *entry = closing;
                 return Some(Err(EBADF));
             }
             Slot::Bound { id, address } => {
-                udp.remove(id);
-                reports.push(Report::Unbind { session: self.name, address });
+                *entry = Slot::Closing { id, address, token: call.token };
+                // Its turn to send comes once more, at the latest in the next turn.
+                self.end.put_back(call.slot);
+                return None;
             }
         }
         self.end.close(call.slot);
         Some(Ok(()))
     }
 
+    /// Nothing is left to send: the socket is gone.
+    pub(super) fn end_close(
+        &mut self,
+        udp: &mut UdpTable,
+        slot: u32,
+        reports: &mut Vec<Report>,
+    ) -> Result<(), Rubbish> {
+        let Some(entry) = self.slots.get_mut(slot as usize) else { return Ok(()) };
+        let Slot::Closing { id, address, token } = *entry else { return Ok(()) };
+        *entry = Slot::Closed;
+        udp.remove(id);
+        reports.push(Report::Unbind { session: self.name, address });
+        self.end.close(slot);
+        self.complete(udp, token, slot, Ok(()))
+    }
+
     fn options<'a>(&'a mut self, udp: &'a mut UdpTable, slot: u32) -> Option<&'a mut UdpSocket> {
         match self.slots.get_mut(slot as usize)? {
             Slot::Unbound(socket) | Slot::Binding { socket, .. } => Some(socket),
             Slot::Bound { id, .. } => udp.get_mut(*id),
-            Slot::Closed => None,
+            Slot::Closed | Slot::Closing { .. } => None,
         }
     }
 

@@ -53,10 +53,11 @@ impl Sockets {
         true
     }
 
-    /// Releases all that a session has here. False if it is not here.
-    pub fn detach(&mut self, udp: &mut UdpTable, name: u32) -> bool {
+    /// Sends what a session left, then releases all that it has here. False if it is not here.
+    pub fn detach(&mut self, net: &mut Net, udp: &mut UdpTable, now: Instant, name: u32) -> bool {
         let Some(place) = self.place_of(name) else { return false };
-        if let Some(session) = self.sessions[place].take() {
+        if let Some(mut session) = self.sessions[place].take() {
+            session.flush(net, udp, now);
             session.release(udp);
         }
         true
@@ -169,10 +170,19 @@ impl Sockets {
         rung
     }
 
-    /// Announces sleep to every client; true if none left work meanwhile. To be followed by [`Sockets::awake`].
-    pub fn prepare_sleep(&mut self) -> bool {
+    /// Announces sleep to every client. To be followed by [`Sockets::has_work`] and [`Sockets::awake`].
+    pub fn prepare_sleep(&self) {
         self.sessions.iter().flatten().for_each(Session::prepare_sleep);
-        !self.sessions.iter_mut().flatten().any(Session::has_work)
+    }
+
+    /// True if a client left something that can be done now.
+    pub fn has_work(&mut self) -> bool {
+        self.sessions.iter_mut().flatten().any(Session::has_work)
+    }
+
+    /// When to try again what could not be sent.
+    pub fn retry_at(&self) -> Option<Instant> {
+        self.sessions.iter().flatten().filter_map(|session| session.blocked).min()
     }
 
     /// The lane is awake again.

@@ -64,6 +64,15 @@ pub(super) enum Slot {
         /// The address it was given, which `Disconnect` returns to.
         address: SocketAddrV4,
     },
+    /// Closed by the client; what it sent before goes out first (a datagram of a closed socket is still sent).
+    Closing {
+        /// Its place in the UDP table.
+        id: UdpSocketId,
+        /// The address to give back.
+        address: SocketAddrV4,
+        /// The call to complete.
+        token: u64,
+    },
 }
 
 /// One session on its lane.
@@ -75,6 +84,8 @@ pub struct Session {
     pub(super) slots: Box<[Slot]>,
     pub(super) broken: Option<Rubbish>,
     pub(super) rate: Option<Rate>,
+    /// What waits to be sent cannot go before this time: its way out is full, or its rate is used up.
+    pub(super) blocked: Option<Instant>,
 }
 
 /// How often a session may send.
@@ -93,16 +104,21 @@ impl Rate {
         Some(Self { bucket: TokenBucket::full(now, period, RATE_BURST), period })
     }
 
-    /// True if one more datagram may go now.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        self.bucket.take(now, self.period, RATE_BURST)
+    /// When one more datagram may go: `now` if it may at once.
+    pub(super) fn ready_at(&mut self, now: Instant) -> Instant {
+        self.bucket.ready_at(now, self.period, RATE_BURST)
+    }
+
+    /// One more datagram went.
+    pub(super) fn spend(&mut self, now: Instant) {
+        self.bucket.take(now, self.period, RATE_BURST);
     }
 }
 
 impl Session {
     pub(super) fn new(now: Instant, name: u32, place: u32, end: LaneEnd, rate: u64) -> Self {
         let slots = (0..end.config().slots).map(|_| Slot::Closed).collect();
-        Self { name, place, end, slots, broken: None, rate: Rate::new(now, rate) }
+        Self { name, place, end, slots, broken: None, rate: Rate::new(now, rate), blocked: None }
     }
 
     /// The session's name, the same on all lanes.
@@ -181,7 +197,8 @@ impl Session {
     }
 
     pub(super) fn has_work(&mut self) -> bool {
-        self.broken.is_some() || self.end.has_work()
+        let waiting = |end: &mut LaneEnd| if self.blocked.is_some() { end.has_news() } else { end.has_work() };
+        self.broken.is_some() || waiting(&mut self.end)
     }
 
     pub(super) fn awake(&self) {
@@ -192,10 +209,18 @@ impl Session {
         self.end.bell()
     }
 
+    /// The client is gone; what it left to send still goes out, within the budget of a turn.
+    pub(super) fn flush(&mut self, net: &mut Net, udp: &mut UdpTable, now: Instant) {
+        if self.broken.is_none() {
+            // Nobody is left to hear of addresses wanted or rubbish found.
+            let _ = self.transmit(net, udp, now, &mut Vec::new());
+        }
+    }
+
     /// Takes all its sockets out of the table. The control thread frees their addresses by the session's name.
     pub(super) fn release(mut self, udp: &mut UdpTable) {
         for slot in &mut self.slots {
-            if let Slot::Bound { id, .. } = std::mem::replace(slot, Slot::Closed) {
+            if let Slot::Bound { id, .. } | Slot::Closing { id, .. } = std::mem::replace(slot, Slot::Closed) {
                 udp.remove(id);
             }
         }

@@ -15,8 +15,8 @@ enum Outcome {
     Empty,
     /// The budget is used up: more waits.
     Budget,
-    /// The way out is full: it waits for the next turn.
-    Busy,
+    /// The way out is full or the rate used up: it waits until then.
+    Blocked(Instant),
 }
 
 impl Session {
@@ -30,11 +30,19 @@ impl Session {
         reports: &mut Vec<Report>,
     ) -> Result<usize, Rubbish> {
         let mut budget = limits::SESSION_DATAGRAMS_PER_TURN;
+        self.blocked = None;
         self.end.collect_dirty();
         while budget > 0 {
             let Some(slot) = self.end.next_dirty() else { break };
             let outcome = match self.slots.get(slot as usize) {
                 Some(Slot::Bound { id, .. }) => self.transmit_slot(net, udp, now, slot, *id, &mut budget)?,
+                Some(Slot::Closing { id, .. }) => {
+                    let outcome = self.transmit_slot(net, udp, now, slot, *id, &mut budget)?;
+                    if matches!(outcome, Outcome::Empty) {
+                        self.end_close(udp, slot, reports)?;
+                    }
+                    outcome
+                }
                 Some(Slot::Unbound(_)) => {
                     // The first datagram of a socket without address gets it one (`inet_autobind`).
                     let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -46,8 +54,9 @@ impl Session {
             match outcome {
                 Outcome::Empty => {}
                 Outcome::Budget => self.end.put_back(slot),
-                Outcome::Busy => {
+                Outcome::Blocked(until) => {
                     self.end.put_back(slot);
+                    self.blocked = Some(until);
                     break;
                 }
             }
@@ -67,8 +76,8 @@ impl Session {
         let Some(socket) = udp.get_mut(id) else { return Ok(Outcome::Empty) };
         while *budget > 0 {
             let Some(meta) = self.end.tx_peek(slot)? else { return Ok(Outcome::Empty) };
-            if self.rate.as_mut().is_some_and(|rate| !rate.take(now)) {
-                return Ok(Outcome::Busy);
+            if let Some(at) = self.rate.as_mut().map(|rate| rate.ready_at(now)).filter(|at| *at > now) {
+                return Ok(Outcome::Blocked(at));
             }
             let destination = (meta.peer.port() != 0 || !meta.peer.ip().is_unspecified()).then_some(meta.peer);
             let end = &self.end;
@@ -77,7 +86,7 @@ impl Session {
             });
             match sent {
                 Ok(()) => socket.counts.tx_datagrams += 1,
-                Err(SendError::Busy) => return Ok(Outcome::Busy),
+                Err(SendError::Busy) => return Ok(Outcome::Blocked(now + limits::BUSY_PORT_RETRY)),
                 Err(error) => {
                     socket.counts.tx_refused += 1;
                     net.counters.inc(Snmp::UdpSndbufErrors);
@@ -86,9 +95,24 @@ impl Session {
                     }
                 }
             }
+            if let Some(rate) = &mut self.rate {
+                rate.spend(now);
+            }
             self.end.tx_consume(slot);
             *budget -= 1;
         }
         Ok(Outcome::Budget)
+    }
+
+    /// Drops what waits in `slot`, which has no address to send it from. What is beyond the budget is tried again.
+    pub(super) fn refuse_waiting(&mut self, slot: u32) {
+        for _ in 0..limits::SESSION_DATAGRAMS_PER_TURN {
+            match self.end.tx_peek(slot) {
+                Ok(Some(_)) => self.end.tx_consume(slot),
+                Ok(None) => return,
+                Err(rubbish) => return self.broken = Some(rubbish),
+            }
+        }
+        self.end.put_back(slot);
     }
 }

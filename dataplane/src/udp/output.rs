@@ -7,7 +7,7 @@ use crate::ip::{Outgoing, Path, PathKey, PathKind, ip_queue_xmit, ip_route_outpu
 use crate::net::Net;
 use crate::wire::ipv4::Protocol;
 use crate::wire::udp;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::Instant;
 use xmit_nic::frame::FrameFlags;
 
@@ -51,6 +51,7 @@ fn errno_of(reason: DropReason) -> Option<i32> {
         DropReason::IpRouteRefused => Some(113),                        // EHOSTUNREACH
         DropReason::IpTooBig => Some(90),                               // EMSGSIZE
         DropReason::DeviceDown | DropReason::DeviceNoPort => Some(100), // ENETDOWN
+        DropReason::IpMartianSource | DropReason::IpMartianDestination => Some(22), // EINVAL
         DropReason::HookDropped => Some(1),                             // EPERM
         DropReason::NeighbourTableFull => Some(105),                    // ENOBUFS
         // A full queue or a silent neighbour is the network's loss, of which UDP senders hear nothing.
@@ -71,7 +72,7 @@ pub fn udp_sendmsg(
     len: usize,
     fill: impl FnOnce(&mut [u8]),
 ) -> Result<(), SendError> {
-    let to = destination.or(socket.remote).ok_or(SendError::NoDestination)?;
+    let to = this_host(destination.or(socket.remote).ok_or(SendError::NoDestination)?);
     let path = route(net, now, socket, to, len)?;
     if !has_room(net, &path) {
         return Err(SendError::Busy);
@@ -81,7 +82,7 @@ pub fn udp_sendmsg(
         net.pool.release(frame);
         return Err(SendError::TooLong);
     }
-    let from = if socket.local.ip().is_unspecified() { path.source } else { *socket.local.ip() };
+    let from = path.source;
     let bytes = frame.bytes_mut();
     fill(&mut bytes[udp::LEN..]);
     udp::Header { source_port: socket.local.port(), destination_port: to.port() }.emit(len, bytes);
@@ -104,6 +105,11 @@ pub fn udp_sendmsg(
     };
     net.counters.inc(Snmp::UdpOutDatagrams);
     ip_queue_xmit(net, now, &path, &out, frame).map_err(SendError::Dropped)
+}
+
+/// The unspecified address as a destination means this host (`ip_route_output_key_hash_rcu`).
+fn this_host(to: SocketAddrV4) -> SocketAddrV4 {
+    if to.ip().is_unspecified() { SocketAddrV4::new(Ipv4Addr::LOCALHOST, to.port()) } else { to }
 }
 
 /// `IP_MULTICAST_TTL`'s default.

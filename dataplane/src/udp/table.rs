@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 /// Whose socket it is: the session's place on the lane and the slot in its region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
-    /// The session's name.
+    /// The session's place on the lane, not its name.
     pub session: u32,
     /// The socket's slot in the session's region.
     pub slot: u32,

@@ -151,6 +151,11 @@ impl Lan {
         xmit
     }
 
+    /// True if the card of `id` takes a frame now.
+    pub fn is_ready(&self, id: PlugId) -> bool {
+        self.plugs.get(id.0).and_then(|plug| plug.host.as_ref()).is_some_and(|host| host.driver.is_ready())
+    }
+
     /// Gives a frame to the tap of `id`, padded to `len_min`. False if its queue is full or there is no tap.
     pub fn tap_send(&mut self, now: Instant, id: PlugId, frame: &[u8], len_min: usize) -> bool {
         let sent = self.tap(id).is_some_and(|tap| tap.send(now, frame, len_min));
@@ -239,7 +244,7 @@ impl Lan {
     }
 
     fn run_host(&mut self, at: Instant, i: usize) {
-        self.segment.advance(at); // nothing of the wire is due before `at`: this moves the clock
+        self.segment.wait(at); // what the wire does at `at` itself comes after the interrupt
         let latency = self.irq_latency;
         let Some((host, mut io)) = self.host(at, PlugId(i)) else { return };
         if host.irq_since.take().is_some_and(|since| since + latency <= io.now()) {

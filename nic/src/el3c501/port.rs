@@ -26,6 +26,11 @@ impl El3c501Port {
         let caps = Caps::plain(name, mac, format!("3C501, {}", guard.segment().timing().name()));
         Ok(Self { plug: Plugged::new(lan, id, caps) })
     }
+
+    /// Which addresses the card hears from now on.
+    pub fn set_filter(&self, filter: RxFilter) {
+        self.plug.lan.lock().set_filter(self.plug.id, filter);
+    }
 }
 
 impl Port for El3c501Port {
@@ -42,6 +47,10 @@ impl Port for El3c501Port {
         self.plug.take_front(now, pool, burst, accepted);
     }
 
+    fn tx_room(&self) -> usize {
+        usize::from(self.plug.lan.lock().is_ready(self.plug.id))
+    }
+
     fn service(&mut self, now: Instant, _pool: &mut Pool) {
         self.plug.lan.lock().advance(now);
     }
@@ -55,8 +64,7 @@ impl Port for El3c501Port {
     }
 
     fn set_all_multicast(&mut self, all: bool) {
-        let filter = if all { RxFilter::AllMulticast } else { RxFilter::Normal };
-        self.plug.lan.lock().set_filter(self.plug.id, filter);
+        self.set_filter(if all { RxFilter::AllMulticast } else { RxFilter::Normal });
     }
 
     fn shutdown(&mut self, _pool: &mut Pool) {

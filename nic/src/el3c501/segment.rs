@@ -174,6 +174,11 @@ impl Segment {
         while self.step(to) {}
     }
 
+    /// Moves the clock to `to`, before which nothing is due. What is due at `to` itself stays so.
+    pub(super) fn wait(&mut self, to: Instant) {
+        self.now = self.now.max(to);
+    }
+
     fn add(&mut self, kind: StationKind) -> StationId {
         self.stations.push(Station::new(kind));
         StationId(self.stations.len() - 1)

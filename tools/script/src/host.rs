@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use xmit_dataplane::counters::{Counters, names};
 use xmit_dataplane::device::Queue;
-use xmit_dataplane::lane::{Lane, LaneCommand, LaneMail, LaneReport};
+use xmit_dataplane::lane::{Lane, LaneCommand, LaneMail, LaneReport, Remains};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
 use xmit_dataplane::socket::{Binder, Binds, Report};
@@ -127,8 +127,8 @@ impl Host {
 
     /// Closes the host; answers how many frames are free and how many there are, which must be the same.
     pub fn shutdown(self) -> (usize, usize) {
-        let pool = self.lane.shutdown();
-        (pool.available(), pool.total())
+        let pools = Remains::settle(vec![self.lane.shutdown()]);
+        pools.iter().fold((0, 0), |(free, all), pool| (free + pool.available(), all + pool.total()))
     }
 
     fn answer_reports(&mut self) -> usize {
@@ -150,8 +150,8 @@ impl Host {
                 // The mailbox holds more than one session can have under way here.
                 let _ = self.commands.send(LaneCommand::Bound { session, slot, result });
             }
-            Report::Unbind { address, .. } => {
-                self.binds.release(address);
+            Report::Unbind { session, address } => {
+                self.binds.release(session, address);
             }
             Report::Broken { session, .. } => {
                 self.binds.release_session(session);

@@ -19,7 +19,7 @@ use xmit_nic::{Duration, Instant, MacAddr, Port};
 use xmit_shared::session::{Op, Transport};
 
 /// What a pair is like; the defaults are a perfect wire and hosts with 1,024 frames.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PairConfig {
     /// Decides everything that is left to chance.
     pub seed: u64,
@@ -27,6 +27,15 @@ pub struct PairConfig {
     pub wire: Impairment,
     /// Frames of each host.
     pub frames: usize,
+    /// Where to write what both ports see, as pcapng.
+    pub capture: Option<PathBuf>,
+}
+
+impl PairConfig {
+    /// A perfect wire; a capture if `XMIT_PCAP` names a directory.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, wire: Impairment::NONE, frames: 1024, capture: capture_path(seed) }
+    }
 }
 
 /// Two hosts on a wire.
@@ -68,7 +77,7 @@ impl Pair {
     /// # Errors
     /// If the kernel has no memory or descriptors left, or the capture cannot be written.
     pub fn new(seed: u64) -> Result<Self, String> {
-        Self::with(PairConfig { seed, wire: Impairment::NONE, frames: 1024 })
+        Self::with(PairConfig::new(seed))
     }
 
     /// Two hosts as `config` says.
@@ -79,8 +88,8 @@ impl Pair {
         let wire = Wire::new(config.seed).impair(config.wire);
         let (a, b) = wire.ports().map_err(|error| error.to_string())?;
         let (mut capture, mut ports): (_, [Box<dyn Port>; 2]) = (None, [Box::new(a), Box::new(b)]);
-        if let Some(path) = capture_path(config.seed) {
-            let (writer, seen) = captured(&path, ports)?;
+        if let Some(path) = &config.capture {
+            let (writer, seen) = captured(path, ports)?;
             (capture, ports) = (Some(writer), seen);
         }
         let [a, b] = ports;
@@ -167,7 +176,11 @@ impl Pair {
 }
 
 impl End {
-    fn new(address: Ipv4Addr, port: Box<dyn Port>, mtu: u16, frames: usize, seed: u64) -> Result<Self, String> {
+    /// A host with `address`/24 on `port`, and a program connected to it.
+    ///
+    /// # Errors
+    /// If the kernel has no memory or descriptors left.
+    pub fn new(address: Ipv4Addr, port: Box<dyn Port>, mtu: u16, frames: usize, seed: u64) -> Result<Self, String> {
         let mut setup = Setup::default();
         setup.interface(&mut Words::split(&format!("eth0 {address}/24 mac {} mtu {mtu}", port.caps().mac))?)?;
         let mut host = Host::new(setup.snapshot(), frames, START, seed).map_err(|error| error.to_string())?;

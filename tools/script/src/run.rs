@@ -227,7 +227,11 @@ impl Run {
         self.nothing_leaves().map_err(|why| format!("at the end of the script: {why}"))?;
         let trace = Trace(self.stand.trace);
         let (free, total) = self.stand.host.shutdown();
-        if free == total { Ok(trace) } else { Err(format!("{} of {total} frames are lost", total - free)) }
+        if free == total {
+            Ok(trace)
+        } else {
+            Err(format!("at the end of the script: {} of {total} frames are lost", total - free))
+        }
     }
 }
 

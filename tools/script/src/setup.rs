@@ -89,6 +89,8 @@ impl Setup {
             config.reverse_path = ReversePath::Strict;
         } else if words.take("accepts unfinished checksums") {
             config.accept_unfinished_checksums = true;
+        } else if words.take("resolved by kernel") {
+            config.resolution = Resolution::Kernel;
         } else if words.take("noqueue") {
             self.queue = None;
         } else if words.take("queue") {
@@ -173,21 +175,29 @@ impl Setup {
         let mut routes = self.routes.clone();
         routes.push(route_to(loopback_net(), RouteKind::Local, InterfaceId(0)));
         for interface in &self.interfaces {
-            interface.addresses.iter().for_each(|address| routes.extend(routes_of(interface.id, *address)));
+            let known = |i: usize, a: &InterfaceAddress| interface.addresses[..i].iter().any(|b| same_network(*a, *b));
+            for (i, address) in interface.addresses.iter().enumerate() {
+                // A second address of a network brings no second route to it (`IFA_F_SECONDARY`).
+                routes.extend(routes_of(interface.id, *address, known(i, address)));
+            }
         }
         Snapshot { interfaces: self.interfaces.clone(), fib: Fib::build(routes), neighbours: self.neighbours.clone() }
     }
 }
 
 /// What the kernel enters for an address: itself, its network, the network's broadcast (`fib_add_ifaddr`).
-fn routes_of(interface: InterfaceId, of: InterfaceAddress) -> impl Iterator<Item = Route> {
+fn routes_of(interface: InterfaceId, of: InterfaceAddress, secondary: bool) -> impl Iterator<Item = Route> {
     let local = route_to(Prefix::host(of.address), RouteKind::Local, interface);
-    let on_link = Prefix::new(of.address, of.prefix_len).map(|net| Route {
+    let on_link = Prefix::new(of.address, of.prefix_len).filter(|_| !secondary).map(|net| Route {
         preferred_source: Some(of.address),
         ..route_to(net.canonical(), RouteKind::Unicast, interface)
     });
     let all = of.broadcast().map(|ip| route_to(Prefix::host(ip), RouteKind::Broadcast, interface));
     [Some(local), on_link, all].into_iter().flatten()
+}
+
+fn same_network(a: InterfaceAddress, b: InterfaceAddress) -> bool {
+    a.prefix_len == b.prefix_len && a.contains(b.address)
 }
 
 fn route_to(prefix: Prefix, kind: RouteKind, interface: InterfaceId) -> Route {

@@ -53,7 +53,8 @@ pub fn run(mut client: Client, options: StatOptions) -> Result<ExitCode, Failure
     }
 }
 
-fn stat_text(stat: &Stat, before: Option<&Stat>, options: StatOptions) -> String {
+/// Counters and drop reasons as tables; with rates since `before`.
+pub(crate) fn stat_text(stat: &Stat, before: Option<&Stat>, options: StatOptions) -> String {
     let mut text = format!(
         "lanes {}, sessions {}, sockets {}, snapshot {}\n",
         stat.lanes.len(),

@@ -49,7 +49,8 @@ pub struct Tree {
 const NOT_OURS: [&str; 5] = [".git", "target", "corpus", "artifacts", "bare"];
 
 /// The endings of text that the rules read. Files without an ending (Makefile, `.ci/run`) are read too.
-const TEXT_ENDINGS: [&str; 12] = ["rs", "md", "toml", "sh", "awk", "py", "c", "h", "txt", "yml", "conf", "lock"];
+const TEXT_ENDINGS: [&str; 13] =
+    ["rs", "md", "toml", "sh", "awk", "py", "c", "h", "txt", "yml", "conf", "lock", "script"];
 
 impl Tree {
     /// Reads everything below `root`.

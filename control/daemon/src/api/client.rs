@@ -43,6 +43,9 @@ pub enum ClientError {
 
 impl Client {
     /// Connects to the daemon whose operator socket is `path`.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRunning`], [`ClientError::NotPermitted`], or the kernel's.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning(path.into()),
@@ -56,6 +59,10 @@ impl Client {
     }
 
     /// Asks and waits for the answer. An answer of [`Response::Error`] is an `Err`.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the daemon's words, [`ClientError::Io`] if it went away,
+    /// [`ClientError::NotUnderstood`] if it is of another version.
     pub fn request(&mut self, request: &Request) -> Result<Response, ClientError> {
         let line = self.exchange(request).map_err(|error| ClientError::Io { path: self.path.clone(), error })?;
         match serde_json::from_str(&line) {
@@ -77,6 +84,9 @@ impl Client {
     }
 
     /// [`Request::Version`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
     pub fn version(&mut self) -> Result<Version, ClientError> {
         match self.request(&Request::Version)? {
             Response::Version(value) => Ok(value),
@@ -85,6 +95,9 @@ impl Client {
     }
 
     /// [`Request::Stat`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
     pub fn stat(&mut self) -> Result<Stat, ClientError> {
         match self.request(&Request::Stat)? {
             Response::Stat(value) => Ok(value),
@@ -93,6 +106,9 @@ impl Client {
     }
 
     /// [`Request::Stages`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
     pub fn stages(&mut self) -> Result<Stages, ClientError> {
         match self.request(&Request::Stages)? {
             Response::Stages(value) => Ok(value),
@@ -101,6 +117,9 @@ impl Client {
     }
 
     /// [`Request::Interfaces`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
     pub fn interfaces(&mut self) -> Result<Vec<Interface>, ClientError> {
         match self.request(&Request::Interfaces)? {
             Response::Interfaces(value) => Ok(value),
@@ -109,6 +128,9 @@ impl Client {
     }
 
     /// [`Request::Sockets`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
     pub fn sockets(&mut self) -> Result<Vec<Socket>, ClientError> {
         match self.request(&Request::Sockets)? {
             Response::Sockets(value) => Ok(value),
@@ -117,6 +139,9 @@ impl Client {
     }
 
     /// [`Request::Routes`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
     pub fn routes(&mut self) -> Result<Vec<Route>, ClientError> {
         match self.request(&Request::Routes)? {
             Response::Routes(value) => Ok(value),
@@ -125,6 +150,9 @@ impl Client {
     }
 
     /// [`Request::Neighbors`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
     pub fn neighbors(&mut self) -> Result<Vec<Neighbor>, ClientError> {
         match self.request(&Request::Neighbors)? {
             Response::Neighbors(value) => Ok(value),
@@ -133,6 +161,9 @@ impl Client {
     }
 
     /// [`Request::Qdisc`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
     pub fn qdisc(&mut self) -> Result<Vec<Qdisc>, ClientError> {
         match self.request(&Request::Qdisc)? {
             Response::Qdisc(value) => Ok(value),

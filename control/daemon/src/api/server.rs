@@ -34,6 +34,9 @@ pub struct Server {
 
 impl Server {
     /// Listens at `path`, for the daemon's user only, with the tokens `first .. first + TOKENS` of `registry`.
+    ///
+    /// # Errors
+    /// As [`UnixSocket::listen`].
     pub fn listen(path: &Path, registry: &Registry, first: usize) -> Result<Self, UnixSocketError> {
         let mut socket = UnixSocket::listen(path, 0o600)?;
         registry.register(&mut socket, Token(first), Interest::READABLE).map_err(|error| UnixSocketError::Io {

@@ -81,7 +81,7 @@ pub struct LaneStat {
     pub drops: Counters,
     /// `turns`, `idle_turns`, `sleeps`, ...
     pub activity: Counters,
-    /// Frames by who holds them: `free`, `port`, ...
+    /// Frames by who holds them: `free`, `lane`, `receive`, `transmit`.
     pub frames: Counters,
     /// The lane's ports.
     pub ports: Vec<PortStat>,
@@ -100,7 +100,8 @@ pub struct PortStat {
     pub carrier: bool,
     /// By the names of `rtnl_link_stats64`.
     pub counters: Counters,
-    /// What the XDP program did with the frames of this queue; empty where none is attached.
+    /// What the XDP program did with the frames of the whole interface, the same for each of its queues; empty where none
+    /// is attached.
     pub steering: Counters,
 }
 

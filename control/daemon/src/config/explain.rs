@@ -66,7 +66,10 @@ fn explain_interface(interface: &Interface) -> String {
     } else {
         ""
     };
-    format!("{} is {nature}, served {}. {addresses}{gateway}{lenient}", interface.name, ports.join(", "))
+    let broadcasts = if interface.broadcasts { " The kernel no longer sees IPv4 broadcasts on it." } else { "" };
+    let vlan = interface.vlan.map(|vid| format!(" It lives in VLAN {vid}.")).unwrap_or_default();
+    let rest = format!("{addresses}{vlan}{gateway}{broadcasts}{lenient}");
+    format!("{} is {nature}, served {}. {rest}", interface.name, ports.join(", "))
 }
 
 fn explain_af_xdp(interface: &Interface) -> String {

@@ -48,6 +48,18 @@ pub struct Interface {
     /// and tap (`ethtool -K DEV tx off` is the clean cure). Default false: a wrong checksum is a drop.
     #[serde(default)]
     pub accept_unfinished_checksums: bool,
+    /// The 802.1Q VLAN, 1 to 4094, whose frames are received and sent with its tag. Default: untagged frames.
+    #[serde(default)]
+    pub vlan: Option<u16>,
+    /// Reverse path filter (RFC 3704): `"off"` (default), `"loose"` (a source without any route back is refused),
+    /// `"strict"` (its route back must leave by this interface).
+    #[serde(default)]
+    pub reverse_path: ReversePath,
+    /// Takes IPv4 broadcasts (255.255.255.255 and the networks' own) from the NIC too; the kernel then sees none of
+    /// them on it, so a DHCP client of the kernel would starve. Default false. Only `af_xdp` with `addresses`; the
+    /// other kinds get all broadcasts anyway.
+    #[serde(default)]
+    pub broadcasts: bool,
     /// The card, with kind `el3c501` only.
     #[serde(default)]
     pub el3c501: Option<El3c501>,
@@ -110,6 +122,17 @@ impl Kind {
             Self::Tap => "tap",
         }
     }
+}
+
+/// The reverse path filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)] // explained at the field
+pub enum ReversePath {
+    #[default]
+    Off,
+    Loose,
+    Strict,
 }
 
 /// How the XDP program is attached.

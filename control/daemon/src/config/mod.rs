@@ -27,7 +27,7 @@ pub use cidr::Cidr;
 pub use client::Client;
 pub use daemon::Daemon;
 pub use error::{ConfigError, Mistake};
-pub use interface::{El3c501, Interface, Join, Kind, Peer, Timing, XdpMode, ZeroCopy};
+pub use interface::{El3c501, Interface, Join, Kind, Peer, ReversePath, Timing, XdpMode, ZeroCopy};
 pub use lane::Lane;
 pub use machine::Machine;
 pub use neighbor::Neighbor;
@@ -63,12 +63,18 @@ pub struct Config {
 
 impl Config {
     /// Reads, parses and checks the file at `path` for use on `machine`.
+    ///
+    /// # Errors
+    /// Every mistake with its line and cure, or that the file cannot be read.
     pub fn load(path: &Path, machine: &Machine) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
         Self::parse(&text, path, machine)
     }
 
     /// [`Config::load`] of a text that is already in memory; `path` is for the messages.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
     pub fn parse(text: &str, path: &Path, machine: &Machine) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
         let findings = check::check(&config, machine);

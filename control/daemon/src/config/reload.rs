@@ -9,6 +9,9 @@ pub struct NeedsRestart(pub Vec<String>);
 
 /// What changes from `running` to `wanted`, one sentence each, if all of it can change live: addresses, gateways,
 /// routes, neighbours, clients' quotas and the log. Otherwise everything that cannot, and nothing is to be changed.
+///
+/// # Errors
+/// All that needs a new start, by name.
 pub fn changes(running: &Config, wanted: &Config) -> Result<Vec<String>, NeedsRestart> {
     let mut difference = Difference::default();
     let (was, is) = (&running.daemon, &wanted.daemon);
@@ -52,6 +55,10 @@ impl Difference {
     }
 
     fn interfaces(&mut self, running: &Config, wanted: &Config) {
+        // Lanes know an interface by its place.
+        let place = |config: &Config, name: &str| config.interfaces.iter().position(|i| i.name == name);
+        let moves = |(was, i): (usize, &Interface)| place(wanted, &i.name).is_some_and(|is| is != was);
+        self.fixed("the order of the interfaces", running.interfaces.iter().enumerate().any(moves));
         for was in &running.interfaces {
             match wanted.interface(&was.name) {
                 Some(is) => self.interface(was, is),

@@ -32,6 +32,7 @@ fn the_example_is_accepted_and_its_comments_are_the_defaults() {
     let mut written_out = parse(&uncommented).unwrap();
     assert_eq!(written_out.interfaces[0].mtu.take(), Some(1500));
     assert_eq!(written_out.interfaces[0].queues.take(), Some(vec![0]));
+    assert_eq!(written_out.interfaces[0].vlan.take(), Some(5));
     assert_eq!(written_out.routes[0].interface.take().as_deref(), Some("eth1"));
     assert_eq!(written_out.routes[0].source.take(), Some([10, 77, 0, 2].into()));
     assert_eq!(written_out.routes[0].mtu.take(), Some(1500));
@@ -178,6 +179,9 @@ fn a_reload_changes_what_can_change_live_or_nothing() {
     assert_eq!(refused("name = \"el0\"", "name = \"el1\""), ["removal of interface el0", "new interface el1"]);
     assert_eq!(refused("# mtu = 1500 ", "mtu = 900 "), ["interface eth1 (anything but addresses and gateway)"]);
     assert_eq!(refused("# session_socket = \"/run/xmit/s", "session_socket = \"/run/xmit/t").len(), 1);
+    let mut swapped = running.clone();
+    swapped.interfaces.swap(0, 1);
+    assert_eq!(reload::changes(&running, &swapped).unwrap_err().0, ["the order of the interfaces"]);
     let adopting = parse(&SMALL.replace("addresses = [\"10.0.0.2/24\"]\n", "")).unwrap();
     let refused = reload::changes(&parse(SMALL).unwrap(), &adopting).unwrap_err().0;
     assert_eq!(refused[0], "adopted or own addresses of eth1");

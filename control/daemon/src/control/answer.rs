@@ -4,7 +4,6 @@ use super::Control;
 use crate::api::{self, Request, Response, Version};
 use crate::config::Cidr;
 use crate::network::{NetworkInterface, NetworkRoute, RouteKind};
-use xmit_dataplane::lane::LaneDescription;
 use xmit_shared::Instant;
 
 impl Control {
@@ -36,16 +35,16 @@ impl Control {
         }
     }
 
-    fn interfaces(&mut self) -> Vec<api::Interface> {
-        let lanes = self.describe_lanes();
+    fn interfaces(&self) -> Vec<api::Interface> {
+        let facts = self.lanes.as_ref().map(|lanes| lanes.ports()).unwrap_or_default();
         let ports = |id: usize| {
-            let of_lane = |lane: &LaneDescription| {
-                let lane_id = u32::from(lane.lane);
-                let ours =
-                    lane.ports.clone().into_iter().filter(move |(_, interface, ..)| usize::from(interface.0) == id);
-                ours.map(move |(name, _, mode, _)| api::InterfacePort { lane: lane_id, queue: queue_of(&name), mode })
-            };
-            lanes.iter().flat_map(of_lane).collect()
+            let ours = facts.iter().filter(|port| usize::from(port.interface) == id);
+            ours.map(|port| api::InterfacePort {
+                lane: port.lane,
+                queue: queue_of(&port.name),
+                mode: port.mode.clone(),
+            })
+            .collect()
         };
         let pairs = self.config.interfaces.iter().zip(&self.network.interfaces).enumerate();
         pairs.map(|(id, (config, interface))| describe(config.kind.as_str(), interface, ports(id))).collect()

@@ -24,6 +24,9 @@ const REPORTS_PER_TURN: usize = 1024;
 impl Control {
     /// Announces sleep to the lanes; no sleep at all if they reported meanwhile.
     pub(super) fn prepare_sleep(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        let hello = self.sessions.as_ref().and_then(|sessions| sessions.next_deadline());
+        let hello = hello.map(|at| at.saturating_since(clock::monotonic()) + OUTBOX_RETRY);
+        let timeout = [timeout, hello].into_iter().flatten().min();
         let Some(lanes) = &mut self.lanes else { return timeout };
         let waiting = lanes.flush();
         lanes.reports.sleeper().prepare();
@@ -38,6 +41,9 @@ impl Control {
         if let Some(lanes) = &self.lanes {
             lanes.reports.sleeper().awake();
         }
+        if let Some(sessions) = &mut self.sessions {
+            sessions.expire(now, self.poll.registry());
+        }
         for _ in 0..REPORTS_PER_TURN {
             let Some((lane, report)) = self.lanes.as_mut().and_then(|lanes| lanes.reports.take()) else { break };
             self.on_report(now, lane, report);
@@ -47,15 +53,22 @@ impl Control {
     fn on_report(&mut self, _now: Instant, lane: u16, report: LaneReport) {
         match report {
             LaneReport::Session(Report::Bind { session, slot, wanted }) => self.on_bind(lane, session, slot, wanted),
-            LaneReport::Session(Report::Unbind { address, .. }) => self.release(lane, address),
+            LaneReport::Session(Report::Unbind { session, address }) => self.release(lane, session, address),
             LaneReport::Session(Report::Broken { session, what }) => {
                 warn!("session {session} wrote rubbish into its region and is ended: {what}");
-                if let Some(sessions) = &mut self.sessions {
-                    sessions.end(session, self.poll.registry());
-                }
-                self.detach(session);
+                self.end(session);
+            }
+            LaneReport::Ended => self.failed = Some(format!("lane {lane} ended by a panic; its message stands above")),
+            LaneReport::Refused { session } => {
+                warn!("lane {lane} has no place for session {session}, which is ended: lower [client] sessions_max");
+                self.end(session);
             }
             LaneReport::Detached { session } => debug!("lane {lane} has released session {session}"),
+            LaneReport::Heard { interface, address, mac } => {
+                if let Some(lanes) = &self.lanes {
+                    lanes.hint_others(lane.into(), || LaneCommand::Heard { interface, address, mac });
+                }
+            }
             LaneReport::Resolve { interface, address } => self.resolve(interface, address),
         }
     }
@@ -78,6 +91,14 @@ impl Control {
         for (lane, end) in ends.into_iter().enumerate() {
             lanes.tell(lane, LaneCommand::Attach { session, end: Box::new(end), rate });
         }
+    }
+
+    /// The daemon ends a session: its client sees the connection close.
+    fn end(&mut self, session: u32) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.end(session, self.poll.registry());
+        }
+        self.detach(session);
     }
 
     /// Everything that a session had is released: on the lanes, in the book of binds, in the XDP programs.
@@ -106,15 +127,15 @@ impl Control {
         let address = self.binds.bind(&self.snapshot, wanted, binder)?;
         if let Err(error) = self.steer.open_udp(address) {
             warn!("UDP {address} cannot be steered here: {error}");
-            self.binds.release(address);
+            self.binds.release(session, address);
             return Err(ENOSPC);
         }
         self.tell_others(lane, address, Some(lane));
         Ok(address)
     }
 
-    fn release(&mut self, lane: u16, address: SocketAddrV4) {
-        if self.binds.release(address) {
+    fn release(&mut self, lane: u16, session: u32, address: SocketAddrV4) {
+        if self.binds.release(session, address) {
             self.forget(lane, address);
         }
     }

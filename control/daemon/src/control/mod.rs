@@ -83,12 +83,17 @@ pub struct Control {
     binds: Binds,
     sessions: Option<Sessions>,
     captures: Captures,
+    /// Why the daemon cannot go on: it stops, so that clients see it dead instead of waiting.
+    failed: Option<String>,
     /// Time-stamp counter ticks in a second.
     cycles_per_second: u64,
 }
 
 impl Control {
     /// A control thread for `config`, which was read from `config_file`. Nothing is started yet.
+    ///
+    /// # Errors
+    /// No descriptor left for epoll, or no randomness.
     pub fn new(
         config: Config,
         config_file: PathBuf,
@@ -123,11 +128,15 @@ impl Control {
             lanes: None,
             sessions: None,
             captures: Captures::default(),
+            failed: None,
             cycles_per_second: tables::cycles_per_second(),
         })
     }
 
     /// Serves until a signal asks to stop.
+    ///
+    /// # Errors
+    /// The kernel's, if it cannot wait for events.
     pub fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         loop {
@@ -144,6 +153,9 @@ impl Control {
                 }
             }
             self.take_reports(now);
+            if let Some(why) = self.failed.take() {
+                return Err(io::Error::other(why));
+            }
             self.follow_kernel(now);
         }
     }

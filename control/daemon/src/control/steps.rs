@@ -107,9 +107,9 @@ fn start_lanes(control: &mut Control) -> Result<(), StepError> {
 }
 
 fn stop_lanes(control: &mut Control) -> Result<(), StepError> {
-    let problems = control.lanes.take().map(|mut lanes| lanes.stop()).unwrap_or_default();
+    let mut problems = control.lanes.take().map(|mut lanes| lanes.stop()).unwrap_or_default();
     for id in control.captures.ids() {
-        control.captures.stop(id)?;
+        problems.extend(control.captures.stop(id).err().map(|error| error.to_string()));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.join("; ").into()) }
 }

@@ -26,13 +26,12 @@ impl Control {
         let descriptions = self.describe_lanes();
         let readings = self.lanes.as_ref().map(|lanes| lanes.readings()).unwrap_or_default();
         let mut lanes: Vec<_> = readings.into_iter().map(|reading| reading.stat).collect();
-        for (stat, lane) in lanes.iter_mut().zip(&descriptions) {
-            stat.ports.truncate(lane.ports.len());
-            for (port, (name, interface, mode, _)) in stat.ports.iter_mut().zip(&lane.ports) {
-                (port.name, port.mode) = (name.clone(), mode.clone());
-                port.interface = self.interface_name(*interface);
-                port.steering = self.steering(interface.0);
-            }
+        for stat in &mut lanes {
+            self.name_ports(stat);
+        }
+        for lane in &descriptions {
+            // A lane that did not answer in time has no description, and shows no census.
+            let Some(stat) = lanes.get_mut(usize::from(lane.lane)) else { continue };
             let census = lane.frames;
             stat.frames = named([
                 ("free", census.free as u64),
@@ -44,6 +43,18 @@ impl Control {
         let sockets = descriptions.iter().map(|lane| lane.sockets.len() as u64).sum();
         let sessions = self.sessions.as_ref().map_or(0, |sessions| sessions.served()) as u64;
         Stat { sockets, sessions, ..Stat::of_lanes(now.as_nanos(), self.generation, lanes) }
+    }
+
+    /// The lane publishes counters by the place of a port; its name and mode are known here.
+    fn name_ports(&self, stat: &mut api::LaneStat) {
+        let facts = self.lanes.as_ref().map(|lanes| lanes.ports()).unwrap_or_default();
+        let ours: Vec<_> = facts.iter().filter(|port| port.lane == stat.lane).collect();
+        stat.ports.truncate(ours.len());
+        for (port, facts) in stat.ports.iter_mut().zip(ours) {
+            (port.name, port.mode) = (facts.name.clone(), facts.mode.clone());
+            port.interface = self.interface_name(InterfaceId(facts.interface));
+            port.steering = self.steering(facts.interface);
+        }
     }
 
     fn steering(&self, interface: u16) -> Counters {

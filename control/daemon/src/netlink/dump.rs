@@ -72,6 +72,9 @@ enum Pass {
 
 impl Dump {
     /// A socket in the current network namespace.
+    ///
+    /// # Errors
+    /// No socket to be had.
     pub fn open() -> Result<Self, NetlinkError> {
         let open = || {
             let mut socket = Socket::new(NETLINK_ROUTE)?;
@@ -86,6 +89,9 @@ impl Dump {
     }
 
     /// `RTM_GETLINK`: every link, without addresses.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or an answer that is none.
     pub fn links(&mut self) -> Result<Table<KernelInterface>, NetlinkError> {
         self.table(RouteNetlinkMessage::GetLink(LinkMessage::default()), "list links", |row| match row {
             RouteNetlinkMessage::NewLink(message) => Some(message::link(&message)),
@@ -94,6 +100,9 @@ impl Dump {
     }
 
     /// `RTM_GETADDR`: every IPv4 address with the index of its link.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or an answer that is none.
     pub fn addresses(&mut self) -> Result<Table<(u32, KernelAddress)>, NetlinkError> {
         let mut question = AddressMessage::default();
         question.header.family = AddressFamily::Inet;
@@ -104,6 +113,9 @@ impl Dump {
     }
 
     /// `RTM_GETROUTE`: the IPv4 routes of the main table.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or an answer that is none.
     pub fn routes(&mut self) -> Result<Table<KernelRoute>, NetlinkError> {
         let mut question = RouteMessage::default();
         question.header.address_family = AddressFamily::Inet;
@@ -114,6 +126,9 @@ impl Dump {
     }
 
     /// `RTM_GETNEIGH`: every IPv4 neighbour.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or an answer that is none.
     pub fn neighbours(&mut self) -> Result<Table<KernelNeighbour>, NetlinkError> {
         let mut question = NeighbourMessage::default();
         question.header.family = AddressFamily::Inet;
@@ -125,6 +140,9 @@ impl Dump {
 
     /// Has the kernel resolve `address` on the link of `interface` by ARP, as if it had a packet to send
     /// (`RTM_NEWNEIGH` with `NTF_USE`). What it finds comes as a notice.
+    ///
+    /// # Errors
+    /// The kernel's refusal: no such interface, no permission.
     pub fn resolve(&mut self, interface: u32, address: Ipv4Addr) -> Result<(), NetlinkError> {
         let mut question = NeighbourMessage::default();
         question.header.family = AddressFamily::Inet;

@@ -84,6 +84,9 @@ pub struct FollowerStats {
 
 impl Follower {
     /// Subscribes, then reads everything.
+    ///
+    /// # Errors
+    /// No sockets, or the first reading failed.
     pub fn open() -> Result<Self, NetlinkError> {
         let notices = subscribe().map_err(failed("subscribe to changes"))?;
         let mut follower = Self {
@@ -117,6 +120,9 @@ impl Follower {
 
     /// Takes waiting notices and reads anew what they ask for, at once or after [`Follower::next_deadline`].
     /// Called when the socket is readable and when the deadline has passed. True if the view is new.
+    ///
+    /// # Errors
+    /// A reading failed: the last view stays, and the next call tries again.
     pub fn update(&mut self, now: Instant) -> Result<bool, NetlinkError> {
         let before = self.view.generation;
         self.take_notices().map_err(failed("hear of changes"))?;
@@ -137,6 +143,9 @@ impl Follower {
     }
 
     /// Has the kernel resolve a neighbour by ARP; what it finds comes as a change of the view.
+    ///
+    /// # Errors
+    /// As [`Dump::resolve`].
     pub fn resolve(&mut self, interface: u32, address: Ipv4Addr) -> Result<(), NetlinkError> {
         self.dump.resolve(interface, address)
     }

@@ -149,3 +149,14 @@ fn what_an_operator_should_know_is_said() {
     let (text, up) = note(&|view| view.interfaces.truncate(1));
     assert!(text.contains("eth1 is not there") && !up, "{text}");
 }
+
+#[test]
+fn a_second_address_of_a_network_brings_no_second_route() {
+    let config =
+        config("[[interface]]\nname = \"eth1\"\naddresses = [\"10.77.0.2/24\", \"10.77.0.3/24\", \"10.78.0.2/24\"]\n");
+    let network = Network::join(&config, &kernel());
+    let on_link = |r: &&NetworkRoute| r.kind == RouteKind::Unicast && r.via.is_none();
+    let sources: Vec<_> = network.routes.iter().filter(on_link).map(|r| (r.destination, r.source)).collect();
+    let expected = [("10.77.0.0/24", "10.77.0.2"), ("10.78.0.0/24", "10.78.0.2")];
+    assert_eq!(sources, expected.map(|(network, source)| (cidr(network), Some(address(source)))));
+}

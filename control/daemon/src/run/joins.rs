@@ -5,12 +5,12 @@
 use crate::boot::StepError;
 use crate::config::{El3c501, Join as Wish, Peer};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use xmit_nic::el3c501::{El3c501Port, Parity, Quirks, SegmentTap, SharedLan};
+use tracing::info;
+use xmit_nic::el3c501::{El3c501Port, Parity, Quirks, RxFilter, SegmentTap, SharedLan, WireCounters};
 use xmit_nic::join::Join;
 use xmit_nic::tap::{TapConfig, TapPort};
 use xmit_nic::xdp::{LaneUmem, ModeWish, PortOptions, Steering, XdpPort};
@@ -31,40 +31,38 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Joined {
     /// What is joined with what, for people.
     pub name: String,
-    /// The station address that the host at the other end must have, if the join is by a card of its own.
-    pub peer_mac: Option<MacAddr>,
+    lan: SharedLan,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// The NIC's program, which goes when the join does.
-    _steering: Option<Steering>,
 }
 
-/// Joins the segment `lan` of `card` to what `wish` names. `ours` are the addresses that a NIC must steer here.
+/// Joins the segment `lan` of `card` to what `wish` names. With it comes the program of a NIC, which steers nothing yet.
 ///
 /// # Errors
 /// If the other port cannot be opened.
-pub fn join(lan: &SharedLan, card: &El3c501, wish: &Wish, ours: &[Ipv4Addr]) -> Result<Joined, StepError> {
-    let (outside, pool, steering, host_mac) = open_outside(wish, ours)?;
-    let name = format!("segment {} with {}", card.segment, outside.caps().name);
-    let (inside, peer_mac): (Box<dyn Port>, _) = match card.peer {
-        Peer::Wire => (Box::new(SegmentTap::open(lan, &name, host_mac)?), None),
+pub fn join(lan: &SharedLan, card: &El3c501, wish: &Wish) -> Result<(Joined, Option<Steering>), StepError> {
+    let (outside, pool, steering, host_mac) = open_outside(wish)?;
+    let name = format!("segment {} with {} ({})", card.segment, outside.caps().name, outside.caps().mode);
+    let inside: Box<dyn Port> = match card.peer {
+        Peer::Wire => Box::new(SegmentTap::open(lan, &name, host_mac)?),
         Peer::Card => {
             let mac = MacAddr([0x02, 0x60, 0x8c, host_mac.0[3], host_mac.0[4], host_mac.0[5] ^ 0x80]);
-            let mut port = El3c501Port::open(lan, "peer", mac, Quirks::default(), Parity::default())?;
-            port.set_all_multicast(true);
-            (Box::new(port), Some(mac))
+            let port = El3c501Port::open(lan, "peer", mac, Quirks::default(), Parity::default())?;
+            // The hosts behind it keep their own addresses, as behind a bridge.
+            port.set_filter(RxFilter::Promiscuous);
+            Box::new(port)
         }
     };
     let stop = Arc::new(AtomicBool::new(false));
     let theirs = Arc::clone(&stop);
     let join = Join::new(inside, outside, pool);
     let thread = std::thread::Builder::new().name("join".into()).spawn(move || run(join, &theirs))?;
-    Ok(Joined { name, peer_mac, stop, thread: Some(thread), _steering: steering })
+    Ok((Joined { name, lan: lan.clone(), stop, thread: Some(thread) }, steering))
 }
 
 type Outside = (Box<dyn Port>, Pool, Option<Steering>, MacAddr);
 
-fn open_outside(wish: &Wish, ours: &[Ipv4Addr]) -> Result<Outside, StepError> {
+fn open_outside(wish: &Wish) -> Result<Outside, StepError> {
     match wish {
         Wish::Tap(name) => {
             let port = TapPort::open(&TapConfig::new(name))?;
@@ -75,9 +73,6 @@ fn open_outside(wish: &Wish, ours: &[Ipv4Addr]) -> Result<Outside, StepError> {
             let mut steering = Steering::attach(name, ModeWish::Auto)?;
             let (umem, mut pool) = LaneUmem::new(POOL, FRAMES, 2048, false)?;
             let port = XdpPort::open(&mut steering, &umem, &mut pool, 0, &PortOptions::default())?;
-            for address in ours {
-                steering.add_address(*address)?;
-            }
             let mac = port.caps().mac;
             Ok((Box::new(port), pool, Some(steering), mac))
         }
@@ -113,5 +108,7 @@ impl Drop for Joined {
             // A panic there has been printed; here there is nothing left to save.
             let _ = thread.join();
         }
+        let WireCounters { frames, collisions, broken } = self.lan.lock().segment().counters();
+        info!("{}: {frames} frames, {collisions} collisions, {broken} cut off", self.name);
     }
 }

@@ -11,12 +11,12 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use tracing::{error, info};
 use xmit_dataplane::device::Queue;
-use xmit_dataplane::lane::{Handover, Lane, LaneCommand, LaneDescription, LaneMail, LaneReport};
+use xmit_dataplane::lane::{Handover, Lane, LaneCommand, LaneDescription, LaneMail, LaneReport, Remains};
 use xmit_dataplane::limits;
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
 use xmit_nic::rng::Rng;
-use xmit_nic::{Duration, Frame, Pool};
+use xmit_nic::{Duration, Frame};
 use xmit_shared::clock;
 use xmit_shared::mailbox::{Mail, Mailbox, mailbox};
 use xmit_shared::snapshot::Publisher;
@@ -30,6 +30,19 @@ const REPORTS: usize = 4096;
 /// How long the control thread waits for a lane's description.
 const DESCRIBE_LIMIT: Duration = Duration::from_millis(200);
 
+/// What never changes of a port; kept here, because a busy lane may be late to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortFacts {
+    /// The lane that owns it.
+    pub lane: u32,
+    /// Place of its interface in the configuration.
+    pub interface: u16,
+    /// Its name.
+    pub name: String,
+    /// The mode obtained.
+    pub mode: String,
+}
+
 /// One running lane.
 #[derive(Debug)]
 struct Running {
@@ -38,13 +51,14 @@ struct Running {
     /// Commands that found the mailbox full, in order.
     outbox: VecDeque<LaneCommand>,
     published: Published,
-    thread: Option<JoinHandle<Pool>>,
+    thread: Option<JoinHandle<Remains>>,
 }
 
 /// All lanes.
 #[derive(Debug)]
 pub struct Lanes {
     running: Vec<Running>,
+    ports: Vec<PortFacts>,
     /// What lanes report.
     pub reports: Mailbox<(u16, LaneReport)>,
 }
@@ -61,9 +75,10 @@ impl Lanes {
         snapshots: &Publisher<Arc<Snapshot>>,
         rng: &mut Rng,
     ) -> Result<Self, StepError> {
+        let facts = ports.iter().map(facts).collect();
         let (reports, report) = mailbox(REPORTS)?;
         let mut mails = mails(frames.len(), &report)?;
-        let mut lanes = Self { running: Vec::new(), reports };
+        let mut lanes = Self { running: Vec::new(), ports: facts, reports };
         let mut ports: Vec<Option<Placed>> = ports.into_iter().map(Some).collect();
         for (id, (frames, settings)) in frames.into_iter().zip(&config.lanes).enumerate() {
             let (mail, commands) = mails.remove(0);
@@ -78,14 +93,35 @@ impl Lanes {
                     .map_err(|_| format!("lane {id} has more than {} ports", limits::PORTS_MAX))?;
             }
             let (publisher, published) = page();
+            let report = report.clone();
             let pace = Pace { core: settings.core as usize, spin: settings.spin.0 };
-            let thread = std::thread::Builder::new()
-                .name(format!("lane{id}"))
-                .spawn(move || lane_thread::run(lane, pace, publisher))?;
+            let thread = std::thread::Builder::new().name(format!("lane{id}")).spawn(move || {
+                let _obituary = Obituary(id as u16, report);
+                lane_thread::run(lane, pace, publisher)
+            })?;
             let outbox = VecDeque::new();
             lanes.running.push(Running { core: settings.core, commands, outbox, published, thread: Some(thread) });
         }
+        lanes.share_senders();
         Ok(lanes)
+    }
+
+    /// Tells every lane who sends by the interfaces that it has no port on itself.
+    fn share_senders(&mut self) {
+        for port in self.ports.clone() {
+            for lane in 0..self.len() {
+                let owns = |p: &PortFacts| p.interface == port.interface && p.lane == lane as u32;
+                if !self.ports.iter().any(owns) {
+                    let interface = InterfaceId(port.interface);
+                    self.tell(lane, LaneCommand::Sender { interface, lane: port.lane as u16 });
+                }
+            }
+        }
+    }
+
+    /// The ports of all lanes, in the order of the configuration.
+    pub fn ports(&self) -> &[PortFacts] {
+        &self.ports
     }
 
     /// How many there are.
@@ -103,6 +139,16 @@ impl Lanes {
         if let Some(running) = self.running.get_mut(lane) {
             running.outbox.push_back(command);
             running.flush();
+        }
+    }
+
+    /// Tells every lane but `lane` what it can do without: a full mailbox loses it.
+    pub fn hint_others(&self, lane: usize, command: impl Fn() -> LaneCommand) {
+        for (_, other) in self.running.iter().enumerate().filter(|(id, _)| *id != lane) {
+            if other.outbox.is_empty() {
+                // The lane's own timers repair what is lost here.
+                let _ = other.commands.send(command());
+            }
         }
     }
 
@@ -152,22 +198,36 @@ impl Lanes {
     /// Stops all threads and checks that every frame came home; what did not is the answer, one sentence each.
     pub fn stop(&mut self) -> Vec<String> {
         self.tell_all(|_| LaneCommand::Stop);
-        let mut problems = Vec::new();
+        let (mut problems, mut remains) = (Vec::new(), Vec::new());
         for (id, lane) in self.running.iter_mut().enumerate() {
             while !lane.outbox.is_empty() && lane.thread.as_ref().is_some_and(|t| !t.is_finished()) {
                 lane.flush();
                 std::thread::yield_now();
             }
             match lane.thread.take().map(JoinHandle::join) {
-                Some(Ok(pool)) if pool.census().free != pool.total() => {
-                    problems.push(format!("lane {id}: frames are missing at the end: {:?}", pool.census()));
-                }
+                Some(Ok(left)) => remains.push(left),
                 Some(Err(_)) => problems.push(format!("lane {id} ended by a panic; its message stands above")),
-                _ => {}
+                None => {}
             }
+        }
+        // Frames of one lane may be under way to another until the last has ended.
+        for pool in Remains::settle(remains).iter().filter(|pool| pool.available() != pool.total()) {
+            problems.push(format!("lane {}: frames are missing at the end: {:?}", pool.id(), pool.census()));
         }
         problems.iter().for_each(|problem| error!("{problem}"));
         problems
+    }
+}
+
+/// Tells the control thread of a lane that ends by a panic: nobody else would, and its clients would wait for ever.
+struct Obituary(u16, Mail<(u16, LaneReport)>);
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // A full mailbox means that the control thread is behind; `xmit doctor` shows the lane as ended.
+            let _ = self.1.send((self.0, LaneReport::Ended));
+        }
     }
 }
 
@@ -180,6 +240,11 @@ impl Running {
             }
         }
     }
+}
+
+fn facts(placed: &Placed) -> PortFacts {
+    let caps = placed.port.caps();
+    PortFacts { lane: placed.lane, interface: placed.interface, name: caps.name.clone(), mode: caps.mode.clone() }
 }
 
 /// The mailboxes of `count` lanes, all connected.

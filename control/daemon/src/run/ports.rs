@@ -5,7 +5,6 @@ use super::steer::Steer;
 use crate::boot::StepError;
 use crate::config::{self, Config, El3c501, Interface, Kind};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use xmit_nic::el3c501::{El3c501Port, LanConfig, Parity, Quirks, SharedLan, Timing};
 use xmit_nic::tap::{TapConfig, TapPort};
 use xmit_nic::xdp::{BusyPoll, CopyWish, LaneUmem, ModeWish, PortOptions, Steering, XdpPort};
@@ -118,8 +117,10 @@ impl Opened {
         let lane = interface.lanes.first().copied().unwrap_or(0);
         self.ports.push(Placed { lane, interface: id, port: Box::new(port) });
         if let Some(to) = &card.join {
-            let ours: Vec<Ipv4Addr> = interface.addresses.iter().flatten().map(|a| a.address).collect();
-            self.joins.push(join(&lan, card, to, &ours)?);
+            let (joined, steering) = join(&lan, card, to)?;
+            self.joins.push(joined);
+            // The host's NIC leads to this card: its program follows the card's addresses.
+            steering.into_iter().for_each(|steering| self.steer.add(id, steering, false));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 use crate::config::Client;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, recv, socket_with,
@@ -14,11 +15,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
+use xmit_nic::{Duration, Instant};
+use xmit_shared::clock;
 use xmit_shared::handshake::{HandshakeError, receive_hello, send_refusal, send_welcome};
-use xmit_shared::session::{LaneEnd, SessionConfig, create};
+use xmit_shared::session::{LaneEnd, SLOTS_MAX, SessionConfig, create};
 
 const EACCES: u32 = 13;
 const ENOMEM: u32 = 12;
@@ -30,6 +33,9 @@ const BACKLOG: i32 = 64;
 
 /// Entries of a session's control rings: more calls at once wait in the client.
 const CONTROL_ENTRIES: u32 = 64;
+
+/// A client says hello right after it connected; one that does not is not to keep a place for ever.
+const HELLO_LIMIT: Duration = Duration::from_secs(5);
 
 /// One connected process.
 #[derive(Debug)]
@@ -43,6 +49,8 @@ pub struct Peer {
     pub name: String,
     /// It has its region.
     pub served: bool,
+    /// When it connected.
+    since: Instant,
 }
 
 /// What an event on a connection led to.
@@ -83,8 +91,15 @@ impl Sessions {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(explain)?;
         }
-        // The lock beside the socket says that no other daemon serves it, so what stands there is stale.
-        let _ = fs::remove_file(path);
+        // The lock beside the socket says that no other daemon serves it, so a socket that stands there is stale.
+        if let Ok(meta) = fs::symlink_metadata(path) {
+            if !meta.file_type().is_socket() {
+                return Err(explain(io::Error::other(
+                    "exists and is not a socket: move it away, or name another path in [daemon] session_socket",
+                )));
+            }
+            fs::remove_file(path).map_err(explain)?;
+        }
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         bind(&listener, &SocketAddrUnix::new(path)?).map_err(|e| explain(e.into()))?;
@@ -109,14 +124,31 @@ impl Sessions {
         self.clients.values().filter(|client| client.served).count()
     }
 
-    /// Does what the event of `token` allows.
+    /// Does what the event of `token` allows: a session may begin, end, or both.
     pub fn on_event(&mut self, token: Token, registry: &Registry, quota: &Client) -> Vec<SessionEvent> {
         if token.0 == self.first_token {
             self.accept(registry, quota);
             return Vec::new();
         }
         let session = (token.0 - self.first_token) as u32;
-        self.drive(session, registry, quota).into_iter().collect()
+        // Events come once: what arrived together with the hello is looked at now or never.
+        std::iter::from_fn(|| self.drive(session, registry, quota)).collect()
+    }
+
+    /// The next time that [`Sessions::expire`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let waiting = self.clients.values().filter(|client| !client.served);
+        waiting.map(|client| client.since + HELLO_LIMIT).min()
+    }
+
+    /// Ends connections that never said hello.
+    pub fn expire(&mut self, now: Instant, registry: &Registry) {
+        let late = |client: &Peer| !client.served && now >= client.since + HELLO_LIMIT;
+        let all: Vec<u32> = self.clients.iter().filter(|(_, client)| late(client)).map(|(id, _)| *id).collect();
+        for session in all {
+            warn!("process {} connected and said no hello", self.clients.get(&session).map_or(0, |c| c.pid));
+            self.end(session, registry);
+        }
     }
 
     /// Ends a session: its connection closes, which its client notices at once.
@@ -129,7 +161,13 @@ impl Sessions {
 
     /// Bounded by the backlog.
     fn accept(&mut self, registry: &Registry, quota: &Client) {
-        while let Ok(connection) = accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+        loop {
+            let connection = match accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok(connection) => connection,
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(Errno::AGAIN) => return,
+                Err(error) => return warn!("clients cannot be accepted: {error}"),
+            };
             if let Err(why) = self.admit(connection, registry, quota) {
                 warn!("a client was refused: {why}");
             }
@@ -140,6 +178,8 @@ impl Sessions {
         let peer = socket_peercred(&connection)?;
         let (uid, gid) = (peer.uid.as_raw(), peer.gid.as_raw());
         let refuse = |errno, text: String| {
+            // A hello left unread would turn our closing into a reset, and the client would not see why.
+            let _ = recv(&connection, &mut [0u8; 512][..], RecvFlags::DONTWAIT);
             let _ = send_refusal(connection.as_fd(), errno, &text);
             Err(io::Error::other(text))
         };
@@ -155,12 +195,13 @@ impl Sessions {
                 format!("{} clients are connected: raise [client] sessions_max", quota.sessions_max),
             );
         }
+        let since = clock::monotonic();
         let session = self.next;
         self.next = self.next.wrapping_add(1).max(1);
         let token = Token(self.first_token + session as usize);
         registry.register(&mut SourceFd(&connection.as_raw_fd()), token, Interest::READABLE)?;
         let pid = peer.pid.as_raw_nonzero().get().unsigned_abs();
-        self.clients.insert(session, Peer { connection, pid, uid, name: String::new(), served: false });
+        self.clients.insert(session, Peer { connection, pid, uid, name: String::new(), served: false, since });
         Ok(())
     }
 
@@ -198,7 +239,7 @@ impl Drop for Sessions {
 fn is_closed(connection: &OwnedFd) -> bool {
     match recv(connection, &mut [0u8; 16][..], RecvFlags::DONTWAIT) {
         Ok(_) => true,
-        Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
+        Err(error) => error != Errno::AGAIN && error != Errno::INTR,
     }
 }
 
@@ -216,7 +257,9 @@ fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec
     };
     let ring = u32::try_from(quota.ring.0).unwrap_or(u32::MAX);
     let by_memory = u32::try_from(quota.memory.0 / (2 * quota.ring.0).max(1)).unwrap_or(u32::MAX);
-    let slots = hello.sockets.min(quota.sockets_max).min(by_memory).max(1);
+    // Whoever names no number gets what his quota allows.
+    let wanted = if hello.sockets == 0 { SLOTS_MAX } else { hello.sockets.min(SLOTS_MAX) };
+    let slots = wanted.min(quota.sockets_max).min(by_memory).max(1);
     let config = SessionConfig { lanes, slots, control_entries: CONTROL_ENTRIES, tx_bytes: ring, rx_bytes: ring };
     let (ends, fds) = match create(&config) {
         Ok(made) => made,
@@ -229,4 +272,32 @@ fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec
     client.name = hello.name;
     client.served = true;
     Ok(Some(ends))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Directory;
+    use rustix::net::connect;
+
+    #[test]
+    fn who_says_no_hello_loses_its_place() {
+        let directory = Directory::new("sessions-hello");
+        let path = directory.path("session.sock");
+        let poll = mio::Poll::new().unwrap();
+        let mut sessions = Sessions::listen(&path, 1, poll.registry(), 0).unwrap();
+        let silent = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        connect(&silent, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        sessions.on_event(Token(0), poll.registry(), &Client::default());
+        let deadline = sessions.next_deadline().unwrap();
+        sessions.expire(deadline - Duration::from_nanos(1), poll.registry());
+        assert_eq!(sessions.clients.len(), 1);
+        sessions.expire(deadline, poll.registry());
+        assert_eq!((sessions.clients.len(), sessions.next_deadline()), (0, None));
+        assert_eq!(
+            recv(&silent, &mut [0u8; 8][..], RecvFlags::empty()).map(|(n, _)| n),
+            Ok(0),
+            "its connection is closed"
+        );
+    }
 }

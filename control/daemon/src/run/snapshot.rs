@@ -1,6 +1,8 @@
 //! From the joined network to what lanes work with.
 
+use crate::config;
 use crate::network::{Network, NetworkRoute, RouteKind as NetworkRouteKind};
+use std::net::Ipv4Addr;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
 
@@ -17,9 +19,13 @@ pub fn snapshot(network: &Network) -> Snapshot {
             .iter()
             .map(|a| InterfaceAddress { address: a.address, prefix_len: a.prefix_len })
             .collect(),
-        vlan: None,
+        vlan: i.vlan,
         resolution: if i.adopted { Resolution::Kernel } else { Resolution::Arp },
-        reverse_path: ReversePath::Off,
+        reverse_path: match i.reverse_path {
+            config::ReversePath::Off => ReversePath::Off,
+            config::ReversePath::Loose => ReversePath::Loose,
+            config::ReversePath::Strict => ReversePath::Strict,
+        },
         accept_unfinished_checksums: i.accept_unfinished_checksums,
     });
     let neighbours = network.neighbours.iter().map(|n| StaticNeighbour {
@@ -29,9 +35,16 @@ pub fn snapshot(network: &Network) -> Snapshot {
     });
     Snapshot {
         interfaces: interfaces.collect(),
-        fib: Fib::build(network.routes.iter().filter_map(route)),
+        fib: Fib::build(network.routes.iter().filter_map(route).chain(loopback(network))),
         neighbours: neighbours.collect(),
     }
+}
+
+/// This host by its name for itself: without this route 127.0.0.1 would follow the default route out of the host.
+fn loopback(network: &Network) -> Option<Route> {
+    let prefix = Prefix::new(Ipv4Addr::new(127, 0, 0, 0), 8).filter(|_| !network.interfaces.is_empty())?;
+    let (kind, interface) = (RouteKind::Local, InterfaceId(0));
+    Some(Route { prefix, kind, gateway: None, interface, preferred_source: None, mtu: None, metric: 0, tos: 0 })
 }
 
 fn route(route: &NetworkRoute) -> Option<Route> {
@@ -53,4 +66,34 @@ fn route(route: &NetworkRoute) -> Option<Route> {
         metric: route.metric,
         tos: route.tos,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::NetworkInterface;
+    use xmit_nic::MacAddr;
+
+    #[test]
+    fn loopback_stays_in_the_host_whatever_the_default_route() {
+        let mut network = Network::default();
+        assert!(snapshot(&network).fib.lookup(Ipv4Addr::LOCALHOST).is_none(), "nowhere to receive it");
+        network.interfaces.push(NetworkInterface {
+            name: "eth0".into(),
+            kernel_index: None,
+            adopted: false,
+            mac: MacAddr::ZERO,
+            mtu: 1500,
+            up: true,
+            addresses: Vec::new(),
+            accept_unfinished_checksums: false,
+            vlan: Some(7),
+            reverse_path: config::ReversePath::Strict,
+            broadcasts: false,
+        });
+        let made = snapshot(&network);
+        assert_eq!(made.fib.lookup(Ipv4Addr::LOCALHOST).map(|r| r.kind), Some(RouteKind::Local));
+        let interface = &made.interfaces[0];
+        assert_eq!((interface.vlan, interface.reverse_path), (Some(7), ReversePath::Strict));
+    }
 }

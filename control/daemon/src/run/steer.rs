@@ -6,41 +6,91 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use tracing::warn;
 use xmit_nic::xdp::{Protocol, Steering, SteeringCounters, XdpError};
 
+/// What a program sends to the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Entry {
+    /// Every packet to an address of our own.
+    Address(Ipv4Addr),
+    /// UDP to a port of an address that the kernel has too.
+    Udp(Ipv4Addr, u16),
+}
+
 /// One NIC with its program.
 #[derive(Debug)]
-pub struct Steered {
+struct Steered {
     /// Place of the interface in the configuration.
-    pub interface: u16,
-    /// Its program.
-    pub steering: Steering,
-    /// Own addresses that are steered now.
+    interface: u16,
+    steering: Steering,
+    /// The interface's addresses, and its broadcasts where they are taken too.
     addresses: BTreeSet<Ipv4Addr>,
     /// The kernel has its addresses too: only open ports are steered.
     by_ports: bool,
+    /// What the program was told.
+    entries: BTreeSet<Entry>,
+}
+
+impl Steered {
+    /// What `bind` brings: nothing on a NIC whose addresses are ours alone. A bind to all addresses steers the port of
+    /// each address that this host has, so that packets routed through it stay with the kernel.
+    fn entries_of(&self, bind: SocketAddrV4) -> impl Iterator<Item = Entry> + '_ {
+        let ours = self.addresses.iter().filter(move |a| bind.ip().is_unspecified() || *a == bind.ip());
+        ours.filter(|_| self.by_ports).map(move |address| Entry::Udp(*address, bind.port()))
+    }
+
+    fn wanted(&self, binds: &BTreeMap<SocketAddrV4, u32>) -> BTreeSet<Entry> {
+        if self.by_ports {
+            binds.keys().flat_map(|bind| self.entries_of(*bind)).collect()
+        } else {
+            self.addresses.iter().copied().map(Entry::Address).collect()
+        }
+    }
+
+    /// Steers `wanted` and nothing else. What a program refused is not noted as steered.
+    fn steer_only(&mut self, wanted: &BTreeSet<Entry>) -> Result<(), XdpError> {
+        let gone: Vec<_> = self.entries.difference(wanted).copied().collect();
+        let new: Vec<_> = wanted.difference(&self.entries).copied().collect();
+        let removed = gone.into_iter().map(|entry| self.remove(entry)).fold(Ok(()), Result::and);
+        new.into_iter().map(|entry| self.add(entry)).fold(removed, Result::and)
+    }
+
+    fn add(&mut self, entry: Entry) -> Result<(), XdpError> {
+        if self.entries.contains(&entry) {
+            return Ok(());
+        }
+        match entry {
+            Entry::Address(address) => self.steering.add_address(address)?,
+            Entry::Udp(address, port) => self.steering.open_port(Some(address), Protocol::Udp, port)?,
+        }
+        self.entries.insert(entry);
+        Ok(())
+    }
+
+    fn remove(&mut self, entry: Entry) -> Result<(), XdpError> {
+        if !self.entries.contains(&entry) {
+            return Ok(());
+        }
+        match entry {
+            Entry::Address(address) => self.steering.remove_address(address)?,
+            Entry::Udp(address, port) => self.steering.close_port(Some(address), Protocol::Udp, port)?,
+        };
+        self.entries.remove(&entry);
+        Ok(())
+    }
 }
 
 /// All NICs with a program.
 #[derive(Debug, Default)]
 pub struct Steer {
     nics: Vec<Steered>,
-    /// Open ports, with how many binds want each.
-    ports: BTreeMap<(Option<Ipv4Addr>, u16), u32>,
+    /// Bound UDP addresses, with how many sockets have each.
+    binds: BTreeMap<SocketAddrV4, u32>,
 }
 
 impl Steer {
     /// Adds the program of the interface at place `interface`.
     pub fn add(&mut self, interface: u16, steering: Steering, by_ports: bool) {
-        self.nics.push(Steered { interface, steering, addresses: BTreeSet::new(), by_ports });
-    }
-
-    /// The NICs.
-    pub fn nics(&self) -> &[Steered] {
-        &self.nics
-    }
-
-    /// The program of `interface`, to open ports on.
-    pub fn steering_mut(&mut self, interface: u16) -> Option<&mut Steering> {
-        self.nics.iter_mut().find(|nic| nic.interface == interface).map(|nic| &mut nic.steering)
+        let (addresses, entries) = (BTreeSet::new(), BTreeSet::new());
+        self.nics.push(Steered { interface, steering, addresses, by_ports, entries });
     }
 
     /// Counters of the program of `interface`.
@@ -49,22 +99,18 @@ impl Steer {
         nic.steering.counters().ok()
     }
 
-    /// Makes the steered addresses those of `network`.
+    /// Makes what is steered follow the addresses of `network`.
     ///
     /// # Errors
-    /// The first address that a program did not take.
+    /// The first entry that a program did not take; all others are as they should be, and it is tried again.
     pub fn follow(&mut self, network: &Network) -> Result<(), XdpError> {
+        let mut outcome = Ok(());
         for nic in &mut self.nics {
-            let wanted = network.interfaces.get(usize::from(nic.interface)).map(own_addresses).unwrap_or_default();
-            for gone in nic.addresses.difference(&wanted) {
-                nic.steering.remove_address(*gone)?;
-            }
-            for new in wanted.difference(&nic.addresses) {
-                nic.steering.add_address(*new)?;
-            }
-            nic.addresses = wanted;
+            nic.addresses = network.interfaces.get(usize::from(nic.interface)).map(addresses).unwrap_or_default();
+            let wanted = nic.wanted(&self.binds);
+            outcome = outcome.and(nic.steer_only(&wanted));
         }
-        Ok(())
+        outcome
     }
 
     /// Steers UDP to `address` here, on the NICs that are shared by ports.
@@ -72,13 +118,11 @@ impl Steer {
     /// # Errors
     /// If a program has no room for it; then it is steered nowhere.
     pub fn open_udp(&mut self, address: SocketAddrV4) -> Result<(), XdpError> {
-        let key = port_key(address);
-        let count = self.ports.entry(key).or_insert(0);
-        *count += 1;
-        if *count > 1 {
-            return Ok(());
-        }
-        let opened = by_ports(&mut self.nics).try_for_each(|s| s.open_port(key.0, Protocol::Udp, key.1));
+        *self.binds.entry(address).or_insert(0) += 1;
+        let opened = self.nics.iter_mut().try_for_each(|nic| {
+            let entries: Vec<_> = nic.entries_of(address).collect();
+            entries.into_iter().try_for_each(|entry| nic.add(entry))
+        });
         if opened.is_err() {
             self.close_udp(address);
         }
@@ -87,16 +131,19 @@ impl Steer {
 
     /// No longer steers UDP to `address` here, unless another bind wants it.
     pub fn close_udp(&mut self, address: SocketAddrV4) {
-        let key = port_key(address);
-        let Some(count) = self.ports.get_mut(&key) else { return };
+        let Some(count) = self.binds.get_mut(&address) else { return };
         *count -= 1;
         if *count > 0 {
             return;
         }
-        self.ports.remove(&key);
-        for steering in by_ports(&mut self.nics) {
-            if let Err(error) = steering.close_port(key.0, Protocol::Udp, key.1) {
-                warn!("UDP port {} still comes to the daemon on {}: {error}", key.1, steering.interface().name);
+        self.binds.remove(&address);
+        for nic in &mut self.nics {
+            // Two binds never share an entry: an address and all addresses conflict on one port.
+            let entries: Vec<_> = nic.entries_of(address).collect();
+            for entry in entries {
+                if let Err(error) = nic.remove(entry) {
+                    warn!("UDP to {address} still comes to the daemon on {}: {error}", nic.steering.interface().name);
+                }
             }
         }
     }
@@ -107,14 +154,10 @@ impl Steer {
     }
 }
 
-fn by_ports(nics: &mut [Steered]) -> impl Iterator<Item = &mut Steering> {
-    nics.iter_mut().filter(|nic| nic.by_ports).map(|nic| &mut nic.steering)
-}
-
-fn own_addresses(interface: &NetworkInterface) -> BTreeSet<Ipv4Addr> {
-    if interface.adopted { BTreeSet::new() } else { interface.addresses.iter().map(|a| a.address).collect() }
-}
-
-fn port_key(address: SocketAddrV4) -> (Option<Ipv4Addr>, u16) {
-    ((!address.ip().is_unspecified()).then_some(*address.ip()), address.port())
+/// What is steered on a NIC: its addresses, and the broadcasts that reach them if the operator wants that.
+fn addresses(interface: &NetworkInterface) -> BTreeSet<Ipv4Addr> {
+    let own = interface.addresses.iter().map(|a| a.address);
+    let networks = interface.addresses.iter().filter_map(|a| a.broadcast());
+    let all = networks.chain([Ipv4Addr::BROADCAST]).filter(|_| interface.broadcasts);
+    own.chain(all).collect()
 }

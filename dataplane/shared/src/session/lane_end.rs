@@ -247,9 +247,18 @@ impl LaneEnd {
 
     /// True if the client left something. A client that wrote rubbish counts as one with work: the next turn finds it.
     pub fn has_work(&mut self) -> bool {
+        self.has_submission() || self.dirty.any()
+    }
+
+    /// As [`LaneEnd::has_work`], but for the datagrams that were put back: the lane cannot send them before some time.
+    pub fn has_news(&mut self) -> bool {
+        self.has_submission() || self.dirty.any_new()
+    }
+
+    fn has_submission(&mut self) -> bool {
         let submissions = self.submissions.available().map_or(1, |available| available);
         let answerable = self.completions.room().map_or(1, |room| room.saturating_sub(self.outstanding));
-        (submissions > 0 && answerable > 0) || self.dirty.any()
+        submissions > 0 && answerable > 0
     }
 
     /// Says that the lane is awake again and silences the bell, by a system call only if it rang. After each

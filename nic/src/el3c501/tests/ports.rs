@@ -2,7 +2,7 @@
 
 use super::bench::{BROADCAST, GROUP, MAC, OTHER, frame};
 use crate::el3c501::timing::earlier;
-use crate::el3c501::{El3c501Port, LanConfig, Parity, Quirks, SegmentTap, SharedLan, Timing};
+use crate::el3c501::{El3c501Port, LanConfig, Parity, Quirks, RxFilter, SegmentTap, SharedLan, Timing};
 use crate::{Burst, Instant, MacAddr, Pool, Port};
 
 fn lan(timing: Timing) -> SharedLan {
@@ -117,6 +117,19 @@ fn unpadded_tap_frames_are_flagged_short() {
 }
 
 #[test]
+fn a_card_hears_what_a_tap_sends_back_to_back() {
+    for timing in [Timing::Wire, Timing::FreeRun] {
+        let (lan, mut pool) = (lan(timing), pool());
+        let mut a = card(&lan, MAC);
+        let mut tap = SegmentTap::open(&lan, "wire", OTHER).unwrap();
+        let frames: Vec<_> = (0..10).map(|i| frame(60 + i, MAC)).collect();
+        let out = [Burst::new(), offer(&mut pool, &frames)];
+        let [got, _] = exchange([&mut a, &mut tap], &mut pool, out);
+        assert_eq!(got, frames, "{timing:?}");
+    }
+}
+
+#[test]
 fn all_multicast_opens_the_filter() {
     let (lan, mut pool) = (lan(Timing::FreeRun), pool());
     let (mut a, mut b) = (card(&lan, MAC), card(&lan, OTHER));
@@ -201,4 +214,17 @@ fn ports_of_two_threads_share_a_segment() {
         scope.spawn(|| run(b, 0));
     });
     assert!(received.into_inner() >= 50);
+}
+
+#[test]
+fn a_card_before_a_bridge_hears_what_is_for_the_hosts_behind_it() {
+    for (filter, heard) in [(RxFilter::Normal, 2), (RxFilter::Promiscuous, 3)] {
+        let (lan, mut pool) = (lan(Timing::Wire), pool());
+        let (mut a, mut b) = (card(&lan, MAC), card(&lan, OTHER));
+        b.set_filter(filter);
+        let behind = MacAddr([2, 0, 0, 0, 0, 9]);
+        let out = offer(&mut pool, &[frame(100, behind), frame(100, OTHER), frame(100, BROADCAST)]);
+        let [_, got] = exchange([&mut a, &mut b], &mut pool, [out, Burst::new()]);
+        assert_eq!(got.len(), heard, "{filter:?}");
+    }
 }

@@ -15,6 +15,8 @@ mod build;
 mod describe;
 mod matching;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 pub use build::Defaults;
 pub use describe::describe;

@@ -1,16 +1,20 @@
 //! `docs/linux-map.md`: for every Linux function that the project answers, where xmit does it and which test shows it.
 //!
 //! A row is `| names | place | test |`. Names are in code marks, as are places (`xmit_nic::pool::Pool::acquire`, a Rust
-//! path) and tests (the name of a test function). A place or test that does not exist yet says `later` or
-//! `later: issue N`; a row without a function of its own may say `none: why` as its test. Every name of
-//! `tools/tidy/linux-names.txt` has a row.
+//! path) and tests (the name of a test function, or a packet script as `scripts/arp/reply.script`). A place or test that
+//! does not exist yet says `later` or `later: issue N`; a row without a function of its own may say `none: why`. Every
+//! name of `tools/tidy/linux-names.txt` has a row. `docs/rfc-coverage.md` names tests in the same way, in its last cells.
 
 use std::collections::BTreeSet;
 
 use crate::{Finding, Rule, Source, Tree};
 
 const MAP: &str = "docs/linux-map.md";
+const COVERAGE: &str = "docs/rfc-coverage.md";
 const NAMES: &str = "tools/tidy/linux-names.txt";
+
+/// Where the packet scripts stand: a test runs all that are there.
+const SCRIPTS: &str = "dataplane/tests";
 
 /// Where each crate's root stands.
 const CRATES: [(&str, &str); 5] = [
@@ -42,7 +46,19 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     for name in names.text.split_whitespace().filter(|name| !name.ends_with(':') && !mapped.contains(name)) {
         findings.push(Finding::new(Rule::LinuxMap, MAP, 0, format!("`{name}` has no row")));
     }
+    findings.extend(check_coverage(tree));
     findings
+}
+
+/// Tests that the table of standards names and that do not exist.
+fn check_coverage(tree: &Tree) -> Vec<Finding> {
+    let rows = tree.file(COVERAGE).into_iter().flat_map(|file| file.text.lines().enumerate());
+    let tests = rows.filter_map(|(at, line)| Some((at + 1, line.strip_suffix('|')?.rsplit('|').next()?)));
+    let missing = |(line, cell)| {
+        let absent = marked(cell).filter(|name| !test_exists(tree, name));
+        absent.map(move |name| Finding::new(Rule::LinuxMap, COVERAGE, line, format!("test `{name}` does not exist")))
+    };
+    tests.flat_map(missing).collect()
 }
 
 /// A cell either postpones or names things that exist.
@@ -90,7 +106,11 @@ fn declares(source: &Source, name: &str) -> bool {
     })
 }
 
+/// A packet script by its path, else a test function by its name.
 fn test_exists(tree: &Tree, name: &str) -> bool {
+    if name.ends_with(".script") {
+        return tree.file(&format!("{SCRIPTS}/{name}")).is_some();
+    }
     let function = ["fn", name];
     tree.sources.iter().any(|source| source.lines_with(&function).any(|line| source.is_test(line)))
 }
@@ -101,14 +121,20 @@ mod tests {
     use crate::tree::TextFile;
 
     fn findings(row: &str) -> Vec<String> {
+        findings_with(row, "")
+    }
+
+    fn findings_with(row: &str, coverage: &str) -> Vec<String> {
         let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
         let code = "impl Ip { pub fn input() {} }\n#[cfg(test)] mod tests { #[test] fn ttl_is_checked() {} }";
         let files = vec![
             file(MAP, row),
             file(NAMES, "P5: ip_rcv"),
+            file(COVERAGE, coverage),
             file("dataplane/src/lib.rs", "pub mod ip;"),
             file("dataplane/src/ip/mod.rs", "pub mod input;"),
             file("dataplane/src/ip/input.rs", code),
+            file("dataplane/tests/scripts/ip/ttl.script", "nothing leaves"),
         ];
         let tree = Tree::from_files("".into(), files).unwrap();
         check(&tree).into_iter().map(|finding| finding.message).collect()
@@ -125,6 +151,22 @@ mod tests {
         assert_eq!(findings("| `ip_rcv` | `xmit_dataplane::ip::output` | `no_such_test` |").len(), 2);
         assert_eq!(findings("| `ip_forward` | later | later |"), ["`ip_rcv` has no row"]);
         assert_eq!(findings("| `ip_rcv` | soon | later |").len(), 1);
+    }
+
+    #[test]
+    fn packet_script_is_a_test_if_it_exists() {
+        assert!(findings("| `ip_rcv` | `xmit_dataplane::ip::input` | `scripts/ip/ttl.script` |").is_empty());
+        let missing =
+            findings("| `ip_rcv` | `xmit_dataplane::ip::input` | `scripts/ip/tos.script`, `ttl_is_checked` |");
+        assert_eq!(missing, ["test `scripts/ip/tos.script` does not exist"]);
+    }
+
+    #[test]
+    fn coverage_names_tests_that_exist() {
+        let map = "| `ip_rcv` | later | later |";
+        let rows = "| 3.1 | `ip/input.rs` | `ttl_is_checked`, `scripts/ip/ttl.script` |\n| 3.2 | not done | |";
+        assert!(findings_with(map, rows).is_empty());
+        assert_eq!(findings_with(map, "| 3.1 | here | `gone` |"), ["test `gone` does not exist"]);
     }
 
     #[test]

@@ -94,6 +94,19 @@ fn check_lanes(config: &Config, interface: &Interface, report: &mut Report<'_>) 
 }
 
 fn check_kind(interface: &Interface, report: &mut Report<'_>) {
+    if let Some(vid) = interface.vlan
+        && !(1..=4094).contains(&vid)
+    {
+        report("vlan", format!("{vid} is no VLAN"), "name one from 1 to 4094, or leave the line out".into());
+    }
+    if interface.broadcasts && (interface.kind != Kind::AfXdp || interface.adopts()) {
+        let cure = "leave the line out, or give the NIC `addresses` of its own".into();
+        report(
+            "broadcasts",
+            "broadcasts can only be taken from the kernel by a NIC with its own addresses".into(),
+            cure,
+        );
+    }
     let card = interface.el3c501.is_some();
     if interface.kind == Kind::El3c501 && !card {
         let cure = "add [interface.el3c501] with segment = \"coax0\"".into();
