@@ -9,7 +9,7 @@
 //!     '- duplicate: conventional
 //! ```
 //!
-//! Armed by the connection for the first timeout of a recovery only, not while probing the path MTU.
+//! Armed for a timeout that comes outside of a recovery, and for one that repeats, as in Linux.
 
 use super::seq::SeqNum;
 
@@ -54,9 +54,9 @@ pub enum FrtoVerdict {
 }
 
 impl Frto {
-    /// The timer expired; `first` if no timeout was being recovered from already.
-    pub fn begin(first: bool) -> Self {
-        if first { Self::Doubted } else { Self::Off }
+    /// The timer expired; `doubtful` if no recovery was under way, or the timer expired before without progress.
+    pub fn begin(doubtful: bool) -> Self {
+        if doubtful { Self::Doubted } else { Self::Off }
     }
 
     /// Takes an ACK (`tcp_process_loss`).

@@ -67,7 +67,7 @@ impl Undo {
         *self = Self::default();
     }
 
-    /// When the first retransmission of what is unacknowledged left: the base of the user timeout.
+    /// When the first retransmission of the last recovery left.
     pub fn first_retransmit_at(&self) -> Option<Instant> {
         self.first_retransmit_at
     }

@@ -275,15 +275,15 @@ impl Recovery {
         }
     }
 
-    /// The recovery's data is acknowledged: undone if it was a mistake (`tcp_try_undo_recovery`).
+    /// The recovery's data is acknowledged: undone if it was a mistake (`tcp_try_undo_recovery`). If that is not
+    /// known yet, D-SACKs that come later may still tell.
     fn finish(&mut self, sender: &mut Sender<'_>, ack: &Ack, directive: &mut Directive) {
         if self.undo.may_undo(ack.echoed) {
-            directive.undone = sender.congestion.undo();
+            self.undo_now(sender, directive);
         } else if self.phase == Phase::Recovery {
             sender.congestion.end_reduction();
         }
         self.rack.on_recovery_end();
-        self.undo.end();
         self.phase = Phase::Open;
     }
 
@@ -325,7 +325,7 @@ impl Recovery {
         }
         self.undo_by_duplicates(sender, directive);
         self.detect(sender, ack.now, directive);
-        if !ack.sack_permitted && directive.outcome.advanced() {
+        if !ack.sack_permitted && directive.outcome.advanced() && ack.ack.before(self.high_seq) {
             // A partial acknowledgment names the next hole (RFC 6582 section 3.2 step 3).
             self.mark_first(sender);
         }

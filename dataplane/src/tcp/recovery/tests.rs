@@ -31,6 +31,8 @@ struct Wire {
     loss_ppm: u32,
     /// Transmissions lost by their number, the first being 0.
     lost: Vec<u32>,
+    /// One that is late, and by how much.
+    late: (u32, Duration),
     /// No packet arrives in this span: it waits until its end.
     silence: (Instant, Instant),
     on_way: BinaryHeap<Reverse<(Instant, u32, Packet)>>,
@@ -45,6 +47,7 @@ impl Wire {
             jitter: Duration::ZERO,
             loss_ppm: 0,
             lost: Vec::new(),
+            late: (u32::MAX, Duration::ZERO),
             silence: (Instant::ZERO, Instant::ZERO),
             on_way: BinaryHeap::new(),
             transmissions: 0,
@@ -59,7 +62,7 @@ impl Wire {
             return;
         }
         let jitter = Duration::from_nanos(self.rng.below(self.jitter.as_nanos() as u64 + 1));
-        let mut at = now + self.delay + jitter;
+        let mut at = now + self.delay + jitter + if self.late.0 == number { self.late.1 } else { Duration::ZERO };
         if at >= self.silence.0 && at < self.silence.1 {
             at = self.silence.1;
         }
@@ -393,6 +396,18 @@ fn a_spurious_timeout_is_undone() {
     assert!(transfer.timeouts.1 >= 1 && transfer.undone >= 1, "{:?} {}", transfer.timeouts, transfer.undone);
     assert!(transfer.sent.total_retransmits() < 8, "{}", transfer.sent.total_retransmits());
     assert!(transfer.congestion.cwnd() > 80, "{}", transfer.congestion.cwnd());
+}
+
+/// The original comes before its retransmission (known by its timestamp), or after it (by a D-SACK, when the recovery
+/// is over).
+#[test]
+fn a_recovery_for_a_late_segment_is_undone() {
+    for late in [30 * MS, 60 * MS] {
+        let mut transfer = Transfer::new(2000, Kind::Reno, Wire { late: (5, late), ..Wire::new(1) });
+        transfer.run();
+        assert_eq!((transfer.sent.total_retransmits(), transfer.undone, transfer.timeouts.1), (1, 1, 0), "{late:?}");
+        assert!(transfer.congestion.cwnd() > 500, "{late:?}: {}", transfer.congestion.cwnd());
+    }
 }
 
 #[test]

@@ -103,7 +103,8 @@ pub struct AckOutcome {
     /// Blocks that cannot be (`LINUX_MIB_TCPSACKDISCARD`), counted.
     pub bad_blocks: u8,
     /// The first unacknowledged segment is one that the peer had selectively acknowledged: it took it back, or will
-    /// move soon (`FLAG_SACK_RENEGING`).
+    /// move soon (`FLAG_SACK_RENEGING`). The
+    /// caller shortens the retransmission timer to half a round trip, 10 ms at least, and lets it judge.
     pub reneging: bool,
     /// How fast data was delivered.
     pub rate: Option<RateSample>,
