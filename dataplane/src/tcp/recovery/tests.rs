@@ -346,14 +346,14 @@ fn a_clean_path_needs_no_retransmission() {
 
 #[test]
 fn every_loss_is_repaired() {
-    for seed in 0..200u64 {
+    for seed in 0..500u64 {
         let kind = Kind::ALL[seed as usize % 3];
         let loss_ppm = [1_000, 10_000, 50_000, 200_000][seed as usize / 3 % 4];
         let jitter = [Duration::ZERO, 5 * MS, 30 * MS][seed as usize / 12 % 3];
         let mut transfer = Transfer::new(600, kind, Wire { loss_ppm, jitter, ..Wire::new(seed) });
         transfer.sack = seed % 7 != 0;
         let time = transfer.run();
-        assert!(time < Duration::from_secs(1200), "seed {seed}: {time:?}");
+        assert!(time < Duration::from_secs(3600), "seed {seed}: {time:?}");
     }
 }
 

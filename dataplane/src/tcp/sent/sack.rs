@@ -107,7 +107,9 @@ impl Sent {
         let mut marks = segment.marks;
         if !marks.ever_retransmitted {
             note_order(&segment, ack, outcome);
-            outcome.sack_rtt = outcome.sack_rtt.or(Some(ack.now.saturating_since(segment.sent_at)));
+            // Of one judged lost, maybe only an earlier ACK was lost: its time may hold a timeout of ours.
+            let rtt = (!marks.lost).then(|| ack.now.saturating_since(segment.sent_at));
+            outcome.sack_rtt = outcome.sack_rtt.or(rtt);
         }
         arrived(&segment, ack, false, outcome);
         // One of two transmissions arrived. If it was judged lost, that was wrong or the second arrived: nothing of
