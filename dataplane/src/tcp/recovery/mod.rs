@@ -15,19 +15,22 @@
 //! Limited transmit (RFC 3042) needs no rule of its own: a selectively acknowledged segment, or a duplicate ACK without
 //! SACK, leaves the pipe, so each of the first two lets one new segment out.
 
+mod directive;
 #[cfg(test)]
 mod tests;
+
+pub use directive::{AckFacts, Directive, Permit, Sender};
 
 use super::congestion::{AckSample, Congestion, Signal};
 use super::frto::{Frto, FrtoAck, FrtoVerdict};
 use super::prr::Prr;
 use super::rack::{DUP_THRESH, Rack, RackPath};
 use super::rtt::{self, RttEstimator};
-use super::sent::{Ack, AckOutcome, SegmentId, SegmentSlab, Sent};
+use super::sent::{Ack, AckOutcome, SegmentId, Sent};
 use super::seq::SeqNum;
 use super::tlp::{Tlp, TlpAck, TlpVerdict};
 use super::undo::Undo;
-use crate::{Duration, Instant};
+use crate::Instant;
 
 /// Linux's `tcp_ca_state`, in the order of `tcpi_ca_state`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,54 +46,6 @@ pub enum Phase {
     Recovery,
     /// The retransmission timer expired.
     Loss,
-}
-
-/// The connection's other parts, lent for one call.
-#[derive(Debug)]
-pub struct Sender<'a> {
-    /// What is unacknowledged.
-    pub sent: &'a mut Sent,
-    /// Where that is kept.
-    pub slab: &'a mut SegmentSlab,
-    /// The window.
-    pub congestion: &'a mut Congestion,
-    /// The round trip.
-    pub rtt: &'a mut RttEstimator,
-}
-
-/// What else is known of an ACK.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AckFacts {
-    /// A duplicate in the sense of RFC 5681 section 2: no data, the window as before, something outstanding.
-    pub duplicate: bool,
-    /// It carries ECE, and ECN was agreed on.
-    pub ece: bool,
-    /// There is unsent data that the peer's window takes.
-    pub can_send_new: bool,
-}
-
-/// What may be sent now, as far as the window has room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Permit {
-    /// Lost segments ([`Sent::next_to_retransmit`]) first, then new data.
-    LostThenNew,
-    /// New data only, two segments at most: the timeout is doubted (F-RTO).
-    NewProbe,
-}
-
-/// What an ACK or a timer led to.
-#[derive(Clone, Copy, Debug)]
-pub struct Directive {
-    /// What the ACK said; empty for a timer.
-    pub outcome: AckOutcome,
-    /// What may be sent.
-    pub permit: Permit,
-    /// The reordering timer: set it so, or stop it.
-    pub reorder_timeout: Option<Duration>,
-    /// A reduction was found to be a mistake and undone.
-    pub undone: bool,
-    /// A reduction began: announce it with CWR if the peer speaks ECN (RFC 3168 section 6.1.2).
-    pub reduced: bool,
 }
 
 /// The machine of one connection.
@@ -454,12 +409,6 @@ impl Recovery {
                 sender.congestion.set_cwnd(cwnd);
             }
         }
-    }
-}
-
-impl Directive {
-    fn of(outcome: AckOutcome) -> Self {
-        Self { outcome, permit: Permit::LostThenNew, reorder_timeout: None, undone: false, reduced: false }
     }
 }
 

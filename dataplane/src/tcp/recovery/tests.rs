@@ -3,8 +3,10 @@
 
 use super::super::congestion::Kind;
 use super::super::rtt::RTO_MIN;
+use super::super::sent::SegmentSlab;
 use super::super::timestamp::TimestampClock;
 use super::*;
+use crate::Duration;
 use crate::wire::tcp_options::{SackBlock, SackBlocks};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
