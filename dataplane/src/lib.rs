@@ -23,6 +23,7 @@ pub mod route;
 pub mod snapshot;
 pub mod socket;
 pub mod stack;
+pub mod tcp;
 pub mod timers;
 pub mod udp;
 pub mod wire;

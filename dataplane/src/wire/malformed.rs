@@ -30,4 +30,7 @@ pub enum Malformed {
     /// UDP: the length field is below 8 or beyond the packet.
     #[error("the UDP length is below 8 or beyond the packet")]
     BadUdpLength,
+    /// TCP: the data offset is below 20 bytes or beyond the packet.
+    #[error("the TCP data offset is below 20 bytes or beyond the packet")]
+    BadTcpHeaderLength,
 }

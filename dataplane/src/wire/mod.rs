@@ -16,6 +16,8 @@ pub mod icmp;
 pub mod ipv4;
 pub mod malformed;
 pub mod option;
+pub mod tcp;
+pub mod tcp_options;
 pub mod udp;
 
 pub use malformed::Malformed;

@@ -6,6 +6,8 @@ use xmit_dataplane::wire::ethernet::{self, EtherType, Ethernet};
 use xmit_dataplane::wire::icmp::{Icmp, Message};
 use xmit_dataplane::wire::ipv4::{Ipv4, Ipv4Mut, Protocol};
 use xmit_dataplane::wire::option::{OPTIONS_LEN_MAX, Options};
+use xmit_dataplane::wire::tcp::{self, Tcp};
+use xmit_dataplane::wire::tcp_options;
 use xmit_dataplane::wire::udp::{self, ChecksumVerdict, Udp};
 use xmit_dataplane::wire::{Malformed, arp::Arp};
 
@@ -13,13 +15,14 @@ use xmit_dataplane::wire::{Malformed, arp::Arp};
 pub type Body = fn(&[u8]);
 
 /// The name and the body of every target.
-pub const TARGETS: [(&str, Body); 7] = [
+pub const TARGETS: [(&str, Body); 8] = [
     ("ethernet", ethernet),
     ("arp", arp),
     ("ipv4", ipv4),
     ("options", options),
     ("icmp", icmp),
     ("udp", udp),
+    ("tcp", tcp),
     ("checksum", checksum),
 ];
 
@@ -69,6 +72,7 @@ pub fn ipv4(bytes: &[u8]) {
     match packet.protocol() {
         Protocol::ICMP => icmp(packet.payload()),
         Protocol::UDP => udp(packet.payload()),
+        Protocol::TCP => tcp(packet.payload()),
         _ => (),
     }
 }
@@ -128,6 +132,40 @@ pub fn udp(bytes: &[u8]) {
     udp::fill_checksum(A, A, &mut out);
     assert!(Udp::parse(&out).is_ok_and(|again| again.verify(A, A) == ChecksumVerdict::Good));
     assert_eq!(out[..6], bytes[..6]);
+}
+
+/// A TCP segment and its options.
+pub fn tcp(bytes: &[u8]) {
+    let Ok(tcp) = Tcp::parse(bytes) else { return };
+    assert_eq!(tcp.header_len() + tcp.payload().len(), bytes.len());
+    let mut walk = tcp.walk_options();
+    assert!(walk.by_ref().count() <= tcp_options::LEN_MAX);
+    assert!(tcp.options_bytes().ends_with(walk.rest()));
+    let header = tcp::Header {
+        source_port: tcp.source_port(),
+        destination_port: tcp.destination_port(),
+        seq: tcp.seq(),
+        ack: tcp.ack(),
+        flags: tcp.flags(),
+        window: tcp.window(),
+        urgent: tcp.urgent(),
+        options: tcp.options(),
+    };
+    let mut out = [0; tcp::HEADER_LEN_MAX];
+    let len = header.emit(&mut out);
+    if len == 0 {
+        // Options packed without padding may not fit with it.
+        return assert!(header.options.len() > tcp_options::LEN_MAX);
+    }
+    let mut out = [&out[..len], tcp.payload()].concat();
+    let pseudo = Sum::pseudo_header(Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, Protocol::TCP.0, out.len() as u16);
+    tcp::fill_checksum(pseudo, &mut out);
+    let Ok(again) = Tcp::parse(&out) else { panic!("written, and refused to be read") };
+    assert_eq!(again.verify(pseudo), tcp::ChecksumVerdict::Good);
+    assert_eq!((again.options(), again.payload()), (header.options, tcp.payload()));
+    // The offset changes with the padding, the checksum with everything.
+    let same = |at: &usize| !matches!(at, 12 | 16 | 17);
+    assert!((0..tcp::LEN).filter(same).all(|at| out[at] == bytes[at]));
 }
 
 /// Sums in pieces: the first byte says where to cut.

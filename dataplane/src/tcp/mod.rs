@@ -1,0 +1,40 @@
+//! TCP: RFC 9293 and what a modern sender needs.
+//!
+//! Here stand the parts that need no connection: plain data, time as an argument, nothing allocated after construction.
+//!
+//! * numbers: `seq`, `window`, `mss`, `timestamp`;
+//! * the sender's memory: `sent` (scoreboard over the lane's slab), `rtt`, `min_rtt`;
+//! * when something is lost, and whether it was: `rack`, `tlp`, `frto`, `undo`, and `recovery`, which drives them;
+//! * how much may be in flight: `congestion`, `prr`;
+//! * what a stranger must not guess or exhaust: `isn`, `syncookies`, `fastopen`, `challenge`.
+//!
+//! Address family stays out: a flow is given as addresses and ports only where they are hashed.
+
+pub mod challenge;
+pub mod congestion;
+pub mod fastopen;
+pub mod frto;
+pub mod isn;
+pub mod min_rtt;
+pub mod mss;
+pub mod prr;
+pub mod rack;
+pub mod recovery;
+pub mod rtt;
+pub mod sent;
+pub mod seq;
+pub mod syncookies;
+pub mod timestamp;
+pub mod tlp;
+pub mod undo;
+pub mod window;
+
+/// What a connection holds of these parts; segments in flight are in the lane's slab.
+const _: () = assert!(
+    size_of::<sent::Sent>()
+        + size_of::<rtt::RttEstimator>()
+        + size_of::<recovery::Recovery>()
+        + size_of::<congestion::Congestion>()
+        <= 560,
+    "a million idle connections have to fit"
+);

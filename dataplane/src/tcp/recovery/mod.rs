@@ -1,0 +1,424 @@
+//! The sender's reaction to loss, as one machine: Linux's congestion states over the parts of this folder
+//! (`tcp_fastretrans_alert`, `tcp_process_loss`, `tcp_cong_control`).
+//!
+//! ```text
+//!   Open <-> Disorder --lost--> Recovery --high_seq acknowledged--> Open      (window led by PRR)
+//!     |  \----ECE, probe repaired a loss----> Cwr ------------------> Open      (window led by PRR)
+//!     '-- timeout --> Loss --high_seq acknowledged, or spurious--> Open         (window grows from one segment)
+//! ```
+//!
+//! Owns RACK, TLP, PRR, F-RTO and undo; moves the scoreboard and the window, which it is lent. Sends nothing: a
+//! [`Directive`] says what may be sent, within `cwnd - in_flight`. Called by the connection once per acceptable ACK
+//! and at the retransmission, reordering and probe timers; [`Recovery::on_retransmit`] and [`Recovery::on_sent_new`]
+//! after each sending.
+//!
+//! Limited transmit (RFC 3042) needs no rule of its own: a selectively acknowledged segment, or a duplicate ACK without
+//! SACK, leaves the pipe, so each of the first two lets one new segment out.
+
+mod directive;
+#[cfg(test)]
+mod tests;
+
+pub use directive::{AckFacts, Directive, Permit, Sender};
+
+use super::congestion::{AckSample, Congestion, Signal};
+use super::frto::{Frto, FrtoAck, FrtoVerdict};
+use super::prr::Prr;
+use super::rack::{DUP_THRESH, Rack, RackPath};
+use super::rtt::{self, RttEstimator};
+use super::sent::{Ack, AckOutcome, SegmentId, Sent};
+use super::seq::SeqNum;
+use super::tlp::{Tlp, TlpAck, TlpVerdict};
+use super::undo::Undo;
+use crate::Instant;
+
+/// Linux's `tcp_ca_state`, in the order of `tcpi_ca_state`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Nothing unusual.
+    #[default]
+    Open,
+    /// Something arrived out of order; maybe nothing is lost.
+    Disorder,
+    /// The window is being reduced, nothing is lost.
+    Cwr,
+    /// Lost segments are being retransmitted (fast recovery).
+    Recovery,
+    /// The retransmission timer expired.
+    Loss,
+}
+
+/// The machine of one connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recovery {
+    phase: Phase,
+    /// `SND.NXT` when the phase began; it ends when this is acknowledged.
+    high_seq: SeqNum,
+    rack: Rack,
+    tlp: Tlp,
+    prr: Prr,
+    frto: Frto,
+    undo: Undo,
+}
+
+impl Recovery {
+    /// The phase.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Where the phase ends; what [`Ack::high_seq`] wants.
+    pub fn high_seq(&self) -> SeqNum {
+        self.high_seq
+    }
+
+    /// Whether reordering was seen, and how much is allowed for.
+    pub fn rack(&self) -> &Rack {
+        &self.rack
+    }
+
+    /// Evidence against the last reduction; when the first retransmission left.
+    pub fn undo(&self) -> &Undo {
+        &self.undo
+    }
+
+    /// True if a tail loss probe may be scheduled.
+    pub fn may_probe(&self, sent: &Sent, sack_permitted: bool) -> bool {
+        self.tlp.may_schedule(sent.in_flight(), sack_permitted, matches!(self.phase, Phase::Open | Phase::Cwr))
+    }
+
+    /// Takes an ACK: scoreboard, round trip, loss, window.
+    pub fn on_ack(&mut self, sender: &mut Sender<'_>, ack: &Ack, facts: &AckFacts) -> Directive {
+        let mut outcome = sender.sent.on_ack(sender.slab, ack);
+        if facts.duplicate && !ack.sack_permitted && sender.sent.add_duplicate_ack(ack.now) {
+            outcome.delivered += 1;
+        }
+        sample_rtt(sender.rtt, ack, &outcome);
+        if ack.sack_permitted {
+            // Without SACK an acknowledgment of a filled hole would make all that was sent before it look lost.
+            self.rack.on_ack(&outcome, sender.rtt.min_rtt(), ack.ack, ack.nxt);
+        }
+        if let Some(duplicate) = &outcome.duplicate {
+            self.undo.on_duplicate(duplicate, ack.mss);
+        }
+        let lost_before = sender.sent.lost();
+        let mut directive = Directive::of(outcome);
+        self.judge_probe(sender, ack, facts, &mut directive);
+        self.leave_at_high_seq(sender, ack, &mut directive);
+        match self.phase {
+            Phase::Open | Phase::Disorder | Phase::Cwr => self.watch(sender, ack, facts, &mut directive),
+            Phase::Recovery => self.in_recovery(sender, ack, &mut directive),
+            Phase::Loss => self.in_loss(sender, ack, facts, &mut directive),
+        }
+        let newly_lost = sender.sent.lost() > lost_before;
+        self.control_window(sender, ack, facts, &directive.outcome, newly_lost);
+        directive
+    }
+
+    /// The retransmission timer expired (`tcp_enter_loss`); `timeouts` did before it without progress. The first
+    /// segment is among the lost. The caller backs the timer off, and sends. Without SACK, call
+    /// [`Sent::forget_duplicate_acks`] before.
+    pub fn on_rto(&mut self, sender: &mut Sender<'_>, now: Instant, nxt: SeqNum, timeouts: u32) -> Directive {
+        let Some(first) = sender.sent.first() else { return Directive::of(AckOutcome::default()) };
+        let una = sender.slab[first].start();
+        let new = self.phase < Phase::Recovery;
+        let mut directive = Directive::of(AckOutcome::default());
+        if self.phase <= Phase::Disorder
+            || self.high_seq.at_or_before(una)
+            || (self.phase == Phase::Loss && timeouts == 0)
+        {
+            sender.congestion.reduce(Signal::Timeout);
+            self.undo.begin(una, sender.sent.retransmitted());
+            directive.reduced = true;
+        }
+        self.mark_timed_out(sender, now, first);
+        sender.congestion.set_cwnd(sender.sent.in_flight() + 1);
+        self.phase = Phase::Loss;
+        self.high_seq = nxt;
+        self.frto = Frto::begin(new || timeouts > 0);
+        self.tlp.cancel();
+        directive
+    }
+
+    /// After a timeout the first segment and all that is overdue is lost; without samples, or if the peer took back
+    /// what it had (RFC 2018 section 8), everything (`tcp_timeout_mark_lost`).
+    fn mark_timed_out(&mut self, sender: &mut Sender<'_>, now: Instant, first: SegmentId) {
+        if sender.slab[first].marks().sacked {
+            sender.sent.mark_all_lost(sender.slab, true);
+        } else {
+            let path = self.path(sender.rtt, true);
+            self.rack.on_timeout(sender.sent, sender.slab, now, &path);
+        }
+    }
+
+    /// The reordering timer expired (`tcp_rack_reo_timeout`).
+    pub fn on_reorder_timer(&mut self, sender: &mut Sender<'_>, now: Instant, nxt: SeqNum) -> Directive {
+        let mut directive = Directive::of(AckOutcome::default());
+        let lost = self.detect(sender, now, &mut directive);
+        if lost > 0 && self.phase < Phase::Recovery {
+            self.enter_recovery(sender, nxt, &mut directive);
+            if let Some(cwnd) = self.prr.on_ack(1, sender.sent.in_flight(), false) {
+                sender.congestion.set_cwnd(cwnd);
+            }
+        }
+        directive
+    }
+
+    /// A tail loss probe left; `retransmission` if it carried old data. `nxt` is `SND.NXT` after it.
+    pub fn on_probe(&mut self, nxt: SeqNum, retransmission: bool) {
+        self.tlp.on_sent(nxt, retransmission);
+    }
+
+    /// Notes that `id` was sent again.
+    pub fn on_retransmit(&mut self, sender: &mut Sender<'_>, now: Instant, id: SegmentId) {
+        sender.sent.retransmit(sender.slab, now, id);
+        self.undo.on_retransmit(now, 1);
+        self.prr.on_sent(1);
+    }
+
+    /// Counts new segments that left.
+    pub fn on_sent_new(&mut self, segments: u32) {
+        self.prr.on_sent(segments);
+    }
+
+    /// Reduces the window once per window of data, without loss: for ECE, and for a frame that our own queues refused
+    /// (`tcp_enter_cwr`).
+    pub fn enter_cwr(&mut self, congestion: &mut Congestion, nxt: SeqNum, signal: Signal) -> bool {
+        let enters = self.phase < Phase::Cwr;
+        if enters {
+            self.undo.end();
+            self.begin_reduction(congestion, nxt, signal);
+            congestion.forget_prior();
+            self.phase = Phase::Cwr;
+        }
+        enters
+    }
+
+    /// What a probe proved, now that its ACK is here.
+    fn judge_probe(&mut self, sender: &mut Sender<'_>, ack: &Ack, facts: &AckFacts, directive: &mut Directive) {
+        let outcome = &directive.outcome;
+        let news = outcome.advanced() || outcome.newly_sacked > 0 || !facts.duplicate;
+        let duplicate_end = outcome.duplicate.map(|duplicate| duplicate.end);
+        let verdict = self.tlp.on_ack(&TlpAck { ack: ack.ack, news, duplicate_end });
+        if verdict == TlpVerdict::Repaired && self.enter_cwr(sender.congestion, ack.nxt, Signal::Loss) {
+            // The loss is repaired already: the reduction is over at once.
+            sender.congestion.end_reduction();
+            self.phase = Phase::Open;
+            directive.reduced = true;
+        }
+    }
+
+    /// Ends a reduction or a recovery whose data is acknowledged.
+    fn leave_at_high_seq(&mut self, sender: &mut Sender<'_>, ack: &Ack, directive: &mut Directive) {
+        match self.phase {
+            Phase::Cwr if ack.ack.after(self.high_seq) => {
+                sender.congestion.end_reduction();
+                self.phase = Phase::Open;
+            }
+            Phase::Recovery if ack.ack.at_or_after(self.high_seq) => {
+                if !ack.sack_permitted {
+                    if ack.ack == self.high_seq {
+                        // Duplicates of retransmissions may follow; they must not begin a recovery (RFC 6582 section
+                        // 4.1).
+                        return;
+                    }
+                    sender.sent.forget_duplicate_acks();
+                }
+                self.finish(sender, ack, directive);
+            }
+            _ => {}
+        }
+    }
+
+    /// The recovery's data is acknowledged: undone if it was a mistake (`tcp_try_undo_recovery`). If that is not
+    /// known yet, D-SACKs that come later may still tell.
+    fn finish(&mut self, sender: &mut Sender<'_>, ack: &Ack, directive: &mut Directive) {
+        if self.undo.may_undo(ack.echoed) {
+            self.undo_now(sender, directive);
+        } else if self.phase == Phase::Recovery {
+            sender.congestion.end_reduction();
+        }
+        self.rack.on_recovery_end();
+        self.phase = Phase::Open;
+    }
+
+    /// Nothing is being recovered: is something lost, or marked?
+    fn watch(&mut self, sender: &mut Sender<'_>, ack: &Ack, facts: &AckFacts, directive: &mut Directive) {
+        if self.phase <= Phase::Disorder {
+            self.undo_by_duplicates(sender, directive);
+        }
+        self.detect(sender, ack.now, directive);
+        self.count_duplicates(sender, ack);
+        if sender.sent.lost() > 0 {
+            return self.enter_recovery(sender, ack.nxt, directive);
+        }
+        if facts.ece {
+            directive.reduced |= self.enter_cwr(sender.congestion, ack.nxt, Signal::Ece);
+        }
+        if self.phase < Phase::Cwr {
+            self.keep_open(sender.sent, ack.nxt);
+        }
+    }
+
+    /// `tcp_try_keep_open`.
+    fn keep_open(&mut self, sent: &Sent, nxt: SeqNum) {
+        let quiet = sent.sacked() == 0 && sent.lost() == 0 && sent.retransmitted() == 0;
+        let phase = if quiet { Phase::Open } else { Phase::Disorder };
+        if self.phase != phase {
+            self.phase = phase;
+            self.high_seq = nxt;
+        }
+    }
+
+    fn in_recovery(&mut self, sender: &mut Sender<'_>, ack: &Ack, directive: &mut Directive) {
+        let by_echo = directive.outcome.advanced() && self.undo.original_echoed(ack.echoed);
+        if by_echo && sender.sent.retransmitted() == 0 && self.undo.marker().is_some() {
+            // The hole was filled by the original, and no retransmission is out (`tcp_try_undo_partial`).
+            self.undo_now(sender, directive);
+            sender.sent.unmark_lost(sender.slab);
+            return self.keep_open(sender.sent, ack.nxt);
+        }
+        self.undo_by_duplicates(sender, directive);
+        self.detect(sender, ack.now, directive);
+        if !ack.sack_permitted && directive.outcome.advanced() && ack.ack.before(self.high_seq) {
+            // A partial acknowledgment names the next hole (RFC 6582 section 3.2 step 3).
+            self.mark_first(sender);
+        }
+        if self.phase != Phase::Recovery {
+            self.keep_open(sender.sent, ack.nxt);
+        }
+    }
+
+    fn in_loss(&mut self, sender: &mut Sender<'_>, ack: &Ack, facts: &AckFacts, directive: &mut Directive) {
+        let recovered = ack.ack.at_or_after(self.high_seq);
+        let outcome = &directive.outcome;
+        let verdict = self.frto.on_ack(&FrtoAck {
+            una: ack.ack,
+            high_seq: self.high_seq,
+            advanced: outcome.advanced(),
+            original_arrived: outcome.original_arrived,
+            duplicate: outcome.newly_sacked > 0 || facts.duplicate,
+            can_send_new: facts.can_send_new,
+        });
+        let by_evidence = outcome.advanced() && self.undo.may_undo(ack.echoed);
+        if by_evidence || verdict == FrtoVerdict::Spurious {
+            self.undo_now(sender, directive);
+            sender.sent.unmark_lost(sender.slab);
+            self.frto = Frto::Off;
+            return self.keep_open(sender.sent, ack.nxt);
+        }
+        if recovered {
+            if !ack.sack_permitted {
+                sender.sent.forget_duplicate_acks();
+            }
+            self.finish(sender, ack, directive);
+            return self.watch(sender, ack, facts, directive);
+        }
+        if verdict == FrtoVerdict::SendNew {
+            self.high_seq = ack.nxt;
+            directive.permit = Permit::NewProbe;
+            return;
+        }
+        self.detect(sender, ack.now, directive);
+    }
+
+    /// `tcp_enter_recovery`.
+    fn enter_recovery(&mut self, sender: &mut Sender<'_>, nxt: SeqNum, directive: &mut Directive) {
+        let una = sender.sent.first().map_or(nxt, |id| sender.slab[id].start());
+        self.undo.begin(una, sender.sent.retransmitted());
+        if self.phase < Phase::Cwr {
+            self.begin_reduction(sender.congestion, nxt, Signal::Loss);
+            directive.reduced = true;
+        } else {
+            self.high_seq = nxt;
+        }
+        self.phase = Phase::Recovery;
+    }
+
+    /// `tcp_init_cwnd_reduction`.
+    fn begin_reduction(&mut self, congestion: &mut Congestion, nxt: SeqNum, signal: Signal) {
+        let prior = congestion.cwnd();
+        congestion.reduce(signal);
+        self.prr = Prr::new(prior, congestion.ssthresh());
+        self.tlp.cancel();
+        self.high_seq = nxt;
+    }
+
+    /// Everything retransmitted arrived twice (`tcp_try_undo_dsack`).
+    fn undo_by_duplicates(&mut self, sender: &mut Sender<'_>, directive: &mut Directive) {
+        if self.undo.all_arrived_twice() {
+            self.undo_now(sender, directive);
+        }
+    }
+
+    fn undo_now(&mut self, sender: &mut Sender<'_>, directive: &mut Directive) {
+        directive.undone |= sender.congestion.undo();
+        self.undo.end();
+        self.phase = Phase::Open;
+    }
+
+    /// Asks RACK; answers how many were newly lost.
+    fn detect(&mut self, sender: &mut Sender<'_>, now: Instant, directive: &mut Directive) -> u32 {
+        let path = self.path(sender.rtt, self.phase >= Phase::Recovery);
+        let found = self.rack.detect(sender.sent, sender.slab, now, &path);
+        directive.reorder_timeout = found.timeout;
+        found.lost
+    }
+
+    /// Without SACK the third duplicate ACK tells of a loss (RFC 5681 section 3.2).
+    fn count_duplicates(&self, sender: &mut Sender<'_>, ack: &Ack) {
+        if !ack.sack_permitted && sender.sent.sacked() >= DUP_THRESH {
+            self.mark_first(sender);
+        }
+    }
+
+    fn mark_first(&self, sender: &mut Sender<'_>) {
+        if let Some(first) = sender.sent.first().filter(|id| !sender.slab[*id].marks().in_flight_again) {
+            sender.sent.mark_lost(sender.slab, first);
+        }
+    }
+
+    fn path(&self, rtt: &RttEstimator, in_recovery: bool) -> RackPath {
+        RackPath { in_recovery, min_rtt: rtt.min_rtt(), srtt: rtt.srtt() }
+    }
+
+    /// PRR leads the window during a reduction; otherwise it may grow (`tcp_cong_control`).
+    fn control_window(
+        &mut self,
+        sender: &mut Sender<'_>,
+        ack: &Ack,
+        facts: &AckFacts,
+        outcome: &AckOutcome,
+        newly_lost: bool,
+    ) {
+        let reducing = matches!(self.phase, Phase::Cwr | Phase::Recovery);
+        sender.congestion.on_ack(&AckSample {
+            now: ack.now,
+            una: ack.ack,
+            nxt: ack.nxt,
+            delivered: outcome.delivered,
+            acked_bytes: outcome.acked_bytes,
+            ece_marked_bytes: if facts.ece { outcome.acked_bytes } else { 0 },
+            rtt: outcome.rtt_newest.or(outcome.sack_rtt),
+            min_rtt: sender.rtt.min_rtt(),
+            may_grow: !reducing && (outcome.advanced() || self.rack.reordering_seen()),
+        });
+        if reducing {
+            let safe = outcome.advanced() && !newly_lost;
+            if let Some(cwnd) = self.prr.on_ack(outcome.delivered, sender.sent.in_flight(), safe) {
+                sender.congestion.set_cwnd(cwnd);
+            }
+        }
+    }
+}
+
+/// Samples what names one transmission (`tcp_ack_update_rtt`).
+fn sample_rtt(estimator: &mut RttEstimator, ack: &Ack, outcome: &AckOutcome) {
+    if let Some(newest) = outcome.rtt_newest.or(outcome.sack_rtt) {
+        estimator.sample_min(ack.now, newest);
+    }
+    let echoed = ack.echoed.filter(|_| outcome.advanced());
+    if let Some(rtt) = rtt::choose(ack.now, outcome.rtt, outcome.sack_rtt, echoed) {
+        estimator.sample(ack.now, rtt, ack.ack, ack.nxt);
+    }
+}

@@ -1,0 +1,327 @@
+//! The TCP header (RFC 9293 section 3.1; RFC 3168 for ECE and CWR, RFC 9768 for AE).
+//!
+//! ```text
+//!  0             2                  4
+//!  | source port | destination port | sequence number   |
+//!  8                                12
+//!  | acknowledgment number          | offset (4) reserved (3) flags (9) | window |
+//!  16            18                 20
+//!  | checksum    | urgent pointer   | options .. | payload ..
+//! ```
+//!
+//! Sequence numbers are plain here; `tcp::seq` gives them their arithmetic. The pseudo-header is an argument as a sum,
+//! so that nothing here knows the address family.
+
+use super::checksum::Sum;
+use super::tcp_options::{self, Options, Walk};
+use super::{Malformed, be16, be32};
+use std::fmt;
+use std::ops::{BitOr, BitOrAssign};
+
+/// Bytes of the header without options.
+pub const LEN: usize = 20;
+
+/// The most bytes of a header with its options.
+pub const HEADER_LEN_MAX: usize = LEN + tcp_options::LEN_MAX;
+
+/// What a segment's checksum says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChecksumVerdict {
+    /// As it was sent.
+    Good,
+    /// Damaged on the way.
+    Bad,
+    /// Only the sum of the pseudo-header: a Linux peer over veth or tap left the rest to hardware that does not exist
+    /// (`ethtool -K DEV tx off` there). The data was never protected, nor was it on any wire.
+    PseudoOnly,
+}
+
+/// The control bits, reserved ones included, as they stand in the low twelve bits of their word.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// The sender is done sending.
+    pub const FIN: Self = Self(0x001);
+    /// Synchronises sequence numbers.
+    pub const SYN: Self = Self(0x002);
+    /// Resets the connection.
+    pub const RST: Self = Self(0x004);
+    /// Do not hold the data back.
+    pub const PSH: Self = Self(0x008);
+    /// The acknowledgment number counts.
+    pub const ACK: Self = Self(0x010);
+    /// The urgent pointer counts.
+    pub const URG: Self = Self(0x020);
+    /// ECN echo (RFC 3168).
+    pub const ECE: Self = Self(0x040);
+    /// Congestion window reduced (RFC 3168).
+    pub const CWR: Self = Self(0x080);
+    /// Accurate ECN (RFC 9768); the nonce sum of RFC 3540 before.
+    pub const AE: Self = Self(0x100);
+
+    /// Of the low twelve bits of `bits`.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits & 0x0fff)
+    }
+
+    /// The twelve bits.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// True if all of `others` are set.
+    #[inline]
+    pub const fn contains(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// True if any of `others` is set.
+    #[inline]
+    pub const fn intersects(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+
+    /// These flags but `others`.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// Sequence numbers that SYN and FIN use up: 0 to 2.
+    #[inline]
+    pub const fn sequence_len(self) -> u32 {
+        (self.0 & 1) as u32 + (self.0 >> 1 & 1) as u32
+    }
+}
+
+impl BitOr for Flags {
+    type Output = Self;
+    fn bitor(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+}
+
+impl BitOrAssign for Flags {
+    fn bitor_assign(&mut self, others: Self) {
+        self.0 |= others.0;
+    }
+}
+
+/// Names and letters as tcpdump prints them: `S`, `.` for ACK, `E`, `W`, `e` for AE; reserved bits in hexadecimal.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (bit, letter) in "FSRP.UEWe".chars().enumerate() {
+            if self.0 >> bit & 1 == 1 {
+                write!(f, "{letter}")?;
+            }
+        }
+        match self.0 >> 9 {
+            0 if self.0 == 0 => f.write_str("none"),
+            0 => Ok(()),
+            reserved => write!(f, "+{reserved:x}"),
+        }
+    }
+}
+
+/// A view of a segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Tcp<'a> {
+    header: &'a [u8; LEN],
+    segment: &'a [u8],
+    options: &'a [u8],
+    payload: &'a [u8],
+}
+
+impl<'a> Tcp<'a> {
+    /// Reads a segment from a packet's payload.
+    ///
+    /// # Errors
+    /// If the fixed header is not whole, or the data offset is below 20 bytes or beyond the packet.
+    #[inline]
+    pub fn parse(segment: &'a [u8]) -> Result<Self, Malformed> {
+        let header = segment.first_chunk::<LEN>().ok_or(Malformed::Truncated)?;
+        let header_len = usize::from(header[12] >> 4) * 4;
+        let options = segment.get(LEN..header_len).ok_or(Malformed::BadTcpHeaderLength)?;
+        let payload = segment.get(header_len..).ok_or(Malformed::BadTcpHeaderLength)?;
+        Ok(Self { header, segment, options, payload })
+    }
+
+    /// The sender's port.
+    #[inline]
+    pub fn source_port(&self) -> u16 {
+        be16(self.header, 0)
+    }
+
+    /// The receiver's port.
+    #[inline]
+    pub fn destination_port(&self) -> u16 {
+        be16(self.header, 2)
+    }
+
+    /// The sequence number of the first byte, or of the SYN.
+    #[inline]
+    pub fn seq(&self) -> u32 {
+        be32(self.header, 4)
+    }
+
+    /// The next sequence number the sender expects; counts with [`Flags::ACK`] only.
+    #[inline]
+    pub fn ack(&self) -> u32 {
+        be32(self.header, 8)
+    }
+
+    /// Bytes of the header and its options.
+    #[inline]
+    pub fn header_len(&self) -> usize {
+        LEN + self.options.len()
+    }
+
+    /// The control bits.
+    #[inline]
+    pub fn flags(&self) -> Flags {
+        Flags::from_bits(be16(self.header, 12))
+    }
+
+    /// The data offset, reserved bits and flags in one word: what header prediction compares.
+    #[inline]
+    pub fn offset_and_flags(&self) -> u16 {
+        be16(self.header, 12)
+    }
+
+    /// The window as it stands on the wire.
+    #[inline]
+    pub fn window(&self) -> u16 {
+        be16(self.header, 14)
+    }
+
+    /// The checksum field.
+    #[inline]
+    pub fn checksum(&self) -> u16 {
+        be16(self.header, 16)
+    }
+
+    /// Where urgent data ends, from the sequence number; counts with [`Flags::URG`] only.
+    #[inline]
+    pub fn urgent(&self) -> u16 {
+        be16(self.header, 18)
+    }
+
+    /// The bytes of the options.
+    #[inline]
+    pub fn options_bytes(&self) -> &'a [u8] {
+        self.options
+    }
+
+    /// The options, one by one.
+    #[inline]
+    pub fn walk_options(&self) -> Walk<'a> {
+        Walk::new(self.options)
+    }
+
+    /// The options, each once.
+    #[inline]
+    pub fn options(&self) -> Options<'a> {
+        Options::parse(self.options)
+    }
+
+    /// What the segment carries.
+    #[inline]
+    pub fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// Sequence numbers that the segment takes (`SEG.LEN`): its bytes, its SYN and its FIN.
+    #[inline]
+    pub fn sequence_len(&self) -> u32 {
+        self.payload.len() as u32 + self.flags().sequence_len()
+    }
+
+    /// Checks the checksum; `pseudo` is the sum of the pseudo-header, the segment's length included.
+    #[inline]
+    pub fn verify(&self, pseudo: Sum) -> ChecksumVerdict {
+        if pseudo.append(self.segment).fold() == 0xffff {
+            ChecksumVerdict::Good
+        } else if self.checksum() == pseudo.fold() {
+            ChecksumVerdict::PseudoOnly
+        } else {
+            ChecksumVerdict::Bad
+        }
+    }
+}
+
+/// A header to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// The sender's port.
+    pub source_port: u16,
+    /// The receiver's port.
+    pub destination_port: u16,
+    /// The sequence number.
+    pub seq: u32,
+    /// The acknowledgment number; 0 without [`Flags::ACK`].
+    pub ack: u32,
+    /// The control bits.
+    pub flags: Flags,
+    /// The window as it stands on the wire.
+    pub window: u16,
+    /// The urgent pointer; 0 without [`Flags::URG`].
+    pub urgent: u16,
+    /// The options, laid out as Linux does.
+    pub options: Options<'a>,
+}
+
+impl Header<'_> {
+    /// Bytes of the header and its options.
+    #[inline]
+    pub fn len(&self) -> usize {
+        LEN + self.options.len()
+    }
+
+    /// Never: a header has its fixed part.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Writes the header, without a checksum, to the front of `out`; answers its length. 0, with nothing written, if
+    /// it does not fit or the options exceed what a header holds.
+    #[inline]
+    pub fn emit(&self, out: &mut [u8]) -> usize {
+        let len = self.len();
+        let fits = len <= HEADER_LEN_MAX;
+        let Some((fixed, options)) = out.get_mut(..len).filter(|_| fits).and_then(|out| out.split_first_chunk_mut())
+        else {
+            return 0;
+        };
+        let fixed: &mut [u8; LEN] = fixed;
+        let word = (len as u16 / 4) << 12 | self.flags.bits();
+        fixed[..2].copy_from_slice(&self.source_port.to_be_bytes());
+        fixed[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
+        fixed[4..8].copy_from_slice(&self.seq.to_be_bytes());
+        fixed[8..12].copy_from_slice(&self.ack.to_be_bytes());
+        fixed[12..14].copy_from_slice(&word.to_be_bytes());
+        fixed[14..16].copy_from_slice(&self.window.to_be_bytes());
+        fixed[16..18].copy_from_slice(&[0, 0]);
+        fixed[18..].copy_from_slice(&self.urgent.to_be_bytes());
+        self.options.emit(options);
+        len
+    }
+}
+
+/// Computes the checksum of `segment` (header and payload, nothing behind them) over `pseudo`, the sum of its
+/// pseudo-header. Too short a segment is left alone.
+#[inline]
+pub fn fill_checksum(pseudo: Sum, segment: &mut [u8]) {
+    let Some(header) = segment.first_chunk_mut::<LEN>() else { return };
+    header[16..18].copy_from_slice(&[0, 0]);
+    let sum = pseudo.append(segment).checksum();
+    if let Some(header) = segment.first_chunk_mut::<LEN>() {
+        header[16..18].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+#[path = "tcp_tests.rs"]
+mod tests;
