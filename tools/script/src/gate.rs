@@ -46,6 +46,10 @@ impl Port for GatePort {
         }
     }
 
+    fn tx_room(&self) -> usize {
+        self.inner.tx_room()
+    }
+
     fn service(&mut self, now: Instant, pool: &mut Pool) {
         self.inner.service(now, pool);
     }

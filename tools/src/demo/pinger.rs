@@ -135,6 +135,10 @@ impl Port for PingPort {
         self.inner.tx_burst(now, pool, burst);
     }
 
+    fn tx_room(&self) -> usize {
+        self.inner.tx_room()
+    }
+
     fn service(&mut self, now: Instant, pool: &mut Pool) {
         let mut echo = self.pinger.echo();
         if let Some(bytes) = echo.to_send.take()
