@@ -19,6 +19,9 @@ echo '#include <libelf.h>
 int main(void) { return elf_version(EV_CURRENT) == EV_NONE; }' | library_missing -lelf && need libelf-dev
 echo '#include <zlib.h>
 int main(void) { return zlibVersion() == 0; }' | library_missing -lz && need zlib1g-dev
+echo '#include <pcap/dlt.h>
+#include <pcap/pcap.h>
+int main(void) { return pcap_lib_version() == 0; }' | library_missing -lpcap && need libpcap-dev
 ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || need libclang-dev
 # the lab, the demo and the end-to-end tests
 command_missing ip && [ ! -x /sbin/ip ] && need iproute2

@@ -3,7 +3,9 @@
 use super::bench::{BROADCAST, GROUP, MAC, OTHER, frame};
 use crate::el3c501::timing::earlier;
 use crate::el3c501::{El3c501Port, LanConfig, Parity, Quirks, RxFilter, SegmentTap, SharedLan, Timing};
-use crate::{Burst, Instant, MacAddr, Pool, Port};
+use crate::join::Join;
+use crate::sim::Wire;
+use crate::{Burst, Duration, Instant, MacAddr, Pool, Port};
 
 fn lan(timing: Timing) -> SharedLan {
     SharedLan::new(LanConfig { timing, seed: 7, ..LanConfig::default() })
@@ -227,4 +229,42 @@ fn a_card_before_a_bridge_hears_what_is_for_the_hosts_behind_it() {
         let [_, got] = exchange([&mut a, &mut b], &mut pool, [out, Burst::new()]);
         assert_eq!(got.len(), heard, "{filter:?}");
     }
+}
+
+/// The wire of a card leads on, over a join, to any other port: here to the far end of a simulated wire.
+#[test]
+fn a_card_talks_to_the_far_end_of_a_simulated_wire() {
+    let (lan, mut pool) = (lan(Timing::Wire), pool());
+    let mut near = card(&lan, MAC);
+    let wire_side = SegmentTap::open(&lan, "wire", OTHER).unwrap();
+    let (sim, mut far) = Wire::new(1).ports().unwrap();
+    let mut join = Join::new(Box::new(wire_side), Box::new(sim), Pool::anonymous(2, 64).unwrap());
+    let (there, back) = (vec![frame(200, OTHER)], vec![frame(300, MAC)]);
+    let mut out = [offer(&mut pool, &there), Burst::new()];
+    let (mut now, mut got, mut answered) = (Instant::ZERO, [vec![], vec![]], 0);
+    while got.iter().any(Vec::is_empty) {
+        for (port, index) in [(&mut near as &mut dyn Port, 0), (&mut far, 1)] {
+            let mut burst = Burst::new();
+            port.rx_burst(now, &mut pool, &mut burst);
+            for frame in burst.drain(..) {
+                got[index].push(frame.bytes().to_vec());
+                pool.release(frame);
+            }
+            port.tx_burst(now, &mut pool, &mut out[index]);
+            port.service(now, &mut pool);
+        }
+        if got[1].len() > answered {
+            // The answer comes when the question has: a card that is about to send is deaf.
+            out[1] = offer(&mut pool, &back);
+            answered = got[1].len();
+        }
+        join.turn(now);
+        now += Duration::from_micros(10);
+        assert!(now < Instant::from_millis(100), "nothing came through: {got:?}");
+    }
+    assert_eq!(got, [back, there]);
+    near.shutdown(&mut pool);
+    far.shutdown(&mut pool);
+    let theirs = join.shutdown();
+    assert_eq!((pool.census().free, theirs.census().free), (pool.total(), theirs.total()));
 }
