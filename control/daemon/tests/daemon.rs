@@ -21,12 +21,13 @@ struct Place {
 impl Place {
     /// None, after saying so, where this machine does not let us.
     fn new(test: &str) -> Option<Self> {
-        let namespace = format!("xmitd-{test}-{}", std::process::id());
-        let made = Command::new("ip").args(["netns", "add", &namespace]).output();
-        if !made.is_ok_and(|output| output.status.success()) {
-            println!("SKIPPED {test}: a network namespace needs root and `ip`");
+        if let Some(why) = xmit_netns::why_not() {
+            xmit_netns::report_skipped(test, &why);
             return None;
         }
+        let namespace = format!("xmitd-{test}-{}", std::process::id());
+        let made = Command::new("ip").args(["netns", "add", &namespace]).output().unwrap();
+        assert!(made.status.success(), "ip netns add: {}", String::from_utf8_lossy(&made.stderr));
         let directory = std::env::temp_dir().join(&namespace);
         std::fs::create_dir_all(&directory).unwrap();
         let place = Self { namespace, directory };
