@@ -26,6 +26,7 @@ ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 ||
 # the lab, the demo and the end-to-end tests
 command_missing ip && [ ! -x /sbin/ip ] && need iproute2
 command_missing ethtool && [ ! -x /sbin/ethtool ] && need ethtool
+command_missing sysctl && [ ! -x /sbin/sysctl ] && need procps
 command_missing ping && need iputils-ping
 command_missing tcpdump && [ ! -x /usr/sbin/tcpdump ] && need tcpdump
 
