@@ -92,6 +92,8 @@ pub struct Commons {
     pub orphans: u32,
     /// For the socket layer.
     pub news: Vec<News>,
+    /// Listeners with one fast open less that is not over.
+    pub fast_open_done: Vec<u32>,
     /// When a SYN flood was last told of.
     pub flood_told_at: Option<Instant>,
 }

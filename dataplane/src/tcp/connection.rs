@@ -34,6 +34,8 @@ pub struct Pending {
     pub ack_now: bool,
     /// Look whether something can be sent.
     pub send: bool,
+    /// Of data only new is to be sent, two segments at most: the timeout is doubted (F-RTO).
+    pub new_only: bool,
 }
 
 /// What agreement with the peer came of the handshake (RFC 7323, 2018, 3168).
@@ -274,6 +276,8 @@ pub struct Connection {
     pub cookie: Option<ServerCookie>,
     /// Limit of answers to nonsense.
     pub invalid: InvalidLimit,
+    /// `SHUT_WR` or close came before the handshake was over: the FIN follows it.
+    pub fin_wanted: bool,
     /// The program closed it: whom to tell when it is gone is the socket layer's matter (`SOCK_DEAD`).
     pub closed_by_user: bool,
     /// A soft error to report if the connection fails (`sk_err_soft`).

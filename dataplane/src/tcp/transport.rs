@@ -61,6 +61,7 @@ impl Tcp {
                 metrics: Metrics::new(METRICS_MAX),
                 orphans: 0,
                 news: Vec::new(),
+                fast_open_done: Vec::new(),
                 flood_told_at: None,
                 settings,
             },

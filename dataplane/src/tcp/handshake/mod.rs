@@ -71,7 +71,13 @@ impl Tcp {
 }
 
 impl Connection {
-    pub(super) fn on_syn_sent(&mut self, _ctx: &mut Ctx<'_>, _segment: &Segment, _payload: &[u8]) -> Fate {
+    pub(super) fn on_syn_sent(
+        &mut self,
+        _ctx: &mut Ctx<'_>,
+        _segment: &Segment,
+        _payload: &[u8],
+        _packet: &Packet,
+    ) -> Fate {
         Fate::Lives
     }
     pub(super) fn save_metrics(&mut self, _now: Instant, _commons: &mut Commons) {}

@@ -10,6 +10,7 @@ impl Connection {
     pub(super) fn send_ack(&mut self, _ctx: &mut Ctx<'_>) {}
     pub(super) fn send_syn(&mut self, _ctx: &mut Ctx<'_>) {}
     pub(super) fn send_syn_ack(&mut self, _ctx: &mut Ctx<'_>) {}
+    pub(super) fn arm_keepalive(&mut self, _ctx: &mut Ctx<'_>) {}
     pub(super) fn send_reset(&mut self, _ctx: &mut Ctx<'_>) {}
     pub(super) fn rearm_rto(&mut self, _ctx: &mut Ctx<'_>) {}
     pub(super) fn schedule_loss_probe(&mut self, _ctx: &mut Ctx<'_>) -> bool {
