@@ -41,6 +41,7 @@ pub mod seq;
 pub mod settings;
 pub mod state;
 pub mod syncookies;
+pub mod sysctl;
 pub mod table;
 pub mod time_wait;
 mod timer;
