@@ -34,6 +34,8 @@ pub struct Pending {
     pub ack_now: bool,
     /// Look whether something can be sent.
     pub send: bool,
+    /// The timeout is doubted: new data alone, two segments at most (`Permit::NewProbe`).
+    pub new_probe: bool,
 }
 
 /// What agreement with the peer came of the handshake (RFC 7323, 2018, 3168).

@@ -52,7 +52,7 @@ impl Connection {
     /// Enters the lane's ready queue if something is to be done.
     #[inline]
     pub fn queue_if_pending(&mut self, ready: &mut VecDeque<ConnectionId>) {
-        let Pending { queued, ack_now, send } = self.pending;
+        let Pending { queued, ack_now, send, .. } = self.pending;
         if !queued && (ack_now || send) {
             self.pending.queued = true;
             ready.push_back(self.id);
