@@ -58,6 +58,11 @@ pub use settings::Settings;
 pub use table::ConnectionId;
 pub use transport::Tcp;
 
+/// How long a connection's numbers are kept after its end (`TCP_TIMEWAIT_LEN`).
+const fn time_wait_len() -> crate::Duration {
+    crate::Duration::from_secs(60)
+}
+
 /// What a connection holds of these parts; segments in flight are in the lane's slab.
 const _: () = assert!(
     size_of::<sent::Sent>()

@@ -9,6 +9,7 @@ use crate::tcp::deadlines::Timer;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::window::WireWindow;
+use crate::Duration;
 use crate::wire::tcp::Flags;
 
 impl Connection {
@@ -76,7 +77,9 @@ impl Connection {
         self.send.wnd_max = self.send.wnd_max.max(self.send.wnd);
         self.send.wl1 = segment.seq;
         self.deadlines.disarm(Timer::KeepAlive);
-        self.arm_keepalive(ctx);
+        if self.config.keep_alive {
+            self.arm_keep_alive(ctx, Duration::from_secs(self.config.keep_idle.into()));
+        }
         if self.send_is_closed() {
             self.state = State::FinWait1;
         } else {
