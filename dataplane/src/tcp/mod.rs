@@ -16,6 +16,7 @@ pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod deadlines;
+mod errors;
 mod events;
 pub mod fastopen;
 pub mod flow;

@@ -39,7 +39,7 @@ impl Connection {
     }
 
     /// Takes an acknowledgment that was checked. `slow`: its window, SACK blocks and ECE are looked at.
-    pub(super) fn take_ack(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, slow: bool) -> Fate {
+    pub(in crate::tcp) fn take_ack(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, slow: bool) -> Fate {
         let una = self.send.una;
         if segment.ack.before(una) {
             return self.take_old_ack(ctx, segment);
