@@ -131,7 +131,7 @@ impl Connection {
         self.update_mss(ctx, self.send.pmtu);
         self.guess_segment_size();
         self.init_transfer(ctx, u32::from(request.retransmits), spurious);
-        self.arm_keepalive(ctx);
+        self.begin_keep_alive(ctx);
         self.predict(segment.window);
         Fate::Lives
     }

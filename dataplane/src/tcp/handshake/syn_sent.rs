@@ -122,7 +122,7 @@ impl Connection {
         self.update_mss(ctx, self.send.pmtu);
         self.guess_segment_size();
         self.init_transfer(ctx, resends, spurious);
-        self.arm_keepalive(ctx);
+        self.begin_keep_alive(ctx);
         self.predict(segment.window);
         let data_was_refused = self.on_fast_open_answer(ctx, options, resends);
         self.tell(ctx);

@@ -9,7 +9,6 @@ use crate::tcp::deadlines::Timer;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::window::WireWindow;
-use crate::Duration;
 use crate::wire::tcp::Flags;
 
 impl Connection {
@@ -77,9 +76,7 @@ impl Connection {
         self.send.wnd_max = self.send.wnd_max.max(self.send.wnd);
         self.send.wl1 = segment.seq;
         self.deadlines.disarm(Timer::KeepAlive);
-        if self.config.keep_alive {
-            self.arm_keep_alive(ctx, Duration::from_secs(self.config.keep_idle.into()));
-        }
+        self.begin_keep_alive(ctx);
         if self.send_is_closed() {
             self.state = State::FinWait1;
         } else {

@@ -58,6 +58,13 @@ impl Connection {
         self.deadlines.arm(&mut ctx.commons.wheel, self.id.index, Timer::KeepAlive, ctx.now + after);
     }
 
+    /// The handshake is over: keepalive begins where the program asked for it.
+    pub(in crate::tcp) fn begin_keep_alive(&mut self, ctx: &mut Ctx<'_>) {
+        if self.config.keep_alive {
+            self.arm_keep_alive(ctx, Duration::from_secs(self.config.keep_idle.into()));
+        }
+    }
+
     /// `SO_KEEPALIVE` was set, or its times changed (`tcp_set_keepalive`).
     pub fn restart_keep_alive(&mut self, ctx: &mut Ctx<'_>) {
         if self.state == State::FinWait2 && self.closed_by_user {
