@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 use super::out_of_order::RangeSlab;
 use super::sent::SegmentSlab;
 use super::settings::Settings;
+use super::siblings::Siblings;
 use super::table::{ConnectionId, Table};
 use crate::Instant;
 use crate::limits;
@@ -36,6 +37,8 @@ pub struct Tcp {
     pub table: Table,
     /// Listening sockets.
     pub listeners: Listeners,
+    /// Which ports other lanes have.
+    pub siblings: Siblings,
     /// What connections share.
     pub commons: Commons,
 }
@@ -48,6 +51,7 @@ impl Tcp {
         Self {
             table: Table::new(capacity.connections, capacity.requests, capacity.time_waits),
             listeners: Listeners::default(),
+            siblings: Siblings::new(0, 1),
             commons: Commons {
                 slab: SegmentSlab::new(capacity.segments),
                 ranges: RangeSlab::new(capacity.ranges),
@@ -141,7 +145,10 @@ impl Tcp {
         let Some(mut connection) = self.table.remove_connection(id.index) else { return };
         connection.release(now, &mut self.commons);
         self.leave_listener(&connection);
-        self.commons.news.push(News::Ended { id, owner: connection.owner });
+        if let Some(owner) = connection.owner {
+            let connected = connection.send.una != connection.isn;
+            self.commons.news.push(News::Ended { id, owner, connected, config: connection.config });
+        }
         match fate {
             Fate::TimeWait => self.enter_time_wait(now, &connection, false),
             Fate::FinWait2 => self.enter_time_wait(now, &connection, true),

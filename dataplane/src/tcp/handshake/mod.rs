@@ -4,10 +4,12 @@ use super::commons::{Commons, Ctx, Fate};
 use super::config::Config;
 use super::connection::Connection;
 use super::flow::Flow;
+use super::listener::Listener;
 use super::segment::Segment;
 use super::table::ConnectionId;
 use super::transport::Tcp;
 use crate::Instant;
+use crate::icmp::IcmpNews;
 use crate::ip::Packet;
 use crate::net::Net;
 use crate::owner::Owner;
@@ -67,6 +69,32 @@ impl Tcp {
         _config: &Config,
     ) -> Result<ConnectionId, i32> {
         Err(0)
+    }
+}
+
+impl Tcp {
+    /// Begins to listen (`inet_csk_listen_start`).
+    pub fn listen(&mut self, listener: Listener) -> u32 {
+        self.listeners.insert(listener)
+    }
+
+    /// Ends listening (`inet_csk_listen_stop`): half-open connections are forgotten, waiting ones reset.
+    pub fn unlisten(&mut self, _net: &mut Net, _now: Instant, index: u32) {
+        self.listeners.remove(index);
+    }
+
+    /// The program granted `slot` to the listener at `index`: a waiting connection is placed there.
+    pub fn grant(&mut self, _net: &mut Net, _now: Instant, _end: Option<&mut LaneEnd>, _index: u32, _slot: u32) {}
+
+    /// An ICMP error quotes a segment of connection `id` (`tcp_v4_err`).
+    pub fn on_icmp(
+        &mut self,
+        _net: &mut Net,
+        _now: Instant,
+        _end: Option<&mut LaneEnd>,
+        _id: ConnectionId,
+        _news: &IcmpNews,
+    ) {
     }
 }
 
