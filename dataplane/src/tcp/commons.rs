@@ -76,6 +76,15 @@ pub enum News {
     },
 }
 
+impl News {
+    /// Whose socket it is about.
+    pub fn owner(&self) -> Owner {
+        match *self {
+            Self::Ended { owner, .. } | Self::Accepted { owner, .. } | Self::Rubbish { owner, .. } => owner,
+        }
+    }
+}
+
 /// What the connections of a lane share.
 #[derive(Debug)]
 pub struct Commons {

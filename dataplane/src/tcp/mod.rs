@@ -28,7 +28,7 @@ pub mod listener;
 pub mod metrics;
 pub mod min_rtt;
 pub mod mss;
-mod options;
+pub mod options;
 pub mod out_of_order;
 mod output;
 pub mod port_flows;

@@ -22,6 +22,7 @@ use crate::net::Net;
 use crate::owner::Owner;
 use crate::timers::Wheel;
 use std::collections::VecDeque;
+use std::net::SocketAddrV4;
 use xmit_nic::rng::Rng;
 use xmit_shared::session::LaneEnd;
 
@@ -75,6 +76,12 @@ impl Tcp {
     #[inline]
     pub fn owner(&self, id: ConnectionId) -> Option<Owner> {
         self.table.get(id)?.owner
+    }
+
+    /// The other lane that a segment to `local` is for, if nothing here is.
+    #[inline]
+    pub fn lane_of(&self, local: SocketAddrV4) -> Option<u16> {
+        self.siblings.lane_of(local, self.commons.settings.ip_local_port_range)
     }
 
     /// Takes connection `id` through one step, then carries out what became of it.

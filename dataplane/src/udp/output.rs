@@ -46,7 +46,6 @@ impl SendError {
     }
 }
 
-
 /// Sends `len` bytes that `fill` writes, from `socket` to `destination` or its peer (`udp_sendmsg`).
 ///
 /// # Errors
