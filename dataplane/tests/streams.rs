@@ -109,6 +109,29 @@ fn connect(pair: &mut Pair, rng: &mut Rng) -> (u32, u32) {
     (slot, accepted.unwrap().slot)
 }
 
+/// How an end's connections stand, for messages.
+fn standing(end: &mut End) -> String {
+    let connections = end.host.lane().stack.tcp.table.connections.iter();
+    let one = |c: &xmit_dataplane::tcp::Connection| {
+        let (send, receive) = (&c.send, &c.receive);
+        let sent = (c.sent.segments(), c.sent.sacked(), c.sent.lost(), c.sent.retransmitted(), c.congestion.cwnd());
+        format!(
+            "{:?}: una {:?} nxt {:?} end {:?} wnd {:?} sent {sent:?}; rcv nxt {:?} wup {:?} wnd {:?}; {:?} {:?}",
+            c.state,
+            send.una,
+            send.nxt,
+            send.end,
+            send.wnd,
+            receive.nxt,
+            receive.wup,
+            receive.wnd,
+            c.deadlines,
+            c.pending
+        )
+    };
+    connections.map(|(_, c)| one(c)).collect::<Vec<_>>().join("\n    ")
+}
+
 fn transfer(seed: u64) {
     let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9));
     let mut pair = Pair::with(PairConfig { wire: wire_of(&mut rng, seed), ..PairConfig::new(seed) }).unwrap();
@@ -125,13 +148,14 @@ fn transfer(seed: u64) {
     });
     let progress: Vec<_> = programs.iter().map(|p| (p.written, p.outgoing.len(), p.incoming.len(), p.ended)).collect();
     let errors = [pair.a.client.take_error(a), pair.b.client.take_error(b)];
-    assert!(done, "seed {seed}: stalled after {:?}: {progress:?} {errors:?}", pair.now.saturating_since(began));
+    let now = pair.now.saturating_since(began);
+    let (at_a, at_b) = (standing(&mut pair.a), standing(&mut pair.b));
+    assert!(done, "seed {seed}: stalled after {now:?}: {progress:?} {errors:?}\n  {at_a}\n  {at_b}");
     assert_eq!(errors, [None, None], "seed {seed}");
     assert!(programs[0].incoming == programs[1].outgoing, "seed {seed}: bytes to a differ, {progress:?}");
     assert!(programs[1].incoming == programs[0].outgoing, "seed {seed}: bytes to b differ, {progress:?}");
-    let now = pair.now;
-    pair.a.call(now, a, Op::Close).unwrap();
-    pair.b.call(now, b, Op::Close).unwrap();
+    pair.a.close(a).unwrap();
+    pair.b.close(b).unwrap();
     // TIME_WAIT passes, and nothing is left.
     pair.drive_for(Duration::from_secs(300));
     for end in [&mut pair.a, &mut pair.b] {

@@ -58,7 +58,7 @@ impl Connection {
     #[inline]
     fn note_zero(&mut self, ctx: &mut Ctx<'_>, before: u32, wire: WireWindow) {
         if wire.0 == 0 {
-            self.prediction = 0;
+            self.expect_nothing();
             if before > 0 {
                 ctx.net.counters.inc(Snmp::TcpExtTCPToZeroWindowAdv);
             }
