@@ -220,6 +220,7 @@ impl Connection {
         (self.send.wl1, self.send.wnd) = (segment.seq, window);
         if changed {
             self.predict(segment.window);
+            self.slow_start_after_idle(ctx);
             if window > self.send.wnd_max {
                 self.send.wnd_max = window;
                 // A segment is at most half of the largest window (`tcp_bound_to_half_wnd`).
