@@ -13,9 +13,9 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use xmit_shared::Instant;
 use xmit_shared::record::{Meta, PushError};
 use xmit_shared::session::{Completion, Op, SocketOption, Transport};
-use xmit_shared::{Instant, clock};
 
 /// A UDP socket of `xmitd`.
 #[derive(Debug)]
@@ -296,7 +296,9 @@ impl UdpSocket {
             return Err(os_error(libc::EAGAIN));
         }
         slot.status.want_room();
-        let result = self.session.wait_for(self.write_timeout.deadline(), || self.try_send(slot, meta, payload));
+        let result = self
+            .session
+            .wait_for(self.write_timeout.deadline(self.session.now()), || self.try_send(slot, meta, payload));
         slot.status.forget_room();
         result
     }
@@ -307,7 +309,7 @@ impl UdpSocket {
         let pushed = lock(&slot.tx).push(meta, &[payload]);
         match pushed {
             Ok(()) => {
-                self.session.shared.kick(self.lane, self.slot);
+                self.session.kick(self.lane, self.slot);
                 Ok(Some(payload.len()))
             }
             Err(PushError::Full) => Ok(None),
@@ -324,7 +326,8 @@ impl UdpSocket {
         if self.nonblocking.load(Ordering::Relaxed) {
             return Err(os_error(libc::EAGAIN));
         }
-        self.session.wait_for(self.read_timeout.deadline(), || self.try_receive(slot, buffer, consume))
+        self.session
+            .wait_for(self.read_timeout.deadline(self.session.now()), || self.try_receive(slot, buffer, consume))
     }
 
     fn try_receive(&self, slot: &Slot, buffer: &mut [u8], consume: bool) -> io::Result<Option<(usize, SocketAddr)>> {
@@ -347,7 +350,7 @@ impl UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        let _ = self.flush(Some(clock::monotonic() + LINGER_MAX));
+        let _ = self.flush(Some(self.session.now() + LINGER_MAX));
         self.session.close(self.lane, self.slot);
     }
 }

@@ -115,7 +115,7 @@ impl TcpListener {
             Some(accepted) => accepted,
             None if listener.nonblocking.load(Ordering::Relaxed) => return Err(os_error(libc::EAGAIN)),
             None => {
-                let deadline = listener.first().and_then(|socket| socket.read_timeout.deadline());
+                let deadline = listener.first().and_then(|socket| socket.read_timeout.deadline(listener.session.now()));
                 listener.session.wait_for(deadline, || listener.try_accept())?
             }
         };

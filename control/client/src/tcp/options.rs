@@ -22,7 +22,7 @@ impl TcpSocket {
             // Taking the cork out, and `TCP_NODELAY`, send what waits.
             tx.set_flags(flags, on != (flag == StreamFlags::CORK));
         }
-        self.session.shared.kick(self.lane, self.index);
+        self.session.kick(self.lane, self.index);
         Ok(())
     }
 

@@ -50,7 +50,7 @@ impl TcpSocket {
         let out_of_band = matches!(urgent.out_of_band(&rx, available), OutOfBand::Byte(_));
         drop((rx, urgent));
         if told {
-            self.session.shared.kick(self.lane, self.index);
+            self.session.kick(self.lane, self.index);
         }
         (readable > 0, out_of_band)
     }

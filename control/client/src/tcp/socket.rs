@@ -15,8 +15,8 @@ use std::io;
 use std::net::{Ipv4Addr, Shutdown};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use xmit_shared::Instant;
 use xmit_shared::session::{Accepted, Completion, How, Op, StreamEvents, Transport};
-use xmit_shared::{Instant, clock};
 
 /// A TCP socket of `xmitd`, in any state.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ impl TcpSocket {
     /// `EINPROGRESS` if it was begun and nothing waits for it, `EALREADY` while it lasts, `EISCONN` afterwards; `ECONNREFUSED`, `ETIMEDOUT`,
     /// `ENETUNREACH`, `EHOSTUNREACH`; `EADDRNOTAVAIL` without a free port.
     pub fn connect(&self, addr: SocketAddrV4) -> io::Result<()> {
-        self.connect_until(addr, self.write_timeout.deadline())
+        self.connect_until(addr, self.write_timeout.deadline(self.session.now()))
     }
 
     pub(super) fn connect_until(&self, addr: SocketAddrV4, deadline: Option<Instant>) -> io::Result<()> {
@@ -301,7 +301,7 @@ impl Drop for TcpSocket {
         }
         let linger = self.linger.load(Ordering::Relaxed);
         if linger > 0 {
-            let deadline = clock::monotonic() + Duration::from_secs(linger.unsigned_abs().into());
+            let deadline = self.session.now() + Duration::from_secs(linger.unsigned_abs().into());
             let drained = || {
                 self.session.check_up()?;
                 let slot = self.slot()?;

@@ -42,7 +42,7 @@ impl TcpSocket {
         let outcome = match first {
             Ok(None) => {
                 slot.status.want_room();
-                let outcome = self.session.wait_for(self.write_timeout.deadline(), || {
+                let outcome = self.session.wait_for(self.write_timeout.deadline(self.session.now()), || {
                     self.send_some(slot, parts, &mut sent, total, flags, WRITABLE_SHARE)
                 });
                 slot.status.forget_room();
@@ -74,7 +74,7 @@ impl TcpSocket {
         let written = self.write_parts(slot, parts, *sent, total, flags, share)?;
         if written > 0 {
             *sent += written;
-            self.session.shared.kick(self.lane, self.index);
+            self.session.kick(self.lane, self.index);
         }
         Ok((*sent == total).then_some(()))
     }
@@ -154,7 +154,7 @@ impl TcpSocket {
         };
         let mut outcome = attempt(parts, &mut received, &mut ended);
         if matches!(outcome, Ok(None)) && self.waits(flags) {
-            let deadline = self.read_timeout.deadline();
+            let deadline = self.read_timeout.deadline(self.session.now());
             outcome = self.session.wait_for(deadline, || attempt(parts, &mut received, &mut ended)).map(Some);
         }
         match outcome {
@@ -217,7 +217,7 @@ impl TcpSocket {
         }
         drop(rx);
         if told {
-            self.session.shared.kick(self.lane, self.index);
+            self.session.kick(self.lane, self.index);
         }
         Ok((readable > 0).then_some(len))
     }
