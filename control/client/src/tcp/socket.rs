@@ -37,6 +37,12 @@ pub struct TcpSocket {
     pub(super) linger: AtomicI32,
     /// `TCP_NOTSENT_LOWAT`; zero for none.
     pub(super) notsent_lowat: AtomicU32,
+    /// `SO_RCVLOWAT`.
+    pub(super) rcvlowat: AtomicU32,
+    /// A writer found no room and was not told of any since.
+    pub(super) starved: AtomicBool,
+    /// How often it was.
+    pub(super) refills: AtomicU32,
     pub(super) urgent: Mutex<Urgent>,
     /// The lane has closed the slot already.
     closed: AtomicBool,
@@ -108,6 +114,9 @@ impl TcpSocket {
             flags: AtomicU32::new(0),
             linger: AtomicI32::new(NO_LINGER),
             notsent_lowat: AtomicU32::new(0),
+            rcvlowat: AtomicU32::new(1),
+            starved: AtomicBool::new(false),
+            refills: AtomicU32::new(0),
             urgent: Mutex::new(Urgent::default()),
             closed: AtomicBool::new(false),
         }
@@ -171,6 +180,17 @@ impl TcpSocket {
             return Err(os_error(failed.unwrap_or(libc::ECONNABORTED)));
         }
         Ok(None)
+    }
+
+    /// Ends the connection without a word to the program: `connect` to `AF_UNSPEC` (`tcp_disconnect`).
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn disconnect(&self) -> io::Result<()> {
+        self.call(Op::Disconnect)?;
+        lock(&self.names).peer = None;
+        self.set_phase(Phase::Idle);
+        Ok(())
     }
 
     /// Makes a bound socket listen.
@@ -247,7 +267,7 @@ impl TcpSocket {
     }
 
     /// The slot of a closed listener is free again.
-    pub(super) fn release_slot(self) {
+    pub(super) fn release_slot(&self) {
         self.session.untake_slot(self.index);
     }
 
