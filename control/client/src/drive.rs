@@ -157,9 +157,7 @@ impl Inner {
             }
             Drive::Embedded(embedding) => {
                 (embedding.run)();
-                // Every passing of time is a beat.
-                let passed = || deadline.is_some_and(|deadline| embedding.pulse.now() >= deadline);
-                embedding.pulse.sleep(&mut || over() || passed());
+                embedding.pulse.sleep(deadline, &mut over);
             }
         }
         Ok(())

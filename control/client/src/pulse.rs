@@ -11,7 +11,7 @@
 
 use crate::wait::lock;
 use core::time::Duration;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
@@ -29,7 +29,8 @@ pub struct Pulse {
 #[derive(Debug, Default)]
 struct State {
     beats: u64,
-    asleep: HashSet<ThreadId>,
+    /// Until when, if not for ever.
+    asleep: HashMap<ThreadId, Option<Instant>>,
     stirred: HashSet<ThreadId>,
     landed: HashSet<ThreadId>,
 }
@@ -65,7 +66,7 @@ impl Pulse {
         state.beats += 1;
         let State { asleep, stirred, .. } = &mut *state;
         if !asleep.is_empty() {
-            stirred.extend(asleep.drain());
+            stirred.extend(asleep.drain().map(|(thread, _)| thread));
             self.beat.notify_all();
         }
     }
@@ -100,10 +101,15 @@ impl Pulse {
         }
     }
 
-    /// Sleeps until the next beat, unless `ready` says that there is no need to.
-    pub(crate) fn sleep(&self, ready: &mut dyn FnMut() -> bool) {
+    /// When the first sleeper has waited long enough: a beat is due then.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        lock(&self.state).asleep.values().flatten().min().copied()
+    }
+
+    /// Sleeps until the next beat, unless `ready` says that there is no need to or it is later than `deadline`. The caller looks again.
+    pub fn sleep(&self, deadline: Option<Instant>, ready: &mut dyn FnMut() -> bool) {
         let seen = lock(&self.state).beats;
-        if ready() {
+        if ready() || deadline.is_some_and(|deadline| self.now() >= deadline) {
             return;
         }
         let mut state = lock(&self.state);
@@ -112,7 +118,7 @@ impl Pulse {
         }
         let thread = thread::current().id();
         state.stirred.remove(&thread);
-        state.asleep.insert(thread);
+        state.asleep.insert(thread, deadline);
         self.rest.notify_all();
         while state.beats == seen {
             state = self.beat.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +151,7 @@ mod tests {
                     for round in 1..=50 {
                         pulse.enter();
                         while pulse.now() < Instant::from_micros(round) {
-                            pulse.sleep(&mut || pulse.now() >= Instant::from_micros(round));
+                            pulse.sleep(None, &mut || pulse.now() >= Instant::from_micros(round));
                         }
                         done.fetch_add(1, Ordering::Relaxed);
                         pulse.leave();
@@ -173,7 +179,7 @@ mod tests {
         let pulse = Arc::new(Pulse::new(Instant::ZERO));
         let sleeper = pulse.clone();
         let thread = thread::spawn(move || {
-            sleeper.sleep(&mut || false);
+            sleeper.sleep(None, &mut || false);
             sleeper.leave();
         });
         while lock(&pulse.state).asleep.is_empty() {

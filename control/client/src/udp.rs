@@ -5,7 +5,7 @@
 
 use crate::session::{Inner, Session, each_v4, os_error};
 use crate::slot::Slot;
-use crate::tcp::Readiness;
+use crate::tcp::{Marks, Readiness};
 use crate::timeout::Timeout;
 use crate::wait::lock;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -173,6 +173,22 @@ impl UdpSocket {
         self.write_timeout.set(timeout)
     }
 
+    /// As it was set.
+    ///
+    /// # Errors
+    /// None; a `Result` as in `std`.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.read_timeout.get())
+    }
+
+    /// As it was set.
+    ///
+    /// # Errors
+    /// None; a `Result` as in `std`.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.write_timeout.get())
+    }
+
     /// `IP_TTL` of what is sent.
     ///
     /// # Errors
@@ -219,6 +235,13 @@ impl UdpSocket {
         let error = self.session.is_down() || slot.has_error();
         let (readable, writable) = (error || slot.readable(), error || slot.writable());
         Readiness { readable, writable, error, ..Readiness::default() }
+    }
+
+    /// What happened to the socket so far.
+    pub fn marks(&self) -> Marks {
+        let Ok(slot) = self.table_slot() else { return Marks::default() };
+        let (received, events) = (lock(&slot.rx).shown(), slot.stream_events().0);
+        Marks { received, refilled: 0, changes: [events, slot.status.error(), 0] }
     }
 
     pub(crate) fn session(&self) -> &Arc<Inner> {

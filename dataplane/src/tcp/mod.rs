@@ -23,6 +23,7 @@ pub mod recovery;
 pub mod rtt;
 pub mod sent;
 pub mod seq;
+pub mod settings;
 pub mod syncookies;
 pub mod timestamp;
 pub mod tlp;
