@@ -84,19 +84,17 @@ impl Pulse {
         state.landed.clear();
     }
 
-    /// The calling thread begins a call of the stack.
-    pub fn enter(&self) {
-        let mut state = lock(&self.state);
-        if !state.landed.is_empty() && state.landed.remove(&thread::current().id()) {
-            self.rest.notify_all();
-        }
-    }
-
-    /// The calling thread is about to return from a call of the stack.
+    /// The calling thread is about to return from a call of the stack, by which every call ends.
     pub fn leave(&self) {
         let mut state = lock(&self.state);
-        if !state.stirred.is_empty() && state.stirred.remove(&thread::current().id()) {
-            state.landed.insert(thread::current().id());
+        if state.stirred.is_empty() && state.landed.is_empty() {
+            return;
+        }
+        let thread = thread::current().id();
+        if state.stirred.remove(&thread) {
+            state.landed.insert(thread);
+            self.rest.notify_all();
+        } else if state.landed.remove(&thread) {
             self.rest.notify_all();
         }
     }
@@ -118,6 +116,7 @@ impl Pulse {
         }
         let thread = thread::current().id();
         state.stirred.remove(&thread);
+        state.landed.remove(&thread);
         state.asleep.insert(thread, deadline);
         self.rest.notify_all();
         while state.beats == seen {
@@ -149,11 +148,12 @@ mod tests {
                 let (pulse, done) = (pulse.clone(), done.clone());
                 thread::spawn(move || {
                     for round in 1..=50 {
-                        pulse.enter();
                         while pulse.now() < Instant::from_micros(round) {
                             pulse.sleep(None, &mut || pulse.now() >= Instant::from_micros(round));
                         }
                         done.fetch_add(1, Ordering::Relaxed);
+                        pulse.leave();
+                        // What a program does next: it asks for the time.
                         pulse.leave();
                     }
                 })

@@ -43,7 +43,7 @@ impl Session {
                     }
                     outcome
                 }
-                Some(Slot::Unbound(_)) => {
+                Some(Slot::Unbound(_)) if self.end.tx_peek(slot)?.is_some() => {
                     // The first datagram of a socket without address gets it one (`inet_autobind`).
                     let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
                     let _ = self.request_address(slot, None, any, None, reports);

@@ -31,7 +31,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 fn call(body: impl FnOnce(&Process) -> Result<usize>) -> isize {
     guard(|| {
         let process = current()?;
-        process.pulse.enter();
         let result = body(&process);
         process.pulse.leave();
         result
