@@ -14,7 +14,6 @@ pub mod datagram;
 pub mod echo;
 pub mod exchange;
 pub mod kernel;
-pub mod namespace;
 pub mod narrator;
 pub mod ping;
 pub mod pinger;

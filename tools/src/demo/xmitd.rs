@@ -11,10 +11,10 @@ use xmitd::config::Machine;
 
 use crate::Failure;
 use crate::demo::child::Running;
-use crate::demo::namespace;
 use crate::demo::narrator::until;
 use crate::demo::not_shown;
 use crate::demo::place::Place;
+use crate::namespace;
 use crate::wait::Interrupt;
 
 /// How long the daemon, or a program on it, may take to be there.
