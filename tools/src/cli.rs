@@ -51,7 +51,7 @@ enum Command {
         #[arg(value_name = "INTERFACE")]
         interfaces: Vec<String>,
     },
-    /// Show everything working, with numbers: ping and UDP over AF_XDP, and again over two 3C501s
+    /// Show everything working, with numbers: ping, UDP and TCP over AF_XDP, and again over two 3C501s
     ///
     /// As root against the kernel, in a lab that is made and removed; else (or with --simulated) between two stacks in
     /// this process. Exit code 1 if something shown did not hold.
@@ -63,7 +63,7 @@ enum Command {
         #[arg(long, default_value = "xmit")]
         name: String,
     },
-    /// The echo server of the demo: a program of its own on the daemon's sockets
+    /// The echo server of the demo, for UDP and TCP: a program of its own on the daemon's sockets
     #[command(hide = true)]
     DemoEcho {
         /// The daemon's socket for clients
