@@ -13,10 +13,13 @@ mod refusals;
 mod urgent;
 mod window;
 
-use xmit_netns::require_root;
+use std::time::Duration;
+
+use xmit_netns::{VethOptions, report_skipped, require_root};
 use xmit_nic::sim::Impairment;
 
 use crate::harness::{Card, Lab, Timing};
+use crate::lanes::TWO;
 use places::{Place, Players};
 
 /// A fast and a slow wire with everything that can go wrong on a wire.
@@ -25,8 +28,8 @@ const BAD: Impairment = Impairment {
     duplicate_ppm: 5_000,
     corrupt_ppm: 2_000,
     reorder_ppm: 10_000,
-    delay: std::time::Duration::from_millis(3),
-    jitter: std::time::Duration::from_micros(500),
+    delay: Duration::from_millis(3),
+    jitter: Duration::from_micros(500),
     ..Impairment::NONE
 };
 
@@ -77,6 +80,21 @@ fn tcp_through_a_bad_wire() {
         closing::half_close(players, 64 << 10);
         closing::both_close_at_once(players);
         urgent::urgent(players);
+    });
+    place.end();
+}
+
+#[test]
+fn tcp_on_two_lanes() {
+    require_root!("tcp_on_two_lanes");
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
+        return report_skipped("tcp_on_two_lanes", "needs two cores");
+    }
+    let lab = Lab::with("two", VethOptions { queues: 2, ..VethOptions::default() });
+    let place = Place::with(lab, TWO);
+    play(&place, |players| {
+        bulk::exchange(players, 2 << 20);
+        bulk::many(players, 8, 20);
     });
     place.end();
 }

@@ -28,6 +28,11 @@ const NOBODY_MAC: &str = "02:00:00:00:00:99";
 impl Place {
     /// Over AF_XDP in native mode. The kernel of the daemon's namespace has an address beside it.
     pub(super) fn new(lab: Lab) -> Self {
+        Self::with(lab, &format!("{}mode = \"native\"\n", Lab::OWN))
+    }
+
+    /// The same, with lanes and an interface as `rest` configures them.
+    pub(super) fn with(lab: Lab, rest: &str) -> Self {
         let mac = |netns: &Netns, device: &str| {
             netns.command(&format!("cat /sys/class/net/{device}/address")).unwrap().trim().to_owned()
         };
@@ -36,7 +41,7 @@ impl Place {
             format!("[[neighbor]]\ninterface = \"xb\"\naddress = \"{address}\"\nmac = \"{mac}\"\n")
         };
         let neighbors = neighbor(HOST, &xa) + &neighbor(NOBODY, NOBODY_MAC);
-        let daemon = lab.daemon(&format!("{}mode = \"native\"\n{neighbors}", Lab::OWN));
+        let daemon = lab.daemon(&format!("{rest}{neighbors}"));
         lab.b.command(&format!("ip addr add {KERNEL}/24 dev xb")).unwrap();
         // ARP has no checksum: what a bad wire would do to it is not the matter here.
         for (netns, device, address, mac) in [
