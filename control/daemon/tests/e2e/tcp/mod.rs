@@ -5,6 +5,7 @@
 
 mod bulk;
 mod closing;
+mod death;
 mod ends;
 mod fast_open;
 mod listening;
