@@ -8,10 +8,12 @@
 //! Every measurement against the kernel is made side by side in one run, never against a figure from elsewhere.
 //! `docs/benchmarks.md` says how to run and read them.
 
+pub mod cable;
 pub mod comparison;
 pub mod contender;
 pub mod cpu;
 pub mod echo;
+pub mod host;
 pub mod load;
 pub mod memory_port;
 pub mod mmsg;

@@ -12,8 +12,8 @@ use std::os::fd::OwnedFd;
 use xmit_shared::clock;
 use xmit_shared::time::Instant;
 
-/// Bytes of one call.
-const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of one call: larger ones leave the cache before they are sent.
+const CHUNK_BYTES: usize = 64 << 10;
 
 pub(super) struct Bulk {
     epoll: OwnedFd,

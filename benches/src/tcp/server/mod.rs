@@ -11,7 +11,7 @@ pub use self::xmit::serve as on_xmit;
 use super::{CHARGEN_PORT, DISCARD_PORT, ECHO_PORT};
 
 /// Bytes that one call reads or writes at most.
-const BUFFER_BYTES: usize = 128 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 /// Events of one wait at most.
 const EVENTS_MAX: usize = 256;
 /// Connections that wait to be accepted, as Linux's `net.core.somaxconn` allows.
