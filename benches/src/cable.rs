@@ -56,7 +56,8 @@ struct Strand {
 pub fn cable(a: MacAddr, b: MacAddr) -> io::Result<(CablePort, CablePort)> {
     let (there, back) = (Memory::anonymous(BODY + RING)?, Memory::anonymous(BODY + RING)?);
     let strand = |memory| Strand::new(memory).map_err(io::Error::other);
-    let port = |name, mac, tx, rx| CablePort { caps: Caps::plain(name, mac, "memory"), tx, rx, stats: PortStats::default() };
+    let port =
+        |name, mac, tx, rx| CablePort { caps: Caps::plain(name, mac, "memory"), tx, rx, stats: PortStats::default() };
     let near = port("cable/a", a, strand(&there)?, strand(&back)?);
     Ok((near, port("cable/b", b, strand(&back)?, strand(&there)?)))
 }
@@ -201,6 +202,9 @@ mod tests {
             a.tx_burst(Instant::ZERO, &mut pool, &mut waiting);
             refused += usize::from(!waiting.is_empty());
             let mut burst = Burst::new();
+            if round % 2 == 1 {
+                continue;
+            }
             b.rx_burst(Instant::ZERO, &mut pool, &mut burst);
             for frame in burst.drain(..) {
                 assert_eq!(Some(frame.bytes().to_vec()), expected.pop_front());

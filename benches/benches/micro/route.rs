@@ -4,9 +4,9 @@ use crate::is_test;
 use criterion::{BatchSize, Criterion};
 use std::hint::black_box;
 use std::net::Ipv4Addr;
+use xmit_benches::host;
 use xmit_benches::numbers::numbers;
 use xmit_benches::packets::HOST;
-use xmit_benches::host;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteCache, RouteKey, RouteKind};
 
 pub(crate) fn bench(c: &mut Criterion) {

@@ -3,10 +3,17 @@
 //! The server has the three old services, each on its port: echo (RFC 862), discard (RFC 863) and character generator (RFC 864). It is one
 //! thread that waits for many connections: `epoll` on kernel sockets, `xmit::Poller` on the daemon's. What it does with a connection is
 //! the same code. The load is one thread on kernel sockets with `epoll`.
+//!
+//! Beside that, [`rig`] is a lane without a kernel: far ends that are played for it ([`peer`]) and a server on a session's rings
+//! ([`ring_server`]), for instructions and for numbers of connections that no kernel is asked for.
 
 pub mod load;
+pub mod peer;
+pub mod rig;
+pub mod ring_server;
 mod scenario;
 pub mod server;
+mod template;
 
 pub use scenario::{BadScenario, Scenario};
 
