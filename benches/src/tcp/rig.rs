@@ -15,7 +15,7 @@ const SLOTS: u32 = 4096;
 /// Rings of datagrams, which nobody uses here, and of streams: the smallest; no page is taken before it is touched.
 const DATAGRAM_RING: u32 = 128 << 10;
 /// What streams may grow to.
-const STREAM_RING: u32 = 4 << 20;
+const STREAM_RING: u32 = 256 << 10;
 /// Turns that anything may take before it counts as stalled.
 const TURNS_MAX: usize = 20_000;
 /// Connections that connect at once.
