@@ -73,6 +73,42 @@ named_enum! {
         UdpNoPort,
         /// The socket's receive buffer is full.
         UdpReceiveBufferFull,
+        /// The TCP header or its length is wrong.
+        TcpMalformed,
+        /// The TCP checksum is wrong.
+        TcpChecksum,
+        /// The TCP checksum was left unfinished by a sender that expected hardware to do it (veth, tap).
+        TcpChecksumUnfinished,
+        /// TCP speaks to one host only (RFC 1122 4.2.3.10).
+        TcpNotUnicast,
+        /// No connection and no listener; a reset was considered.
+        TcpNoSocket,
+        /// A reset for nobody, or for a listener.
+        TcpReset,
+        /// A reset in the window whose number is not exact: the peer is asked (RFC 5961 3.2).
+        TcpResetUnsure,
+        /// A SYN on a synchronized connection: the peer is asked (RFC 5961 4.2).
+        TcpSyn,
+        /// Control bits that mean nothing in this state.
+        TcpFlags,
+        /// The timestamp is older than one that was seen (PAWS, RFC 7323 5).
+        TcpPaws,
+        /// No sequence number of it lies in the window.
+        TcpOutOfWindow,
+        /// It acknowledges what was never sent.
+        TcpAckUnsent,
+        /// It acknowledges less than can be under way (RFC 5961 5.2).
+        TcpAckTooOld,
+        /// All of its data arrived before.
+        TcpOldData,
+        /// The receive ring has no room for its data.
+        TcpReceiveBufferFull,
+        /// Ahead of a hole, and no room is left to remember it.
+        TcpOutOfOrderFull,
+        /// The connection is not accepted yet: there is no ring for its data.
+        TcpNoRing,
+        /// Data for a program that closed its socket.
+        TcpClosedByUser,
         /// The neighbour table is full.
         NeighbourTableFull,
         /// Too many packets wait for this neighbour already (`unres_qlen`).

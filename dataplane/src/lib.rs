@@ -17,6 +17,7 @@ pub mod lane;
 pub mod limits;
 pub mod link;
 pub mod net;
+pub mod owner;
 pub mod qdisc;
 pub mod rate;
 pub mod route;

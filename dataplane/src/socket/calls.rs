@@ -3,8 +3,9 @@
 use super::session::{Report, Session, Slot};
 use crate::ip::{PathKey, ip_route_output};
 use crate::net::Net;
+use crate::owner::Owner;
 use crate::qdisc::Priority;
-use crate::udp::{Owner, SendError, UdpSocket, UdpTable};
+use crate::udp::{SendError, UdpSocket, UdpTable};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::Instant;
 use xmit_shared::Rubbish;

@@ -46,6 +46,17 @@ impl FastOpenKeys {
         Self { current, backup: None }
     }
 
+    /// As `tcp_fastopen_key` has them: one key, or two with a comma between. `None` if it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut keys = text.trim().split(',').map(key);
+        let current = keys.next()??;
+        let backup = match keys.next() {
+            Some(backup) => Some(backup?),
+            None => None,
+        };
+        keys.next().is_none().then_some(Self { current, backup })
+    }
+
     /// Makes `current` the key; cookies of the last one stay good until the next rotation.
     pub fn rotate(&mut self, current: Secret) {
         self.backup = Some(std::mem::replace(&mut self.current, current));
@@ -69,8 +80,25 @@ impl FastOpenKeys {
     }
 }
 
+/// As Linux makes it (`__tcp_fastopen_cookie_gen_cipher`), so that hosts which share a key accept each other's cookies.
 fn made_with(secret: &Secret, local: IpAddr, remote: IpAddr) -> [u8; COOKIE_LEN] {
-    secret.hash(PURPOSE, &(local, remote)).to_le_bytes()
+    let hash = match (remote, local) {
+        (IpAddr::V4(remote), IpAddr::V4(local)) => {
+            let [a, b, c, d] = remote.octets();
+            let [e, f, g, h] = local.octets();
+            secret.hash_bytes(&[a, b, c, d, e, f, g, h])
+        }
+        _ => secret.hash(PURPOSE, &(remote, local)),
+    };
+    hash.to_le_bytes()
+}
+
+/// Four words of hexadecimal digits, `00112233-44556677-8899aabb-ccddeeff`.
+fn key(text: &str) -> Option<Secret> {
+    let words: Vec<u64> =
+        text.split('-').map(|word| u32::from_str_radix(word, 16).map(u64::from)).collect::<Result<_, _>>().ok()?;
+    let [a, b, c, d] = *words.as_slice() else { return None };
+    Some(Secret::new([a | b << 32, c | d << 32]))
 }
 
 /// In a time that does not tell where the first difference is.
@@ -226,5 +254,14 @@ mod tests {
         cache.on_success();
         cache.on_blackhole(hours(3));
         assert!(cache.get(hours(4), host(1)).is_some());
+    }
+
+    #[test]
+    fn a_key_gives_the_cookies_that_linux_gives() {
+        let keys = FastOpenKeys::parse("a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4").unwrap();
+        let cookie = keys.cookie("192.168.0.2".parse().unwrap(), "192.0.2.1".parse().unwrap());
+        assert_eq!(cookie, [0xde, 0x4f, 0x23, 0x4f, 0x0f, 0x43, 0x3a, 0x55]);
+        assert!(FastOpenKeys::parse("a1a1a1a1-b2b2b2b2-c3c3c3c3").is_none());
+        assert!(FastOpenKeys::parse("0-0-0-0,1-1-1-1,2-2-2-2").is_none());
     }
 }

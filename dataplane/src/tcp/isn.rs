@@ -41,6 +41,15 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// SipHash-2-4 of `bytes` alone, where other systems compute the same.
+    pub(super) fn hash_bytes(&self, bytes: &[u8]) -> u64 {
+        let mut hasher = SipHasher24::new_with_keys(self.0[0], self.0[1]);
+        hasher.write(bytes);
+        hasher.finish()
+    }
+}
+
 const SEQUENCE: u8 = 1;
 const TIMESTAMP: u8 = 2;
 

@@ -11,23 +11,52 @@
 //! Address family stays out: a flow is given as addresses and ports only where they are hashed.
 
 pub mod challenge;
+pub mod commons;
+pub mod config;
 pub mod congestion;
+pub mod connection;
+pub mod deadlines;
+mod events;
 pub mod fastopen;
+pub mod flow;
 pub mod frto;
+mod handshake;
+mod info;
+mod input;
 pub mod isn;
+pub mod listener;
+pub mod metrics;
 pub mod min_rtt;
 pub mod mss;
+pub mod out_of_order;
+mod output;
 pub mod prr;
 pub mod rack;
 pub mod recovery;
+pub mod request;
 pub mod rtt;
+pub mod segment;
 pub mod sent;
 pub mod seq;
+pub mod settings;
+pub mod state;
 pub mod syncookies;
+pub mod table;
+pub mod time_wait;
+mod timer;
 pub mod timestamp;
 pub mod tlp;
+mod transport;
 pub mod undo;
+mod user;
 pub mod window;
+
+pub use commons::{Capacity, Ctx, Fate, News};
+pub use connection::Connection;
+pub use input::{Found, Target, tcp_v4_rcv};
+pub use settings::Settings;
+pub use table::ConnectionId;
+pub use transport::Tcp;
 
 /// What a connection holds of these parts; segments in flight are in the lane's slab.
 const _: () = assert!(

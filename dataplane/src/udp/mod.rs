@@ -9,4 +9,4 @@ mod table;
 
 pub use input::{UdpVerdict, udp_err, udp_rcv};
 pub use output::{SendError, udp_sendmsg};
-pub use table::{Owner, SocketCounts, UdpSocket, UdpSocketId, UdpTable};
+pub use table::{SocketCounts, UdpSocket, UdpSocketId, UdpTable};

@@ -3,19 +3,11 @@
 //! Invariants: a connected socket is in both maps; lookups are three hash probes, whatever the number of sockets.
 
 use crate::limits::SOCKETS_MAX;
+use crate::owner::Owner;
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 use hashbrown::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
-
-/// Whose socket it is: the session's place on the lane and the slot in its region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// The session's place on the lane, not its name.
-    pub session: u32,
-    /// The socket's slot in the session's region.
-    pub slot: u32,
-}
 
 /// One UDP socket as the stack sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -87,7 +87,12 @@ impl Client {
         is_new.then_some(word as u16)
     }
 
-    fn slot(&mut self, slot: u32) -> Option<&mut ClientSlot> {
+    /// Tells the lane to look at `slot`.
+    pub(crate) fn kick(&self, slot: u32) {
+        self.end.shared.kick(LANE, slot);
+    }
+
+    pub(crate) fn slot(&mut self, slot: u32) -> Option<&mut ClientSlot> {
         self.end.slots.get_mut(slot as usize)
     }
 }

@@ -1,6 +1,18 @@
 //! The error numbers that scripts know by name (`asm-generic/errno.h`).
 
 const NAMES: &[(&str, u16)] = &[
+    ("EPIPE", 32),
+    ("EINTR", 4),
+    ("EAGAIN", 11),
+    ("ECONNABORTED", 103),
+    ("ECONNRESET", 104),
+    ("EISCONN", 106),
+    ("ENOTCONN", 107),
+    ("ETIMEDOUT", 110),
+    ("EALREADY", 114),
+    ("EINPROGRESS", 115),
+    ("EOPNOTSUPP", 95),
+    ("ENOENT", 2),
     ("EPERM", 1),
     ("EBADF", 9),
     ("EACCES", 13),

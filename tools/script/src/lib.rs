@@ -11,6 +11,7 @@
 
 mod client;
 mod errno;
+mod flows;
 mod gate;
 mod host;
 mod medium;
@@ -23,6 +24,8 @@ mod setup;
 mod sockets;
 mod stand;
 mod statement;
+mod stream_act;
+mod streams;
 mod words;
 
 pub use client::Client;

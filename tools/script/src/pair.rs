@@ -203,6 +203,42 @@ impl End {
         Ok(slot)
     }
 
+    /// Opens a stream socket; answers its slot.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub fn stream(&mut self, now: Instant) -> Result<u32, String> {
+        let slot = self.sockets;
+        self.sockets += 1;
+        self.call(now, slot, Op::Open(Transport::Tcp))?;
+        self.client.stream_opened(slot);
+        Ok(slot)
+    }
+
+    /// Opens a listener on `port` of this host's address with `grants` slots for connections; answers its slot.
+    ///
+    /// # Errors
+    /// If a call fails.
+    pub fn listen(&mut self, now: Instant, port: u16, backlog: u32, grants: u32) -> Result<u32, String> {
+        let slot = self.stream(now)?;
+        self.call(now, slot, Op::Bind(SocketAddrV4::new(self.address, port)))?;
+        self.call(now, slot, Op::Listen(backlog))?;
+        for _ in 0..grants {
+            self.grant(now, slot)?;
+        }
+        Ok(slot)
+    }
+
+    /// Grants one more slot to `listener`.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub fn grant(&mut self, now: Instant, listener: u32) -> Result<(), String> {
+        let granted = self.sockets;
+        self.sockets += 1;
+        self.call(now, listener, Op::Grant(granted)).map(|_| ())
+    }
+
     /// Makes a socket call and waits for its answer; time stands still.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! Runs a script over a medium, line by line.
 
+use crate::flows::Flows;
 use crate::host::Host;
 use crate::medium::Medium;
-use crate::packet::{Pattern, describe, matches, verify};
+use crate::packet::{Pattern, describe_in, matches, verify};
 use crate::script::{Line, Script};
 use crate::setup::{PEER_MAC, Setup};
 use crate::sockets::Sockets;
@@ -66,6 +67,8 @@ struct Run {
     base: Vec<u64>,
     /// What the watching hooks saw.
     seen: Vec<(Point, Arc<AtomicU64>)>,
+    /// The TCP flows.
+    flows: Flows,
 }
 
 impl Run {
@@ -74,7 +77,7 @@ impl Run {
         let mut stand = Stand::open(medium, &setup, seed)?;
         let sockets = Sockets::new(stand.host.attach()?);
         stand.settle()?;
-        Ok(Self { stand, setup, sockets, base: Vec::new(), seen: Vec::new() })
+        Ok(Self { stand, setup, sockets, base: Vec::new(), seen: Vec::new(), flows: Flows::default() })
     }
 
     fn statement(&mut self, statement: &Statement) -> Result<(), String> {
@@ -82,7 +85,7 @@ impl Run {
             Statement::At(time) => self.stand.run_to(*time),
             Statement::After(time) => self.stand.run_to(self.stand.elapsed() + *time),
             Statement::Arrives(packet) => {
-                let frame = packet.build(&self.setup.defaults())?;
+                let frame = self.flows.arriving(packet)?.build(&self.setup.defaults())?;
                 self.stand.arrive(&frame)
             }
             Statement::Leaves(packet) => self.leaves(packet),
@@ -160,9 +163,11 @@ impl Run {
             self.stand.wait_for(|stand| !stand.left.is_empty())?;
         }
         let left = self.stand.left.pop_front().ok_or_else(|| format!("nothing left within {SLACK:?}"))?;
-        let differs = verify(&left.bytes).and_then(|()| matches(packet, &left.bytes));
+        let packet = self.flows.leaving(packet, Some(&left.bytes))?;
+        let differs = verify(&left.bytes).and_then(|()| matches(&packet, &left.bytes));
         differs.map_err(|why| {
-            let mut text = format!("{why}\n    what left:\n      {:>11?}  {}", left.at, describe(&left.bytes));
+            let mut text =
+                format!("{why}\n    what left:\n      {:>11?}  {}", left.at, describe_in(&left.bytes, &self.flows));
             self.list_left(&mut text);
             text
         })
@@ -181,7 +186,7 @@ impl Run {
     fn list_left(&self, text: &mut String) {
         for left in &self.stand.left {
             // Writing to a string cannot fail.
-            let _ = write!(text, "\n      {:>11?}  {}", left.at, describe(&left.bytes));
+            let _ = write!(text, "\n      {:>11?}  {}", left.at, describe_in(&left.bytes, &self.flows));
         }
     }
 

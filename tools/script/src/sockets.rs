@@ -10,7 +10,7 @@ use xmit_shared::session::{Completion, Op, Transport};
 
 /// The sockets of a script.
 pub(crate) struct Sockets {
-    client: Client,
+    pub(crate) client: Client,
     names: Vec<String>,
     /// Local addresses as the last call on each socket told.
     locals: Vec<Option<SocketAddrV4>>,
@@ -31,7 +31,8 @@ impl Sockets {
     pub(crate) fn act(&mut self, stand: &mut Stand, name: &str, act: &SocketAct) -> Result<(), String> {
         let slot = self.slot(name);
         match act {
-            SocketAct::Open(bind, fails) => self.open(stand, slot, *bind, *fails),
+            SocketAct::Open(transport, bind, fails) => self.open(stand, slot, *transport, *bind, *fails),
+            SocketAct::Stream(act) => self.stream_act(stand, slot, act),
             SocketAct::Connect(to, fails) => self.call_expecting(stand, slot, Op::Connect(*to), *fails),
             SocketAct::Disconnect => self.call_expecting(stand, slot, Op::Disconnect, None),
             SocketAct::Close => self.call_expecting(stand, slot, Op::Close, None),
@@ -68,22 +69,47 @@ impl Sockets {
         slot as u32
     }
 
+    /// A slot for a connection to come.
+    pub(crate) fn slot_without_name(&mut self) -> u32 {
+        self.names.push(String::new());
+        self.locals.push(None);
+        (self.names.len() - 1) as u32
+    }
+
+    /// The socket in `slot` is called `name` from now on.
+    pub(crate) fn name(&mut self, slot: u32, name: &str, local: SocketAddrV4) {
+        if let Some(place) = self.names.get_mut(slot as usize) {
+            name.clone_into(place);
+            self.locals[slot as usize] = Some(local);
+        }
+    }
+
     fn open(
         &mut self,
         stand: &mut Stand,
         slot: u32,
+        transport: Transport,
         bind: Option<SocketAddrV4>,
         fails: Option<u16>,
     ) -> Result<(), String> {
-        self.call_expecting(stand, slot, Op::Open(Transport::Udp), None)?;
-        self.client.opened(slot);
+        self.call_expecting(stand, slot, Op::Open(transport), None)?;
+        match transport {
+            Transport::Udp => self.client.opened(slot),
+            Transport::Tcp => self.client.stream_opened(slot),
+        }
         match bind {
             Some(address) => self.call_expecting(stand, slot, Op::Bind(address), fails),
             None => Ok(()),
         }
     }
 
-    fn call_expecting(&mut self, stand: &mut Stand, slot: u32, op: Op, fails: Option<u16>) -> Result<(), String> {
+    pub(crate) fn call_expecting(
+        &mut self,
+        stand: &mut Stand,
+        slot: u32,
+        op: Op,
+        fails: Option<u16>,
+    ) -> Result<(), String> {
         let answer = self.call(stand, slot, op)?;
         let outcome = |result: i32| match result {
             ..0 => errno::name(result.unsigned_abs() as u16),

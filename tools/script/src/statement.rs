@@ -3,12 +3,13 @@
 use crate::errno;
 use crate::packet::Pattern;
 use crate::setup::PEER;
+use crate::stream_act::{self, StreamAct};
 use crate::words::Words;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 use xmit_dataplane::hooks::Point;
 use xmit_nic::MacAddr;
-use xmit_shared::session::SocketOption;
+use xmit_shared::session::{SocketOption, Transport};
 
 /// What happens, or what must be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +59,10 @@ pub(crate) enum Statement {
 /// What a program does with a socket, or sees at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SocketAct {
-    /// `socket s1 udp [bind ADDRESS] [fails ERRNO]`.
-    Open(Option<SocketAddrV4>, Option<u16>),
+    /// `socket s1 udp|tcp [bind ADDRESS] [fails ERRNO]`.
+    Open(Transport, Option<SocketAddrV4>, Option<u16>),
+    /// A line about a stream.
+    Stream(StreamAct),
     /// `s1 connect ADDRESS [fails ERRNO]`.
     Connect(SocketAddrV4, Option<u16>),
     /// `s1 disconnect`.
@@ -97,6 +100,9 @@ impl Statement {
         match words.peek() {
             Some(name) if sockets.iter().any(|s| s == name) => {
                 let name = words.bare("a socket")?;
+                if let Some(act) = StreamAct::read(words, sockets)? {
+                    return Ok(Self::Socket(name, SocketAct::Stream(act)));
+                }
                 Ok(Self::Socket(name, act(words)?))
             }
             _ => Err(format!("a line does not begin with `{}`", words.peek().unwrap_or("text"))),
@@ -200,9 +206,12 @@ fn point(words: &mut Words) -> Result<Point, String> {
 }
 
 fn open(words: &mut Words) -> Result<SocketAct, String> {
-    words.expect("udp")?;
+    let transport = if words.take("tcp") { Transport::Tcp } else { Transport::Udp };
+    if transport == Transport::Udp {
+        words.expect("udp")?;
+    }
     let bind = if words.take("bind") { Some(words.value("an address with a port")?) } else { None };
-    Ok(SocketAct::Open(bind, fails(words)?))
+    Ok(SocketAct::Open(transport, bind, fails(words)?))
 }
 
 fn fails(words: &mut Words) -> Result<Option<u16>, String> {
@@ -251,6 +260,9 @@ fn receives(words: &mut Words) -> Result<SocketAct, String> {
 }
 
 fn option(words: &mut Words) -> Result<SocketAct, String> {
+    if let Some((option, value)) = stream_act::option(words)? {
+        return Ok(SocketAct::Option(option, value, fails(words)?));
+    }
     let option = match words.bare("an option")?.as_str() {
         "ttl" => SocketOption::Ttl,
         "tos" => SocketOption::Tos,

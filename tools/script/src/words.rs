@@ -56,6 +56,23 @@ impl Words {
         comes
     }
 
+    /// True if the next word is a range of sequence numbers: `1:11(10)`.
+    pub(crate) fn peek_is_range(&self) -> bool {
+        self.peek().is_some_and(|word| word.ends_with(')'))
+    }
+
+    /// Reads words up to the one that ends with `close`; the first begins with `open`.
+    pub(crate) fn bracketed(&mut self, open: char, close: char) -> Result<String, String> {
+        let mut text = String::new();
+        loop {
+            let word = self.bare(&format!("`{close}`"))?;
+            text = if text.is_empty() { word } else { format!("{text} {word}") };
+            if let Some(inner) = text.strip_prefix(open).and_then(|text| text.strip_suffix(close)) {
+                return Ok(inner.to_owned());
+            }
+        }
+    }
+
     /// Reads `phrase`, which must come next.
     pub(crate) fn expect(&mut self, phrase: &str) -> Result<(), String> {
         if self.take(phrase) { Ok(()) } else { Err(format!("expected `{phrase}` before {}", self.here())) }

@@ -1,7 +1,7 @@
 //! From a [`Pattern`] to the bytes of a frame that arrives.
 
-use super::{Arp, Body, Checksum, Faults, Icmp, Pattern, Udp};
-use std::net::Ipv4Addr;
+use super::{Arp, Body, Checksum, Faults, Icmp, Pattern, Tcp, Udp, tcp};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_dataplane::wire::arp::{self, Message, Operation};
 use xmit_dataplane::wire::checksum::{Sum, checksum};
 use xmit_dataplane::wire::ethernet::{EtherType, Header as EthernetHeader, VlanTag};
@@ -36,7 +36,9 @@ impl Pattern {
                 self.ethernet(defaults, EtherType::ARP, &message)
             }
             Body::Ethernet(data) => self.ethernet(defaults, EtherType::IPV4, data.as_deref().unwrap_or_default()),
-            Body::Icmp(_) | Body::Udp(_) | Body::Ip(_) => self.ethernet(defaults, EtherType::IPV4, &self.datagram()?),
+            Body::Icmp(_) | Body::Udp(_) | Body::Tcp(_) | Body::Ip(_) => {
+                self.ethernet(defaults, EtherType::IPV4, &self.datagram()?)
+            }
         };
         if let Some(len) = self.faults.pad {
             frame.resize(len.max(frame.len()), 0xaa);
@@ -100,6 +102,7 @@ impl Pattern {
         let (protocol, payload) = match &self.body {
             Body::Icmp(icmp) => (Protocol::ICMP, self.icmp(icmp)?),
             Body::Udp(udp) => (Protocol::UDP, self.udp(udp, source, destination)),
+            Body::Tcp(tcp) => (Protocol::TCP, self.tcp(tcp)?),
             Body::Ip(data) => (Protocol(253), data.clone().unwrap_or_default()),
             _ => return Err("only an IP packet can be quoted".to_owned()),
         };
@@ -164,6 +167,24 @@ impl Pattern {
             bytes[4..6].copy_from_slice(&length.to_be_bytes());
         }
         bytes
+    }
+}
+
+impl Pattern {
+    fn tcp(&self, pattern: &Tcp) -> Result<Vec<u8>, String> {
+        let none = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        let (source, destination) = (pattern.source.unwrap_or(none), pattern.destination.unwrap_or(none));
+        let mut bytes = pattern.build(source, destination)?;
+        let pseudo = tcp::pseudo_header(source, destination, bytes.len());
+        let good = pseudo.append(&bytes).checksum();
+        let sum = match self.faults.checksum {
+            Checksum::Good => good,
+            Checksum::Bad => spoil(good),
+            Checksum::Absent => 0,
+            Checksum::Unfinished => pseudo.fold(),
+        };
+        bytes[16..18].copy_from_slice(&sum.to_be_bytes());
+        Ok(bytes)
     }
 }
 

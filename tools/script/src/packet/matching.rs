@@ -1,12 +1,14 @@
 //! Compares a frame that left with a [`Pattern`], and verifies what every frame must keep.
 
-use super::{Arp, Body, Icmp, Ip, Link, Pattern, Udp};
+use super::{Arp, Body, Icmp, Ip, Link, Pattern, Tcp, Udp};
 use std::fmt::Display;
 use xmit_dataplane::wire::arp::{Arp as ArpView, Operation};
 use xmit_dataplane::wire::checksum;
+use xmit_dataplane::wire::checksum::Sum;
 use xmit_dataplane::wire::ethernet::{EtherType, Ethernet};
 use xmit_dataplane::wire::icmp::Icmp as IcmpView;
 use xmit_dataplane::wire::ipv4::{Ipv4, Protocol};
+use xmit_dataplane::wire::tcp::{ChecksumVerdict as TcpVerdict, Tcp as TcpView};
 use xmit_dataplane::wire::udp::{ChecksumVerdict, Udp as UdpView};
 
 /// The frame without the padding of short frames: what the protocol inside says it is.
@@ -39,6 +41,12 @@ pub fn verify(frame: &[u8]) -> Result<(), String> {
             let udp = UdpView::parse(ip.payload()).map_err(|error| error.to_string())?;
             let good = udp.verify(ip.source(), ip.destination()) == ChecksumVerdict::Good;
             if good { Ok(()) } else { Err("its UDP checksum is wrong or absent".to_owned()) }
+        }
+        Protocol::TCP if ip.fragment_offset() == 0 => {
+            let tcp = TcpView::parse(ip.payload()).map_err(|error| error.to_string())?;
+            let pseudo = Sum::pseudo_header(ip.source(), ip.destination(), Protocol::TCP.0, ip.payload().len() as u16);
+            let good = tcp.verify(pseudo) == TcpVerdict::Good;
+            if good { Ok(()) } else { Err("its TCP checksum is wrong".to_owned()) }
         }
         Protocol::ICMP if ip.fragment_offset() == 0 => {
             let icmp = IcmpView::parse(ip.payload()).map_err(|error| error.to_string())?;
@@ -103,6 +111,7 @@ fn datagram(pattern: &Pattern, view: &Ipv4<'_>) -> Result<(), String> {
     let protocol = match &pattern.body {
         Body::Icmp(_) => Some(1),
         Body::Udp(_) => Some(17),
+        Body::Tcp(_) => Some(6),
         _ => pattern.ip.protocol,
     };
     same("IP protocol", protocol, view.protocol().0)?;
@@ -110,6 +119,7 @@ fn datagram(pattern: &Pattern, view: &Ipv4<'_>) -> Result<(), String> {
     match &pattern.body {
         Body::Icmp(wanted) => icmp(wanted, view.payload()),
         Body::Udp(wanted) => udp(wanted, view.payload()),
+        Body::Tcp(wanted) => tcp(wanted, view.payload()),
         Body::Ip(data) => bytes("payload", data.as_deref(), view.payload()),
         _ => Err("a quoted packet is an IP packet".to_owned()),
     }
@@ -163,6 +173,13 @@ fn udp(wanted: &Udp, payload: &[u8]) -> Result<(), String> {
     same("UDP destination port", Some(wanted.destination), u16::from_be_bytes([head[2], head[3]]))?;
     same("UDP length", wanted.length, u16::from_be_bytes([head[4], head[5]]))?;
     bytes("UDP data", wanted.data.as_deref(), data)
+}
+
+fn tcp(wanted: &Tcp, payload: &[u8]) -> Result<(), String> {
+    let view = TcpView::parse(payload).map_err(|error| error.to_string())?;
+    same("TCP source port", wanted.source.map(|s| s.port()), view.source_port())?;
+    same("TCP destination port", wanted.destination.map(|d| d.port()), view.destination_port())?;
+    wanted.matches(&view)
 }
 
 fn same<T: PartialEq + Display>(what: &str, wanted: Option<T>, is: T) -> Result<(), String> {

@@ -5,6 +5,7 @@
 //! icmp echo request 10.0.0.1 > 10.0.0.2 id 1 seq 1 "abc"
 //! icmp port unreachable 10.0.0.2 > 10.0.0.1 quoting udp 10.0.0.1:1000 > 10.0.0.2:7
 //! udp 10.0.0.1:1000 > 10.0.0.2:7 "hello" ttl 1 bad checksum
+//! tcp 10.0.0.1:1000 > 10.0.0.2:7 S 0:0(0) win 65535 <mss 1460>          (see `tcp`)
 //! ip protocol 6 10.0.0.1 > 10.0.0.2 20 bytes           ethernet type 0x86dd 40 bytes        raw 0200...
 //! ```
 //!
@@ -15,12 +16,16 @@ mod build;
 mod describe;
 mod matching;
 mod parse;
+mod tcp;
 #[cfg(test)]
 mod tests;
 
 pub use build::Defaults;
 pub use describe::describe;
+pub(crate) use describe::describe_in;
 pub use matching::{matches, trimmed, verify};
+pub(crate) use tcp::timestamp;
+pub use tcp::{Opt, Origin, Tcp};
 
 use std::net::Ipv4Addr;
 use xmit_nic::MacAddr;
@@ -89,6 +94,8 @@ pub enum Body {
     Icmp(Icmp),
     /// UDP.
     Udp(Udp),
+    /// TCP.
+    Tcp(Box<Tcp>),
     /// IPv4 with another payload.
     Ip(Option<Vec<u8>>),
     /// Ethernet with another payload.

@@ -1,6 +1,6 @@
 //! From words to a [`Pattern`].
 
-use super::{Arp, Body, Checksum, Icmp, Ip, Pattern, Udp};
+use super::{Arp, Body, Checksum, Icmp, Ip, Pattern, Tcp, Udp};
 use crate::words::{Words, hex};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -39,10 +39,11 @@ impl Pattern {
     /// Reads a packet from the rest of a line.
     pub(crate) fn read(words: &mut Words) -> Result<Self, String> {
         let mut pattern = Self::default();
-        match words.bare("a packet (arp, icmp, udp, ip, ethernet, raw)")?.as_str() {
+        match words.bare("a packet (arp, icmp, udp, tcp, ip, ethernet, raw)")?.as_str() {
             "arp" => pattern.body = Body::Arp(arp(words)?),
             "icmp" => pattern.body = Body::Icmp(icmp(words, &mut pattern.ip)?),
             "udp" => pattern.body = Body::Udp(udp(words, &mut pattern.ip)?),
+            "tcp" => pattern.body = Body::Tcp(Box::new(Tcp::read(words)?)),
             "ip" => {
                 if words.take("protocol") {
                     pattern.ip.protocol = Some(words.number("a protocol")?);
@@ -53,7 +54,9 @@ impl Pattern {
             "ethernet" => pattern.body = Body::Ethernet(None),
             "raw" => pattern.body = Body::Raw(hex(&words.bare("hexadecimal bytes")?)?),
             other => {
-                return Err(format!("`{other}` is not a packet; it begins with arp, icmp, udp, ip, ethernet or raw"));
+                return Err(format!(
+                    "`{other}` is not a packet; it begins with arp, icmp, udp, tcp, ip, ethernet or raw"
+                ));
             }
         }
         while !words.is_empty() {
@@ -75,6 +78,8 @@ impl Pattern {
     fn carry(&mut self, bytes: Vec<u8>) -> Result<(), String> {
         let place = match &mut self.body {
             Body::Icmp(Icmp { data, .. }) | Body::Udp(Udp { data, .. }) | Body::Ip(data) | Body::Ethernet(data) => data,
+            Body::Tcp(tcp) if bytes.len() == tcp.len as usize => &mut tcp.data,
+            Body::Tcp(tcp) => return Err(format!("the data is {} bytes long, not {}", bytes.len(), tcp.len)),
             Body::Arp(_) | Body::Raw(_) => return Err("this packet carries no data".to_owned()),
         };
         *place = Some(bytes);
@@ -161,6 +166,7 @@ impl Pattern {
             Body::Icmp(icmp) if words.take("seq") => icmp.seq = Some(words.number("a sequence number")?),
             Body::Icmp(icmp) if words.take("mtu") => icmp.mtu = Some(words.number("an MTU")?),
             Body::Icmp(icmp) if words.take("quoting") => icmp.quote = Some(Box::new(Self::read(words)?)),
+            Body::Tcp(tcp) => return tcp.field(words),
             Body::Udp(udp) if words.take("udp length") => udp.length = Some(words.number("a length")?),
             Body::Arp(arp) if words.take("sender") => arp.sender_mac = Some(words.value("a MAC address")?),
             Body::Arp(arp) if words.take("target") => arp.target_mac = Some(words.value("a MAC address")?),

@@ -1,0 +1,88 @@
+//! What a program sets for one socket; a connection inherits its listener's.
+
+use super::congestion::Kind;
+use super::settings::Settings;
+use crate::qdisc::Priority;
+use crate::route::InterfaceId;
+
+/// The options of one socket. Small: every idle connection has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `TCP_KEEPIDLE`, seconds.
+    pub keep_idle: u32,
+    /// `TCP_KEEPINTVL`, seconds.
+    pub keep_interval: u32,
+    /// `TCP_USER_TIMEOUT`, milliseconds; 0: `tcp_retries2` decides.
+    pub user_timeout: u32,
+    /// `SO_LINGER`, seconds; `None`: off.
+    pub linger: Option<u16>,
+    /// `TCP_DEFER_ACCEPT`, seconds; 0: off.
+    pub defer_accept: u32,
+    /// `SO_SNDBUF` as Linux counts it (doubled); 0: grows by itself.
+    pub send_buffer: u32,
+    /// `SO_RCVBUF` as Linux counts it (doubled); 0: grows by itself.
+    pub receive_buffer: u32,
+    /// `TCP_WINDOW_CLAMP`, bytes; 0: none.
+    pub window_clamp: u32,
+    /// `TCP_NOTSENT_LOWAT`, bytes; 0: the system's.
+    pub notsent_lowat: u32,
+    /// `TCP_MAXSEG`; 0: the path's.
+    pub max_segment: u16,
+    /// `TCP_FASTOPEN` of a listener: the most connections begun with data and not finished; 0: off.
+    pub fast_open_queue: u16,
+    /// The interface it is bound to.
+    pub interface: Option<InterfaceId>,
+    /// `TCP_KEEPCNT`.
+    pub keep_count: u8,
+    /// `TCP_SYNCNT`; 0: the system's.
+    pub syn_count: u8,
+    /// `IP_TTL`.
+    pub ttl: u8,
+    /// `IP_TOS`.
+    pub tos: u8,
+    /// `SO_PRIORITY`.
+    pub priority: Priority,
+    /// `TCP_CONGESTION`.
+    pub congestion: Kind,
+    /// `SO_KEEPALIVE`.
+    pub keep_alive: bool,
+    /// `SO_REUSEADDR`.
+    pub reuse_address: bool,
+    /// `SO_REUSEPORT`.
+    pub reuse_port: bool,
+    /// `TCP_FASTOPEN_CONNECT`.
+    pub fast_open_connect: bool,
+    /// `TCP_FASTOPEN_NO_COOKIE`.
+    pub fast_open_no_cookie: bool,
+}
+
+impl Config {
+    /// Of a new socket.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            keep_idle: settings.keepalive_time.as_secs() as u32,
+            keep_interval: settings.keepalive_intvl.as_secs() as u32,
+            user_timeout: 0,
+            linger: None,
+            defer_accept: 0,
+            send_buffer: 0,
+            receive_buffer: 0,
+            window_clamp: 0,
+            notsent_lowat: 0,
+            max_segment: 0,
+            fast_open_queue: 0,
+            interface: None,
+            keep_count: settings.keepalive_probes,
+            syn_count: 0,
+            ttl: settings.ip_default_ttl,
+            tos: 0,
+            priority: Priority::BEST_EFFORT,
+            congestion: settings.congestion_control,
+            keep_alive: false,
+            reuse_address: false,
+            reuse_port: false,
+            fast_open_connect: false,
+            fast_open_no_cookie: false,
+        }
+    }
+}

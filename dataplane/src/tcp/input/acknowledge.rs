@@ -1,0 +1,135 @@
+//! Whether an answer waits: delayed and immediate ACKs (RFC 1122 section 4.2.3.2, RFC 5681 section 4.2;
+//! `tcp_event_data_recv`, `__tcp_ack_snd_check`, `tcp_send_delayed_ack`).
+
+use crate::Duration;
+use crate::tcp::commons::Ctx;
+use crate::tcp::connection::Connection;
+use crate::tcp::deadlines::Timer;
+use crate::tcp::segment::Segment;
+
+/// The least and the most that an ACK waits (`TCP_DELACK_MIN`, `TCP_ATO_MIN`, `TCP_DELACK_MAX`), milliseconds.
+pub(in crate::tcp) const DELAY_MIN_MS: u16 = 40;
+pub(in crate::tcp) const DELAY_MAX_MS: u16 = 200;
+/// ACKs sent at once when a connection or a burst begins (`TCP_MAX_QUICKACKS`).
+const QUICK_ACKS_MAX: u8 = 16;
+/// From this many answers of its own on a program counts as one that talks by turns (`TCP_PINGPONG_THRESH`).
+pub(in crate::tcp) const PINGPONG_MIN: u8 = 1;
+/// Segments of headers and this many bytes are data, not stray pieces (`TCP_MIN_RCVMSS`... `tcp_measure_rcv_mss`).
+const SEGMENT_SIZE_MIN: u16 = 88;
+
+impl Connection {
+    /// Data arrived: how large are segments, how often do they come (`tcp_event_data_recv`).
+    pub(super) fn note_data(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) {
+        self.ack.scheduled = true;
+        self.measure_segment(segment);
+        let since = ctx.now.saturating_since(self.ack.last_data_at).as_millis().min(u128::from(u32::MAX)) as u32;
+        let ato = u32::from(self.ack.ato_ms);
+        let rto = self.rtt.rto().as_millis() as u32;
+        if ato == 0 {
+            // The first data: the peer is in slow start and wants ACKs.
+            self.raise_quick(QUICK_ACKS_MAX);
+            self.ack.ato_ms = DELAY_MIN_MS;
+        } else if since <= u32::from(DELAY_MIN_MS / 2) {
+            self.ack.ato_ms = (ato / 2) as u16 + DELAY_MIN_MS / 2;
+        } else if since < ato {
+            self.ack.ato_ms = (ato / 2 + since).min(rto) as u16;
+        } else if since > rto {
+            // A pause: the peer may begin slow start again.
+            self.raise_quick(QUICK_ACKS_MAX);
+        }
+        self.ack.last_data_at = ctx.now;
+    }
+
+    /// The peer's segment size as seen (`tcp_measure_rcv_mss`).
+    fn measure_segment(&mut self, segment: &Segment) {
+        let last = std::mem::replace(&mut self.ack.last_segment, 0);
+        let len = segment.len.min(u32::from(u16::MAX)) as u16;
+        if len >= self.ack.segment_size {
+            self.ack.segment_size = len.min(self.receive.advertised_mss.max(SEGMENT_SIZE_MIN));
+            // More than a small segment came at once.
+            if segment.flags.contains(crate::wire::tcp::Flags::PSH) {
+                self.note_push();
+            }
+            return;
+        }
+        // Small, and of the size of the last one: the peer's path has a smaller MTU.
+        if len >= SEGMENT_SIZE_MIN && !segment.flags.contains(crate::wire::tcp::Flags::PSH) {
+            self.ack.last_segment = len;
+            if len == last {
+                self.ack.segment_size = len;
+                return;
+            }
+        }
+        self.note_push();
+    }
+
+    /// A short segment: the peer waits for us if another follows (`ICSK_ACK_PUSHED`).
+    fn note_push(&mut self) {
+        if self.ack.pushed {
+            self.ack.pushed_twice = true;
+        }
+        self.ack.pushed = true;
+    }
+
+    /// `tcp_incr_quickack`: as many ACKs at once as the window has pairs of segments.
+    fn raise_quick(&mut self, max: u8) {
+        let pairs = self.receive.wnd.0 / (2 * u32::from(self.ack.segment_size.max(1)));
+        let wanted = pairs.clamp(2, u32::from(max)) as u8;
+        self.ack.quick = self.ack.quick.max(wanted);
+    }
+
+    /// The next ACKs go at once (`tcp_enter_quickack_mode`).
+    pub(in crate::tcp) fn enter_quickack(&mut self, max: u8) {
+        self.raise_quick(max);
+        self.ack.pingpong = 0;
+        self.ack.ato_ms = DELAY_MIN_MS;
+    }
+
+    /// True while ACKs are not delayed.
+    pub(in crate::tcp) fn in_quickack(&self) -> bool {
+        self.ack.quick > 0 && self.ack.pingpong < PINGPONG_MIN
+    }
+
+    /// Decides on the ACK that is owed, if one is: now, or later (`__tcp_ack_snd_check`).
+    pub(super) fn acknowledge(&mut self, ctx: &mut Ctx<'_>) {
+        if !self.ack.scheduled || self.pending.ack_now {
+            return;
+        }
+        let unacknowledged = self.receive.nxt.since(self.receive.wup);
+        let full = unacknowledged > u32::from(self.ack.segment_size) && self.window_holds(ctx);
+        if full || self.in_quickack() || !self.out_of_order.is_empty() {
+            self.pending.ack_now = true;
+        } else {
+            self.delay_ack(ctx);
+        }
+    }
+
+    /// The window would not shrink by an ACK sent now: the program keeps up.
+    fn window_holds(&self, ctx: &mut Ctx<'_>) -> bool {
+        let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return true };
+        let room = end.rx_room(owner.slot).unwrap_or(0);
+        room.min(self.receive.threshold) >= self.receive.wnd.0
+            || end.rx_unread(owner.slot) < end.rx_size(owner.slot) / 2
+    }
+
+    /// `tcp_send_delayed_ack`.
+    fn delay_ack(&mut self, ctx: &mut Ctx<'_>) {
+        let mut wait = self.ack.ato_ms;
+        if wait > DELAY_MIN_MS {
+            let by_turns = self.ack.pingpong >= PINGPONG_MIN || self.ack.pushed;
+            let mut most = if by_turns { DELAY_MAX_MS } else { 500 };
+            if let Some(srtt) = self.rtt.srtt() {
+                most = most.min((srtt.as_millis().min(500) as u16).max(DELAY_MIN_MS));
+            }
+            wait = wait.min(most);
+        }
+        let wait = Duration::from_millis(wait.min(DELAY_MAX_MS).max(1).into());
+        let at = ctx.now + wait;
+        match self.deadlines.at(Timer::DelayedAck) {
+            // It is due about now: why wait.
+            Some(armed) if armed <= ctx.now + wait / 4 => self.pending.ack_now = true,
+            Some(armed) if armed <= at => {}
+            _ => self.deadlines.arm(&mut ctx.commons.wheel, self.id.index, Timer::DelayedAck, at),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Whom a segment is for (`tcp_v4_rcv`, `__inet_lookup`).
+
+use crate::Instant;
+use crate::counters::Snmp;
+use crate::drop::DropReason;
+use crate::ip::{Cast, Packet};
+use crate::net::Net;
+use crate::owner::Owner;
+use crate::tcp::flow::Flow;
+use crate::tcp::handshake;
+use crate::tcp::segment::Segment;
+use crate::tcp::table::{ConnectionId, Place};
+use crate::tcp::transport::Tcp;
+use crate::wire::checksum::Sum;
+use crate::wire::ipv4::Protocol;
+use crate::wire::tcp::{ChecksumVerdict, Flags, Tcp as View};
+use std::hash::BuildHasher;
+use std::net::SocketAddrV4;
+use xmit_nic::frame::FrameFlags;
+use xmit_shared::session::LaneEnd;
+
+/// Who a segment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A connection.
+    Connection(ConnectionId),
+    /// A half-open one.
+    Request(u32),
+    /// One in TIME_WAIT.
+    TimeWait(u32),
+    /// Nobody has the flow; somebody listens.
+    Listener(u32),
+    /// Nobody here.
+    Nobody,
+}
+
+/// A segment whose target was found.
+#[derive(Debug)]
+pub struct Found {
+    /// For whom.
+    pub target: Target,
+    /// Whose rings are needed: those of the connection's, or listener's, session.
+    pub owner: Option<Owner>,
+    /// What it says.
+    pub segment: Segment,
+    /// Holds it.
+    pub packet: Packet,
+}
+
+/// Checks a segment and finds whom it is for (`tcp_v4_rcv`). `None`: dropped and counted.
+#[inline]
+pub fn tcp_v4_rcv(net: &mut Net, tcp: &Tcp, packet: Packet) -> Option<Found> {
+    net.counters.inc(Snmp::TcpInSegs);
+    match check(net, &packet) {
+        Ok(segment) => {
+            let target = tcp.lookup(&segment);
+            let owner = tcp.owner_of(target);
+            Some(Found { target, owner, segment, packet })
+        }
+        Err(reason) => {
+            if reason != DropReason::TcpNotUnicast {
+                net.counters.inc(Snmp::TcpInErrs);
+            }
+            if reason == DropReason::TcpChecksum {
+                net.counters.inc(Snmp::TcpInCsumErrors);
+            }
+            net.drop_frame(packet.frame, reason);
+            None
+        }
+    }
+}
+
+/// The checksum is verified before anything is believed.
+#[inline]
+fn check(net: &Net, packet: &Packet) -> Result<Segment, DropReason> {
+    if packet.cast != Cast::Unicast {
+        return Err(DropReason::TcpNotUnicast);
+    }
+    let bytes = packet.payload();
+    let view = View::parse(bytes).map_err(|_| DropReason::TcpMalformed)?;
+    let flow = Flow {
+        local: SocketAddrV4::new(packet.destination, view.destination_port()),
+        remote: SocketAddrV4::new(packet.source, view.source_port()),
+    };
+    if !packet.frame.flags.contains(FrameFlags::CHECKSUM_VERIFIED) {
+        let pseudo = Sum::pseudo_header(packet.source, packet.destination, Protocol::TCP.0, bytes.len() as u16);
+        match view.verify(pseudo) {
+            ChecksumVerdict::Good => {}
+            ChecksumVerdict::Bad => return Err(DropReason::TcpChecksum),
+            ChecksumVerdict::PseudoOnly if accepts_unfinished(net, packet) => {}
+            ChecksumVerdict::PseudoOnly => return Err(DropReason::TcpChecksumUnfinished),
+        }
+    }
+    Ok(Segment::new(flow, &view, usize::from(packet.header_len), packet.tos))
+}
+
+fn accepts_unfinished(net: &Net, packet: &Packet) -> bool {
+    net.snapshot.interface(packet.input).is_some_and(|i| i.accept_unfinished_checksums)
+}
+
+impl Tcp {
+    /// Established before listeners; of those the most specific (`__inet_lookup`).
+    #[inline]
+    pub fn lookup(&self, segment: &Segment) -> Target {
+        match self.table.lookup(&segment.flow) {
+            Some(Place::Connection(index)) => {
+                self.table.connections.get(index).map_or(Target::Nobody, |c| Target::Connection(c.id))
+            }
+            Some(Place::Request(index)) => Target::Request(index),
+            Some(Place::TimeWait(index)) => Target::TimeWait(index),
+            None => self.listener_for(&segment.flow).map_or(Target::Nobody, Target::Listener),
+        }
+    }
+
+    /// The listener that a SYN of `flow` is for; of a group always the same one for one flow.
+    pub(in crate::tcp) fn listener_for(&self, flow: &Flow) -> Option<u32> {
+        let hash = foldhash::fast::FixedState::default().hash_one(flow);
+        self.listeners.lookup(flow.local, hash)
+    }
+
+    fn owner_of(&self, target: Target) -> Option<Owner> {
+        match target {
+            Target::Connection(id) => self.owner(id),
+            Target::Listener(index) => Some(self.listeners.get(index)?.owner),
+            Target::Request(index) => Some(self.listeners.get(self.table.requests.get(index)?.listener)?.owner),
+            // A SYN may reopen it, for the listener.
+            Target::TimeWait(index) => {
+                let flow = self.table.time_waits.get(index)?.flow;
+                Some(self.listeners.get(self.listener_for(&flow)?)?.owner)
+            }
+            Target::Nobody => None,
+        }
+    }
+
+    /// Takes a segment to its target; the frame is given back.
+    #[inline]
+    pub fn dispatch(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, found: Found) {
+        let Found { target, segment, packet, .. } = found;
+        match target {
+            Target::Connection(id) => {
+                let payload = packet.frame.bytes().get(segment.payload.clone()).unwrap_or_default();
+                self.with(net, now, end, id, |connection, ctx| connection.input(ctx, &segment, payload, &packet));
+            }
+            Target::Request(index) => self.on_request_segment(net, now, end, index, &segment, &packet),
+            Target::TimeWait(index) => self.on_time_wait_segment(net, now, end, index, &segment, &packet),
+            Target::Listener(index) => self.to_listener(net, now, end, index, &segment, &packet),
+            Target::Nobody => nobody(net, now, &segment),
+        }
+        net.pool.release(packet.frame);
+    }
+
+    /// What LISTEN does with a segment (RFC 9293 section 3.10.7.2).
+    fn to_listener(
+        &mut self,
+        net: &mut Net,
+        now: Instant,
+        end: Option<&mut LaneEnd>,
+        listener: u32,
+        segment: &Segment,
+        packet: &Packet,
+    ) {
+        let flags = segment.flags;
+        if flags.contains(Flags::RST) {
+            net.counters.dropped(DropReason::TcpReset);
+        } else if flags.contains(Flags::ACK) {
+            self.on_listener_ack(net, now, end, listener, segment, packet);
+        } else if flags.contains(Flags::SYN) && !flags.contains(Flags::FIN) {
+            self.on_syn(net, now, end, listener, segment, packet);
+        } else {
+            net.counters.dropped(DropReason::TcpFlags);
+        }
+    }
+}
+
+/// CLOSED (RFC 9293 section 3.10.7.1).
+fn nobody(net: &mut Net, now: Instant, segment: &Segment) {
+    if segment.flags.contains(Flags::RST) {
+        net.counters.dropped(DropReason::TcpReset);
+    } else {
+        net.counters.dropped(DropReason::TcpNoSocket);
+        handshake::reply_reset(net, now, segment);
+    }
+}

@@ -1,0 +1,81 @@
+//! A received segment as the connection sees it: checked, copied out of the header once.
+
+use super::flow::Flow;
+use super::seq::SeqNum;
+use crate::wire::tcp::{Flags, Tcp};
+use crate::wire::tcp_options::{SackBlocks, Timestamps};
+use std::ops::Range;
+
+/// What a segment says. Its payload stays in the frame; Fast Open's option, too.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Between whom; `local` is the destination.
+    pub flow: Flow,
+    /// `SEG.SEQ`.
+    pub seq: SeqNum,
+    /// `SEG.ACK`; counts while the ACK flag is set.
+    pub ack: SeqNum,
+    /// Its control bits.
+    pub flags: Flags,
+    /// `SEG.WND` as it stands in the header.
+    pub window: u16,
+    /// `SEG.UP` as it stands in the header.
+    pub urgent: u16,
+    /// Data bytes.
+    pub len: u32,
+    /// Where in the frame (from the IP header on) the data stands.
+    pub payload: Range<usize>,
+    /// Where in the frame the TCP header stands, options included.
+    pub header: Range<usize>,
+    /// The timestamps, if it carries them.
+    pub timestamps: Option<Timestamps>,
+    /// SACK blocks.
+    pub sack: SackBlocks,
+    /// The IP header says that the network is congested (CE, RFC 3168).
+    pub congestion_experienced: bool,
+    /// The IP header says that the sender is capable of ECN.
+    pub ecn_capable: bool,
+    /// Type of service, for answers without a socket.
+    pub tos: u8,
+}
+
+/// The ECN field of the type of service (RFC 3168 section 5).
+const ECN_MASK: u8 = 3;
+const ECN_CE: u8 = 3;
+
+impl Segment {
+    /// Of a parsed header that stands at `start` in its frame.
+    #[inline]
+    pub fn new(flow: Flow, tcp: &Tcp<'_>, start: usize, tos: u8) -> Self {
+        let options = tcp.options();
+        let (header_len, len) = (tcp.header_len(), tcp.payload().len());
+        Self {
+            flow,
+            seq: SeqNum::new(tcp.seq()),
+            ack: SeqNum::new(tcp.ack()),
+            flags: tcp.flags(),
+            window: tcp.window(),
+            urgent: tcp.urgent(),
+            len: len as u32,
+            payload: start + header_len..start + header_len + len,
+            header: start..start + header_len,
+            timestamps: options.timestamps,
+            sack: options.sack,
+            congestion_experienced: tos & ECN_MASK == ECN_CE,
+            ecn_capable: tos & ECN_MASK != 0,
+            tos,
+        }
+    }
+
+    /// One behind its last sequence number: SYN and FIN count one each.
+    #[inline]
+    pub fn end(&self) -> SeqNum {
+        self.seq + self.len + self.flags.sequence_len()
+    }
+
+    /// One behind its last data byte.
+    #[inline]
+    pub fn data_end(&self) -> SeqNum {
+        self.seq + u32::from(self.flags.contains(Flags::SYN)) + self.len
+    }
+}

@@ -1,0 +1,200 @@
+//! What an administrator sets for all connections of a lane (`net.ipv4.tcp_*`), with Linux's defaults.
+
+use super::congestion::Kind;
+use crate::Duration;
+
+/// How ECN is used (`tcp_ecn`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EcnMode {
+    /// Never (0).
+    Off,
+    /// Asked for by us and granted to peers (1).
+    On,
+    /// Granted to peers that ask (2), Linux's default.
+    Passive,
+}
+
+/// When the path MTU is probed (`tcp_mtu_probing`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MtuProbing {
+    /// Never (0).
+    Off,
+    /// When a black hole is suspected (1).
+    BlackHole,
+    /// Always, from `base_mss` up (2).
+    Always,
+}
+
+/// A buffer's sizes in bytes: the least, the first, the largest (`tcp_rmem`, `tcp_wmem`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferSizes {
+    /// Under memory pressure.
+    pub min: u32,
+    /// Of a new socket.
+    pub initial: u32,
+    /// What it may grow to.
+    pub max: u32,
+}
+
+/// The settings; each field is named as its sysctl is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the names are those of Documentation/networking/ip-sysctl.rst
+pub struct Settings {
+    pub timestamps: bool,
+    pub window_scaling: bool,
+    pub sack: bool,
+    pub dsack: bool,
+    pub ecn: EcnMode,
+    pub ecn_fallback: bool,
+    /// Resends of a SYN (`tcp_syn_retries`).
+    pub syn_retries: u8,
+    pub synack_retries: u8,
+    /// Timeouts after which the path is suspected (`tcp_retries1`).
+    pub retries1: u8,
+    /// Timeouts after which a connection is given up (`tcp_retries2`).
+    pub retries2: u8,
+    /// The same for an orphan; 0 means 8 (`tcp_orphan_retries`).
+    pub orphan_retries: u8,
+    pub max_orphans: u32,
+    /// How long an orphan stays in FIN_WAIT2.
+    pub fin_timeout: Duration,
+    pub keepalive_time: Duration,
+    pub keepalive_intvl: Duration,
+    pub keepalive_probes: u8,
+    /// A TIME_WAIT flow may be taken by a new connection of ours, by timestamps (1); 2: loopback only.
+    pub tw_reuse: u8,
+    pub max_tw_buckets: u32,
+    pub rfc1337: bool,
+    pub stdurg: bool,
+    pub rmem: BufferSizes,
+    pub wmem: BufferSizes,
+    pub moderate_rcvbuf: bool,
+    /// Linux's share of a receive buffer that is not window: 1 means half (`tcp_adv_win_scale`).
+    pub adv_win_scale: i8,
+    pub workaround_signed_windows: bool,
+    pub slow_start_after_idle: bool,
+    /// Segments before the first ACK (RFC 6928); a route's `initcwnd`.
+    pub initial_window: u32,
+    /// 3: tail loss probes; 0: none (`tcp_early_retrans`).
+    pub early_retrans: u8,
+    /// Bit 0: RACK; bit 1: a fixed reordering window; bit 2: no duplicate threshold (`tcp_recovery`).
+    pub recovery: u8,
+    pub reordering: u32,
+    pub max_reordering: u32,
+    pub frto: bool,
+    pub no_metrics_save: bool,
+    pub mtu_probing: MtuProbing,
+    pub base_mss: u16,
+    pub min_snd_mss: u16,
+    pub mtu_probe_floor: u16,
+    pub probe_threshold: u16,
+    pub ip_no_pmtu_disc: bool,
+    pub min_pmtu: u16,
+    pub min_adv_mss: u16,
+    pub notsent_lowat: u32,
+    /// Bit 0: client, bit 1: server, bit 2: client without cookie, bit 9: server without cookie, bit 10: without option
+    /// (`tcp_fastopen`).
+    pub fastopen: u32,
+    pub fastopen_blackhole_timeout: Duration,
+    /// 0 never, 1 when the queue is full, 2 always (`tcp_syncookies`).
+    pub syncookies: u8,
+    pub max_syn_backlog: u32,
+    pub somaxconn: u32,
+    pub abort_on_overflow: bool,
+    pub autocorking: bool,
+    pub min_tso_segs: u8,
+    pub congestion_control: Kind,
+    pub challenge_ack_limit: u32,
+    pub invalid_ratelimit: Duration,
+    pub pacing_ss_ratio: u32,
+    pub pacing_ca_ratio: u32,
+    /// Every connection is paced, as if by `SO_MAX_PACING_RATE` and the fq discipline; Linux does so with fq and BBR only.
+    pub pacing: bool,
+    pub thin_linear_timeouts: bool,
+    pub comp_sack_nr: u8,
+    pub comp_sack_delay: Duration,
+    /// The initial retransmission timeout, 1 s (`tcp_rto_initial` of newer kernels).
+    pub rto_min: Duration,
+    pub ip_local_port_range: (u16, u16),
+    pub ip_default_ttl: u8,
+    /// SYN-ACKs carry a random delay-free ISN; fixed seeds make tests repeat.
+    pub syn_linear_timeouts: u8,
+    /// The memory of a peer's ends (`tcp_min_rtt_wlen`).
+    pub min_rtt_wlen: Duration,
+    pub shrink_window: bool,
+    /// Kept data per destination (`tcp_metrics`): round trip, threshold, reordering.
+    pub nometrics: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timestamps: true,
+            window_scaling: true,
+            sack: true,
+            dsack: true,
+            ecn: EcnMode::Passive,
+            ecn_fallback: true,
+            syn_retries: 6,
+            synack_retries: 5,
+            retries1: 3,
+            retries2: 15,
+            orphan_retries: 0,
+            max_orphans: 8192,
+            fin_timeout: Duration::from_secs(60),
+            keepalive_time: Duration::from_secs(7200),
+            keepalive_intvl: Duration::from_secs(75),
+            keepalive_probes: 9,
+            tw_reuse: 2,
+            max_tw_buckets: 16_384,
+            rfc1337: false,
+            stdurg: false,
+            rmem: BufferSizes { min: 4096, initial: 131_072, max: 6 << 20 },
+            wmem: BufferSizes { min: 4096, initial: 16_384, max: 4 << 20 },
+            moderate_rcvbuf: true,
+            adv_win_scale: 1,
+            workaround_signed_windows: false,
+            slow_start_after_idle: true,
+            initial_window: 10,
+            early_retrans: 3,
+            recovery: 1,
+            reordering: 3,
+            max_reordering: 300,
+            frto: true,
+            no_metrics_save: false,
+            mtu_probing: MtuProbing::BlackHole,
+            base_mss: 1024,
+            min_snd_mss: 48,
+            mtu_probe_floor: 48,
+            probe_threshold: 8,
+            ip_no_pmtu_disc: false,
+            min_pmtu: 552,
+            min_adv_mss: 256,
+            notsent_lowat: u32::MAX,
+            fastopen: 1,
+            fastopen_blackhole_timeout: Duration::ZERO,
+            syncookies: 1,
+            max_syn_backlog: 4096,
+            somaxconn: 4096,
+            abort_on_overflow: false,
+            autocorking: true,
+            min_tso_segs: 2,
+            congestion_control: Kind::Cubic,
+            challenge_ack_limit: 1000,
+            invalid_ratelimit: Duration::from_millis(500),
+            pacing_ss_ratio: 200,
+            pacing_ca_ratio: 120,
+            pacing: false,
+            thin_linear_timeouts: false,
+            comp_sack_nr: 44,
+            comp_sack_delay: Duration::from_millis(1),
+            rto_min: super::rtt::RTO_MIN,
+            ip_local_port_range: (32_768, 60_999),
+            ip_default_ttl: 64,
+            syn_linear_timeouts: 4,
+            min_rtt_wlen: Duration::from_secs(300),
+            shrink_window: false,
+            nometrics: false,
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! What a program does with a stream socket, or sees at it.
+
+use crate::sockets::Sockets;
+use crate::stand::Stand;
+use crate::words::Words;
+use std::net::SocketAddrV4;
+use xmit_shared::session::{CongestionName, How, Op, SocketOption, StreamEvents, StreamFlags, TcpInfo};
+
+/// A line about a stream socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StreamAct {
+    /// `s1 listen N [granting M]`: connections are taken into M slots, 4 unless said.
+    Listen(u32, u32),
+    /// `s1 accepts c1 [from ADDRESS]`; `s1 accepts nothing`.
+    Accepts(Option<String>, Option<SocketAddrV4>),
+    /// `s1 write DATA [more]`, all of it; `s1 write urgent DATA`.
+    Write(Vec<u8>, Written),
+    /// `s1 reads DATA`: the next bytes are these.
+    Reads(Vec<u8>),
+    /// `s1 reads nothing`: nothing is there, and more may come.
+    ReadsNothing,
+    /// `s1 reads end`: nothing more comes.
+    ReadsEnd,
+    /// `s1 urgent at N`: bytes before the last urgent one; behind it if negative. `s1 no urgent`.
+    Urgent(Option<i32>),
+    /// `s1 shutdown read|write|both`.
+    Shutdown(How),
+    /// `s1 is connected`, `s1 is not connected`, `s1 is closed`.
+    Is(StreamEvents, bool),
+    /// `s1 info FIELD = N`: a field of `TCP_INFO`.
+    Info(String, u64),
+    /// `s1 nodelay on|off`, `s1 cork on|off`.
+    Flags(StreamFlags, bool),
+    /// `s1 queued N unsent M`: bytes not acknowledged, and those never sent.
+    Queued(u32, u32),
+}
+
+/// How data is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// To be sent.
+    Now,
+    /// More follows (`MSG_MORE`).
+    More,
+    /// Its last byte is urgent (`MSG_OOB`).
+    Urgent,
+}
+
+/// The options of stream sockets by the names that scripts use.
+const OPTIONS: &[(&str, SocketOption)] = &[
+    ("keepalive", SocketOption::KeepAlive),
+    ("keepidle", SocketOption::KeepIdle),
+    ("keepinterval", SocketOption::KeepInterval),
+    ("keepcount", SocketOption::KeepCount),
+    ("user-timeout", SocketOption::UserTimeout),
+    ("linger", SocketOption::Linger),
+    ("maxseg", SocketOption::MaxSegment),
+    ("quickack", SocketOption::QuickAck),
+    ("defer-accept", SocketOption::DeferAccept),
+    ("fastopen", SocketOption::FastOpen),
+    ("fastopen-connect", SocketOption::FastOpenConnect),
+    ("notsent-lowat", SocketOption::NotSentLowat),
+    ("send-buffer", SocketOption::SendBuffer),
+    ("receive-buffer", SocketOption::ReceiveBuffer),
+    ("syn-count", SocketOption::SynCount),
+    ("window-clamp", SocketOption::WindowClamp),
+    ("reuse-address", SocketOption::ReuseAddr),
+    ("reuse-port", SocketOption::ReusePort),
+];
+
+/// Reads a stream's option and its value, if one comes next.
+pub(crate) fn option(words: &mut Words) -> Result<Option<(SocketOption, i32)>, String> {
+    if words.take("congestion") {
+        let name = words.bare("cubic, reno, dctcp")?;
+        let known = CongestionName::named(&name).ok_or_else(|| format!("`{name}` is no congestion control"))?;
+        return Ok(Some((SocketOption::Congestion, known.number())));
+    }
+    let Some((_, option)) = OPTIONS.iter().find(|(name, _)| words.take(name)) else { return Ok(None) };
+    let value = if words.take("off") { -1 } else { words.number::<u32>("a value")?.cast_signed() };
+    Ok(Some((*option, value)))
+}
+
+impl StreamAct {
+    /// Reads a line about a stream socket, if it is one.
+    pub(crate) fn read(words: &mut Words, sockets: &mut Vec<String>) -> Result<Option<Self>, String> {
+        Ok(Some(if words.take("listen") {
+            let backlog = words.number("a backlog")?;
+            let grants = if words.take("granting") { words.number("a number of slots")? } else { 4 };
+            Self::Listen(backlog, grants)
+        } else if words.take("accepts nothing") {
+            Self::Accepts(None, None)
+        } else if words.take("accepts") {
+            let name = words.bare("a name")?;
+            sockets.push(name.clone());
+            let from = if words.take("from") { Some(words.value("an address with a port")?) } else { None };
+            Self::Accepts(Some(name), from)
+        } else if words.take("write urgent") {
+            Self::Write(words.some_data()?, Written::Urgent)
+        } else if words.take("write") {
+            let data = words.some_data()?;
+            Self::Write(data, if words.take("more") { Written::More } else { Written::Now })
+        } else if words.take("reads nothing") {
+            Self::ReadsNothing
+        } else if words.take("reads end") {
+            Self::ReadsEnd
+        } else if words.take("reads") {
+            Self::Reads(words.some_data()?)
+        } else if words.take("urgent at") {
+            Self::Urgent(Some(words.bare("a distance")?.parse().map_err(|_| "a distance is a number")?))
+        } else if words.take("no urgent") {
+            Self::Urgent(None)
+        } else if words.take("shutdown") {
+            Self::Shutdown(match words.bare("read, write or both")?.as_str() {
+                "read" => How::Read,
+                "write" => How::Write,
+                "both" => How::Both,
+                other => return Err(format!("`{other}` is not read, write or both")),
+            })
+        } else {
+            return Self::read_state(words);
+        }))
+    }
+
+    fn read_state(words: &mut Words) -> Result<Option<Self>, String> {
+        Ok(Some(if words.take("is connected") {
+            Self::Is(StreamEvents::CONNECTED, true)
+        } else if words.take("is not connected") {
+            Self::Is(StreamEvents::CONNECTED, false)
+        } else if words.take("is closed") {
+            Self::Is(StreamEvents::CLOSED, true)
+        } else if words.take("is not closed") {
+            Self::Is(StreamEvents::CLOSED, false)
+        } else if words.take("info") {
+            let field = words.bare("a field of TCP_INFO")?;
+            words.expect("=")?;
+            Self::Info(field, words.number("a number")?)
+        } else if words.take("nodelay on") {
+            Self::Flags(StreamFlags::NODELAY, true)
+        } else if words.take("nodelay off") {
+            Self::Flags(StreamFlags(0), false)
+        } else if words.take("cork on") {
+            Self::Flags(StreamFlags::CORK, false)
+        } else if words.take("cork off") {
+            Self::Flags(StreamFlags(0), true)
+        } else if words.take("queued") {
+            let all = words.number("a number of bytes")?;
+            words.expect("unsent")?;
+            Self::Queued(all, words.number("a number of bytes")?)
+        } else {
+            return Ok(None);
+        }))
+    }
+}
+
+impl Sockets {
+    /// Does, or looks for, what a line says of the stream in `slot`.
+    pub(crate) fn stream_act(&mut self, stand: &mut Stand, slot: u32, act: &StreamAct) -> Result<(), String> {
+        match act {
+            StreamAct::Listen(backlog, grants) => self.listen(stand, slot, *backlog, *grants),
+            StreamAct::Accepts(name, from) => self.accepts(stand, slot, name.as_deref(), *from),
+            StreamAct::Write(data, how) => self.write(stand, slot, data, *how),
+            StreamAct::Reads(data) => self.reads(stand, slot, data),
+            StreamAct::ReadsNothing => self.reads_nothing(stand, slot, false),
+            StreamAct::ReadsEnd => self.reads_nothing(stand, slot, true),
+            StreamAct::Shutdown(how) => self.call_expecting(stand, slot, Op::Shutdown(*how), None),
+            StreamAct::Flags(flags, push) => {
+                self.client.set_flags(slot, *flags, *push);
+                stand.settle()
+            }
+            _ => {
+                stand.settle()?;
+                self.look_at_stream(stand, slot, act)
+            }
+        }
+    }
+
+    fn look_at_stream(&mut self, stand: &mut Stand, slot: u32, act: &StreamAct) -> Result<(), String> {
+        match act {
+            StreamAct::Urgent(wanted) => {
+                let (count, at) = self.client.urgent(slot);
+                let is = (count > 0).then_some(at);
+                if is == *wanted { Ok(()) } else { Err(format!("the urgent byte is at {is:?}")) }
+            }
+            StreamAct::Is(event, wanted) => {
+                let events = self.client.events(slot);
+                if events.contains(*event) == *wanted { Ok(()) } else { Err(format!("it is {events:?}")) }
+            }
+            StreamAct::Queued(all, unsent) => {
+                let is = self.client.outstanding(slot).map_err(|rubbish| rubbish.to_string())?;
+                if is == (*all, *unsent) { Ok(()) } else { Err(format!("{} are queued, {} unsent", is.0, is.1)) }
+            }
+            StreamAct::Info(field, wanted) => {
+                self.call_expecting(stand, slot, Op::Info, None)?;
+                let info = self.client.info(slot).ok_or("there is no TCP_INFO")?;
+                let is = info_field(&info, field)?;
+                if is == *wanted { Ok(()) } else { Err(format!("{field} is {is}")) }
+            }
+            other => Err(format!("{other:?} is nothing to look at")),
+        }
+    }
+
+    fn listen(&mut self, stand: &mut Stand, slot: u32, backlog: u32, grants: u32) -> Result<(), String> {
+        self.call_expecting(stand, slot, Op::Listen(backlog), None)?;
+        for _ in 0..grants {
+            let granted = self.slot_without_name();
+            self.call_expecting(stand, slot, Op::Grant(granted), None)?;
+        }
+        Ok(())
+    }
+
+    fn accepts(
+        &mut self,
+        stand: &mut Stand,
+        slot: u32,
+        name: Option<&str>,
+        from: Option<SocketAddrV4>,
+    ) -> Result<(), String> {
+        stand.settle()?;
+        let accepted = self.client.accept(slot).map_err(|rubbish| rubbish.to_string())?;
+        match (name, accepted) {
+            (None, None) => Ok(()),
+            (None, Some(accepted)) => Err(format!("there is a connection from {}", accepted.peer)),
+            (Some(_), None) => Err("there is no connection to accept".to_owned()),
+            (Some(_), Some(accepted)) if from.is_some_and(|from| from != accepted.peer) => {
+                Err(format!("the connection is from {}", accepted.peer))
+            }
+            (Some(name), Some(accepted)) => {
+                self.name(accepted.slot, name, accepted.local);
+                let granted = self.slot_without_name();
+                self.call_expecting(stand, slot, Op::Grant(granted), None)
+            }
+        }
+    }
+
+    fn write(&mut self, stand: &mut Stand, slot: u32, data: &[u8], how: Written) -> Result<(), String> {
+        let written = match how {
+            Written::Now => self.client.write(slot, data, false),
+            Written::More => self.client.write(slot, data, true),
+            Written::Urgent => self.client.write_urgent(slot, data),
+        };
+        let written = written.map_err(|rubbish| rubbish.to_string())?;
+        if written < data.len() {
+            return Err(format!("only {written} of {} bytes have room", data.len()));
+        }
+        stand.settle()
+    }
+
+    fn reads(&mut self, stand: &mut Stand, slot: u32, wanted: &[u8]) -> Result<(), String> {
+        stand.settle()?;
+        let mut is = vec![0; wanted.len()];
+        let len = self.client.read(slot, &mut is).map_err(|rubbish| rubbish.to_string())?;
+        is.truncate(len);
+        if is != wanted {
+            let shown = &is[..len.min(48)];
+            return Err(format!("it reads \"{}\" ({len} bytes)", shown.escape_ascii()));
+        }
+        stand.settle()
+    }
+
+    fn reads_nothing(&mut self, stand: &mut Stand, slot: u32, ended: bool) -> Result<(), String> {
+        stand.settle()?;
+        let is_ended = self.client.events(slot).contains(StreamEvents::RECEIVE_END);
+        let mut byte = [0; 64];
+        match self.client.read(slot, &mut byte).map_err(|rubbish| rubbish.to_string())? {
+            0 if is_ended == ended => Ok(()),
+            0 if is_ended => Err("the stream has ended".to_owned()),
+            0 => Err("the stream has not ended".to_owned()),
+            len => Err(format!("it reads \"{}\"", byte[..len].escape_ascii())),
+        }
+    }
+}
+
+/// The fields of `TCP_INFO` that scripts look at.
+fn info_field(info: &TcpInfo, field: &str) -> Result<u64, String> {
+    Ok(match field {
+        "state" => info.state.into(),
+        "ca_state" => info.ca_state.into(),
+        "retransmits" => info.retransmits.into(),
+        "probes" => info.probes.into(),
+        "backoff" => info.backoff.into(),
+        "options" => info.options.into(),
+        "rto" => info.rto.into(),
+        "snd_mss" => info.snd_mss.into(),
+        "rcv_mss" => info.rcv_mss.into(),
+        "unacked" => info.unacked.into(),
+        "sacked" => info.sacked.into(),
+        "lost" => info.lost.into(),
+        "retrans" => info.retrans.into(),
+        "pmtu" => info.pmtu.into(),
+        "rtt" => info.rtt.into(),
+        "snd_ssthresh" => info.snd_ssthresh.into(),
+        "snd_cwnd" => info.snd_cwnd.into(),
+        "advmss" => info.advmss.into(),
+        "total_retrans" => info.total_retrans.into(),
+        "bytes_acked" => info.bytes_acked,
+        "bytes_received" => info.bytes_received,
+        "notsent_bytes" => info.notsent_bytes.into(),
+        "delivered" => info.delivered.into(),
+        "delivered_ce" => info.delivered_ce.into(),
+        "dsack_dups" => info.dsack_dups.into(),
+        "rcv_ooopack" => info.rcv_ooopack.into(),
+        "snd_wnd" => info.snd_wnd.into(),
+        "total_rto" => info.total_rto.into(),
+        other => return Err(format!("scripts do not look at `{other}`")),
+    })
+}
