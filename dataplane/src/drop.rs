@@ -109,6 +109,14 @@ named_enum! {
         TcpNoRing,
         /// Data for a program that closed its socket.
         TcpClosedByUser,
+        /// More connections wait for `accept` than the backlog allows (`ListenOverflows`).
+        TcpAcceptQueueFull,
+        /// Too many half-open connections, and SYN cookies are off.
+        TcpSynQueueFull,
+        /// An ACK without data for a listener that waits for data (`TCP_DEFER_ACCEPT`).
+        TcpDeferred,
+        /// For a connection in TIME_WAIT, which has nothing to say to it but an ACK.
+        TcpTimeWait,
         /// The neighbour table is full.
         NeighbourTableFull,
         /// Too many packets wait for this neighbour already (`unres_qlen`).

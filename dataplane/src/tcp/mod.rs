@@ -16,6 +16,7 @@ pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod deadlines;
+mod errors;
 mod events;
 pub mod fastopen;
 pub mod flow;
@@ -57,6 +58,11 @@ pub use input::{Found, Target, tcp_v4_rcv};
 pub use settings::Settings;
 pub use table::ConnectionId;
 pub use transport::Tcp;
+
+/// How long a connection's numbers are kept after its end (`TCP_TIMEWAIT_LEN`).
+const fn time_wait_len() -> crate::Duration {
+    crate::Duration::from_secs(60)
+}
 
 /// What a connection holds of these parts; segments in flight are in the lane's slab.
 const _: () = assert!(

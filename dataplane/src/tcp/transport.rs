@@ -90,7 +90,7 @@ impl Tcp {
         if fate == Fate::Lives {
             connection.queue_if_pending(&mut self.commons.ready);
         } else {
-            self.settle(now, id, fate);
+            self.settle(net, now, id, fate);
         }
     }
 
@@ -138,14 +138,14 @@ impl Tcp {
     }
 
     /// Takes a connection whose end has come out of the table.
-    fn settle(&mut self, now: Instant, id: ConnectionId, fate: Fate) {
+    fn settle(&mut self, net: &mut Net, now: Instant, id: ConnectionId, fate: Fate) {
         let Some(mut connection) = self.table.remove_connection(id.index) else { return };
         connection.release(now, &mut self.commons);
         self.leave_listener(&connection);
         self.commons.news.push(News::Ended { id, owner: connection.owner });
         match fate {
-            Fate::TimeWait => self.enter_time_wait(now, &connection, false),
-            Fate::FinWait2 => self.enter_time_wait(now, &connection, true),
+            Fate::TimeWait => self.enter_time_wait(net, now, &connection, false),
+            Fate::FinWait2 => self.enter_time_wait(net, now, &connection, true),
             Fate::Gone | Fate::Lives => {}
         }
     }

@@ -3,7 +3,7 @@
 use super::table::UdpSocket;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
-use crate::ip::{Outgoing, Path, PathKey, PathKind, ip_queue_xmit, ip_route_output, reserve};
+use crate::ip::{Outgoing, Path, PathKey, PathKind, has_room, ip_queue_xmit, ip_route_output, reserve};
 use crate::net::Net;
 use crate::wire::ipv4::Protocol;
 use crate::wire::udp;
@@ -138,13 +138,4 @@ fn route(net: &mut Net, now: Instant, socket: &UdpSocket, to: SocketAddrV4, len:
         return Err(SendError::BroadcastNotAllowed);
     }
     Ok(path)
-}
-
-/// False while the queue of the way out is nearly full: the datagram then waits in its socket's ring, where the
-/// program feels the back pressure, as `sk_wmem_alloc` makes it feel in Linux.
-fn has_room(net: &Net, path: &Path) -> bool {
-    match path.kind {
-        PathKind::Local => net.loopback.len() < crate::limits::LOOPBACK_FRAMES_MAX,
-        _ => net.devices.iter().find(|d| d.interface == path.interface).is_none_or(|d| !d.queue.is_nearly_full()),
-    }
 }

@@ -39,7 +39,7 @@ impl Connection {
     }
 
     /// Takes an acknowledgment that was checked. `slow`: its window, SACK blocks and ECE are looked at.
-    pub(super) fn take_ack(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, slow: bool) -> Fate {
+    pub(in crate::tcp) fn take_ack(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, slow: bool) -> Fate {
         let una = self.send.una;
         if segment.ack.before(una) {
             return self.take_old_ack(ctx, segment);
@@ -173,7 +173,7 @@ impl Connection {
             self.stats.rate_micros = rate.interval.as_micros() as u32;
             self.stats.rate_app_limited = rate.app_limited;
         }
-        self.pending.new_only = directive.permit == Permit::NewProbe;
+        self.pending.new_probe = directive.permit == Permit::NewProbe;
     }
 
     /// `tcp_set_xmit_timer`, `tcp_rearm_rto` and RACK's timer.
@@ -214,12 +214,6 @@ impl Connection {
             let delay = self.probe_interval();
             self.arm_retransmission(ctx, Retransmission::WindowProbe, delay);
         }
-    }
-
-    /// Until the next probe of a closed window (`tcp_probe0_when`).
-    pub(in crate::tcp) fn probe_interval(&self) -> Duration {
-        let base = self.rtt.rto_base().max(crate::tcp::rtt::RTO_MIN);
-        base.saturating_mul(1 << self.probe_backoff.min(16)).min(crate::tcp::rtt::RTO_MAX)
     }
 
     /// RFC 9293 section 3.10.7.4, `tcp_ack_update_window`: the window of a newer segment is taken. True if it changed.
