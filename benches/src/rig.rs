@@ -158,7 +158,7 @@ impl Rig {
     /// The control thread's part: whoever asks for an address gets it.
     fn grant_binds(&mut self) {
         while let Some((_, report)) = self.reports.take() {
-            if let LaneReport::Session(Report::Bind { session, slot, wanted }) = report {
+            if let LaneReport::Session(Report::Bind { session, slot, wanted, .. }) = report {
                 let _ = self.commands.send(LaneCommand::Bound { session, slot, result: Ok(wanted) });
             }
         }

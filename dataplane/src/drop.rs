@@ -1,5 +1,6 @@
 //! Every reason to drop a packet. Each has a counter; there is no silent drop.
 
+use crate::errno::{EHOSTUNREACH, EINVAL, EMSGSIZE, ENETDOWN, ENETUNREACH, ENOBUFS, EPERM};
 use crate::named::named_enum;
 
 named_enum! {
@@ -109,6 +110,14 @@ named_enum! {
         TcpNoRing,
         /// Data for a program that closed its socket.
         TcpClosedByUser,
+        /// More connections wait for `accept` than the backlog allows (`ListenOverflows`).
+        TcpAcceptQueueFull,
+        /// Too many half-open connections, and SYN cookies are off.
+        TcpSynQueueFull,
+        /// An ACK without data for a listener that waits for data (`TCP_DEFER_ACCEPT`).
+        TcpDeferred,
+        /// For a connection in TIME_WAIT, which has nothing to say to it but an ACK.
+        TcpTimeWait,
         /// The neighbour table is full.
         NeighbourTableFull,
         /// Too many packets wait for this neighbour already (`unres_qlen`).
@@ -127,5 +136,22 @@ named_enum! {
         BacklogFull,
         /// Still queued when the lane shut down or the interface went away.
         Shutdown,
+    }
+}
+
+impl DropReason {
+    /// What the sender of a packet that was dropped on its way down is told; `None` where Linux tells nothing.
+    pub fn errno(self) -> Option<i32> {
+        match self {
+            Self::IpNoRoute => Some(ENETUNREACH),
+            Self::IpRouteRefused => Some(EHOSTUNREACH),
+            Self::IpTooBig => Some(EMSGSIZE),
+            Self::DeviceDown | Self::DeviceNoPort => Some(ENETDOWN),
+            Self::IpMartianSource | Self::IpMartianDestination => Some(EINVAL),
+            Self::HookDropped => Some(EPERM),
+            Self::NeighbourTableFull => Some(ENOBUFS),
+            // A full queue or a silent neighbour is the network's loss, of which senders hear nothing.
+            _ => None,
+        }
     }
 }

@@ -10,6 +10,6 @@ mod path;
 
 pub use ident::Idents;
 pub use input::{handed_over, ip_rcv};
-pub use output::{Outgoing, ip_queue_xmit, reserve};
+pub use output::{Outgoing, has_room, ip_queue_xmit, reserve};
 pub use packet::{Cast, Packet};
 pub use path::{Path, PathKey, PathKind, ip_route_output};

@@ -47,6 +47,16 @@ pub fn reserve(net: &mut Net, path: &Path) -> Option<Frame> {
     Some(frame)
 }
 
+/// False while the queue of the way out is nearly full: what is to be sent then waits in its socket, where the
+/// program feels the back pressure, as `sk_wmem_alloc` makes it feel in Linux.
+#[inline]
+pub fn has_room(net: &Net, path: &Path) -> bool {
+    match path.kind {
+        PathKind::Local => net.loopback.len() < crate::limits::LOOPBACK_FRAMES_MAX,
+        _ => net.devices.iter().find(|d| d.interface == path.interface).is_none_or(|d| !d.queue.is_nearly_full()),
+    }
+}
+
 /// Puts the IP header before the payload in `frame` and sends it by `path` (`ip_queue_xmit`). The frame is gone
 /// either way.
 ///

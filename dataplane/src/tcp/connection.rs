@@ -34,8 +34,8 @@ pub struct Pending {
     pub ack_now: bool,
     /// Look whether something can be sent.
     pub send: bool,
-    /// Of data only new is to be sent, two segments at most: the timeout is doubted (F-RTO).
-    pub new_only: bool,
+    /// The timeout is doubted: new data alone, two segments at most (`Permit::NewProbe`).
+    pub new_probe: bool,
 }
 
 /// What agreement with the peer came of the handshake (RFC 7323, 2018, 3168).

@@ -16,6 +16,7 @@ pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod deadlines;
+mod errors;
 mod events;
 pub mod fastopen;
 pub mod flow;
@@ -28,8 +29,10 @@ pub mod listener;
 pub mod metrics;
 pub mod min_rtt;
 pub mod mss;
+pub mod options;
 pub mod out_of_order;
 mod output;
+pub mod port_flows;
 pub mod prr;
 pub mod rack;
 pub mod recovery;
@@ -39,6 +42,7 @@ pub mod segment;
 pub mod sent;
 pub mod seq;
 pub mod settings;
+pub mod siblings;
 pub mod state;
 pub mod syncookies;
 pub mod table;
@@ -57,6 +61,11 @@ pub use input::{Found, Target, tcp_v4_rcv};
 pub use settings::Settings;
 pub use table::ConnectionId;
 pub use transport::Tcp;
+
+/// How long a connection's numbers are kept after its end (`TCP_TIMEWAIT_LEN`).
+const fn time_wait_len() -> crate::Duration {
+    crate::Duration::from_secs(60)
+}
 
 /// What a connection holds of these parts; segments in flight are in the lane's slab.
 const _: () = assert!(

@@ -184,6 +184,11 @@ impl OutOfOrder {
         self.blocks > 0 || self.duplicate.is_some()
     }
 
+    /// Blocks that an ACK would report, had it room for all.
+    pub fn report_len(&self) -> usize {
+        usize::from(self.blocks) + usize::from(self.duplicate.is_some())
+    }
+
     /// The blocks for an ACK that has room for `room` of them; the D-SACK is reported once.
     pub fn blocks(&mut self, room: usize) -> SackBlocks {
         let mut blocks = SackBlocks::NONE;

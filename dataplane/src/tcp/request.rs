@@ -18,14 +18,22 @@ pub struct Request {
     pub isn: SeqNum,
     /// The peer's.
     pub peer_isn: SeqNum,
-    /// The peer's MSS, checked.
+    /// The peer's MSS.
     pub mss: u16,
+    /// Ours.
+    pub advertised_mss: u16,
+    /// The path's MTU.
+    pub mtu: u16,
     /// The peer's window, not scaled.
     pub window: u16,
     /// The peer's shift, if it sent one.
     pub peer_scale: Option<WindowScale>,
     /// Ours, if the peer sent one.
     pub scale: WindowScale,
+    /// Our window in bytes.
+    pub receive_window: u32,
+    /// The most that it may become.
+    pub clamp: u32,
     /// The peer permits SACK.
     pub sack: bool,
     /// The peer's last timestamp, if it sends them.
@@ -34,12 +42,16 @@ pub struct Request {
     pub clock: TimestampClock,
     /// ECN was agreed on.
     pub ecn: bool,
-    /// The third segment came, and the accept queue was full (`acked`).
+    /// The third segment came, and could not be used: the accept queue was full, or data is waited for (`acked`).
     pub acked: bool,
-    /// SYN-ACKs sent again.
+    /// SYN-ACKs sent again (`num_retrans`).
     pub retransmits: u8,
-    /// When the last SYN-ACK left, for the first round-trip sample; `None` once one was sent again.
-    pub sent_at: Option<Instant>,
+    /// How often its timer expired (`num_timeout`).
+    pub timeouts: u8,
+    /// When the first SYN-ACK left.
+    pub sent_at: Instant,
+    /// When a segment that asks for it was last answered.
+    pub last_answer: Option<Instant>,
     /// Type of service of the SYN.
     pub tos: u8,
     /// Its timer.

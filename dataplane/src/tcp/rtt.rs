@@ -41,13 +41,15 @@ pub struct RttEstimator {
     estimate: Option<Estimate>,
     min: MinRtt,
     rto_min_us: u32,
+    /// Stands in for the timeout until a sample of data comes; 0: none.
+    first_rto_ms: u16,
     backoff: u8,
 }
 
 impl RttEstimator {
     /// Without samples. `rto_min` is [`RTO_MIN`] unless the route says otherwise.
     pub fn new(rto_min: Duration) -> Self {
-        Self { estimate: None, min: MinRtt::default(), rto_min_us: micros(rto_min).max(1), backoff: 0 }
+        Self { estimate: None, min: MinRtt::default(), rto_min_us: micros(rto_min).max(1), first_rto_ms: 0, backoff: 0 }
     }
 
     /// Takes a sample from an ACK that moved `snd_una` there, `snd_nxt` being the end of the window. Ends back-off
@@ -55,7 +57,7 @@ impl RttEstimator {
     pub fn sample(&mut self, now: Instant, rtt: Duration, snd_una: SeqNum, snd_nxt: SeqNum) {
         let measured = micros(rtt).max(1);
         self.min.update(now, measured);
-        self.backoff = 0;
+        (self.backoff, self.first_rto_ms) = (0, 0);
         let floor = self.rto_min_us;
         match &mut self.estimate {
             None => self.estimate = Some(Estimate::first(measured, floor, snd_nxt)),
@@ -79,9 +81,17 @@ impl RttEstimator {
     /// The retransmission timeout before back-off.
     #[inline]
     pub fn rto_base(&self) -> Duration {
+        if self.first_rto_ms > 0 {
+            return Duration::from_millis(self.first_rto_ms.into());
+        }
         let estimate = self.estimate.as_ref();
         let rto = estimate.map(|e| Duration::from_micros(u64::from(e.srtt_8 >> 3) + u64::from(e.rttvar)));
         rto.unwrap_or(RTO_INITIAL).min(RTO_MAX)
+    }
+
+    /// The timeout until the next sample: what is known of the destination, or nothing at all (`tcp_init_metrics`).
+    pub fn set_first_rto(&mut self, rto: Duration) {
+        self.first_rto_ms = rto.as_millis().min(u128::from(u16::MAX)) as u16;
     }
 
     /// The timer expired: doubles the timeout (RFC 6298 section 5.5).

@@ -1,25 +1,150 @@
-//! What the program asks of its connection.
+//! What the program asks of its connection (`tcp_shutdown`, `tcp_close`, `tcp_disconnect`), and what it did to its rings.
 
 use super::commons::{Ctx, Fate};
-use super::connection::Connection;
+use super::connection::{Connection, FastOpenState};
+use super::state::State;
+use super::time_wait_len;
+use crate::counters::Snmp;
+
+const ECONNRESET: u16 = 104;
 
 impl Connection {
-    /// Its slot is dirty.
-    pub fn on_client(&mut self, _ctx: &mut Ctx<'_>) -> Fate {
+    /// Its slot is dirty: it wrote, read, or changed its flags.
+    pub fn on_client(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        if self.state == State::SynSent {
+            let deferred = self.fast_open == FastOpenState::Deferred;
+            return if deferred { self.send_deferred_syn(ctx) } else { Fate::Lives };
+        }
+        self.on_read(ctx);
+        self.pending.send = true;
         Fate::Lives
     }
-    /// `SHUT_WR`.
-    pub fn shutdown_write(&mut self, _ctx: &mut Ctx<'_>) -> Fate {
-        Fate::Lives
+
+    /// The SYN waited for data, and that is here.
+    fn send_deferred_syn(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        self.look(ctx);
+        if self.send.end.after(self.isn + 1) { self.send_first_syn(ctx) } else { Fate::Lives }
     }
-    /// `SHUT_RD`.
-    pub fn shutdown_read(&mut self, _ctx: &mut Ctx<'_>) {}
-    /// `tcp_close`.
-    pub fn close(&mut self, _ctx: &mut Ctx<'_>) -> Fate {
-        Fate::Lives
+
+    /// `SHUT_WR`: a FIN goes behind what was written.
+    pub fn shutdown_write(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        match self.state {
+            State::SynSent => self.fail(ctx, ECONNRESET),
+            State::Established | State::CloseWait | State::SynReceived => {
+                self.queue_fin(ctx);
+                Fate::Lives
+            }
+            _ => Fate::Lives,
+        }
     }
-    /// Ends it by a reset.
-    pub fn abort(&mut self, _ctx: &mut Ctx<'_>) -> Fate {
-        Fate::Lives
+
+    /// `SHUT_RD`: what still comes is not for the program.
+    pub fn shutdown_read(&mut self, _ctx: &mut Ctx<'_>) {
+        self.receive.shut = true;
+    }
+
+    /// The program is done with it (`tcp_close`).
+    pub fn close(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        self.receive.shut = true;
+        let unread = self.unread(ctx);
+        if unread > 0 && self.state != State::SynSent {
+            ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnClose);
+            return self.reset(ctx, 0);
+        }
+        if self.config.linger == Some(0) {
+            ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnData);
+            return self.disconnect(ctx);
+        }
+        match self.state {
+            State::SynSent | State::Closed => return self.fail(ctx, 0),
+            State::Established | State::SynReceived | State::CloseWait => self.queue_fin(ctx),
+            _ => {}
+        }
+        self.orphan(ctx)
+    }
+
+    /// Ends it by a reset, as `SO_LINGER` 0 does.
+    pub fn abort(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        self.disconnect(ctx)
+    }
+
+    /// Nobody will hear of it any more: too many such are not kept (`sock_orphan`, `tcp_check_oom`).
+    fn orphan(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        if !self.closed_by_user {
+            self.closed_by_user = true;
+            ctx.commons.orphans += 1;
+        }
+        if let Some(fate) = self.yield_to_orphans(ctx) {
+            return fate;
+        }
+        if self.state == State::FinWait2 { self.enter_fin_wait_2(ctx) } else { Fate::Lives }
+    }
+
+    /// There are too many orphans: this one goes (`tcp_check_oom`, `tcp_out_of_resources`).
+    pub(super) fn yield_to_orphans(&mut self, ctx: &mut Ctx<'_>) -> Option<Fate> {
+        if !self.closed_by_user || ctx.commons.orphans <= ctx.commons.settings.max_orphans {
+            return None;
+        }
+        ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnMemory);
+        Some(self.reset(ctx, 0))
+    }
+
+    /// An orphan in FIN_WAIT2 waits for the peer's FIN, not for ever: as a small object, after the part of
+    /// `tcp_fin_timeout` that is longer than TIME_WAIT (`tcp_rcv_state_process`, `tcp_close`).
+    pub(super) fn enter_fin_wait_2(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        let timeout = self.fin_time(ctx);
+        if timeout > time_wait_len() {
+            self.arm_keep_alive(ctx, timeout - time_wait_len());
+            return Fate::Lives;
+        }
+        Fate::FinWait2
+    }
+
+    /// The timer of an orphan in FIN_WAIT2.
+    pub(super) fn end_fin_wait_2(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        if self.fin_time(ctx) > time_wait_len() {
+            return Fate::FinWait2;
+        }
+        self.reset(ctx, 0)
+    }
+
+    /// `tcp_fin_time`: at least as long as a timeout of data needs to be repaired.
+    pub(super) fn fin_time(&self, ctx: &Ctx<'_>) -> crate::Duration {
+        let rto = self.rtt.rto();
+        ctx.commons.settings.fin_timeout.max(4 * rto - rto / 2)
+    }
+
+    /// `tcp_disconnect`.
+    fn disconnect(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        use State::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, SynReceived};
+        let unsent = self.unsent() > 0;
+        let tells = match self.state {
+            Established | CloseWait | FinWait1 | FinWait2 | SynReceived => true,
+            Closing | LastAck => unsent,
+            State::SynSent | State::Closed => false,
+        };
+        if tells { self.reset(ctx, ECONNRESET) } else { self.fail(ctx, 0) }
+    }
+
+    fn reset(&mut self, ctx: &mut Ctx<'_>, errno: u16) -> Fate {
+        self.send_reset(ctx);
+        self.fail(ctx, errno)
+    }
+
+    /// A FIN goes behind the last byte (`tcp_close_state`, `tcp_send_fin`).
+    fn queue_fin(&mut self, ctx: &mut Ctx<'_>) {
+        self.look(ctx);
+        self.send.pushed = self.send.end;
+        self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
+        self.tell(ctx);
+        self.pending.send = true;
+    }
+
+    fn unread(&self, ctx: &mut Ctx<'_>) -> u32 {
+        let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return 0 };
+        if end.rx_room(owner.slot).is_err() {
+            return 0;
+        }
+        end.rx_unread(owner.slot)
     }
 }

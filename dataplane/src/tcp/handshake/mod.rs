@@ -1,86 +1,51 @@
-//! Opening and what comes before and after a connection.
+//! Opening, and what comes before and after a connection.
+//!
+//! * active: `connect` (`tcp_v4_connect`), `syn_sent` (the answer to our SYN);
+//! * passive: `listen`, `syn` (`tcp_conn_request`), `request` (the third segment, `tcp_check_req`), `syn_ack`,
+//!   `cookies`, `fast_open` (RFC 7413), `child` and `accept` (how a connection gets its slot);
+//! * both: `birth` (every field of a new connection), `initial_window`, `transfer` (what the first window is), `metrics`;
+//! * without a connection: `time_wait`, `reply`.
+//!
+//! A stranger's SYN costs a [`Request`](super::request::Request), and nothing under SYN cookies; a connection is made
+//! by the third segment.
 
-use super::commons::{Commons, Ctx, Fate};
-use super::config::Config;
-use super::connection::Connection;
-use super::flow::Flow;
-use super::segment::Segment;
-use super::table::ConnectionId;
-use super::transport::Tcp;
-use crate::Instant;
-use crate::ip::Packet;
-use crate::net::Net;
-use crate::owner::Owner;
-use xmit_shared::session::LaneEnd;
+mod accept;
+mod birth;
+mod child;
+mod connect;
+mod cookies;
+mod fast_open;
+mod initial_window;
+mod listen;
+mod metrics;
+mod reply;
+mod request;
+mod syn;
+mod syn_ack;
+mod syn_sent;
+#[cfg(test)]
+mod tests;
+mod time_wait;
+mod transfer;
 
-impl Tcp {
-    pub(super) fn on_syn(
-        &mut self,
-        _net: &mut Net,
-        _now: Instant,
-        _end: Option<&mut LaneEnd>,
-        _listener: u32,
-        _segment: &Segment,
-        _packet: &Packet,
-    ) {
-    }
-    pub(super) fn on_listener_ack(
-        &mut self,
-        _net: &mut Net,
-        _now: Instant,
-        _end: Option<&mut LaneEnd>,
-        _listener: u32,
-        _segment: &Segment,
-        _packet: &Packet,
-    ) {
-    }
-    pub(super) fn on_request_segment(
-        &mut self,
-        _net: &mut Net,
-        _now: Instant,
-        _end: Option<&mut LaneEnd>,
-        _request: u32,
-        _segment: &Segment,
-        _packet: &Packet,
-    ) {
-    }
-    pub(super) fn on_time_wait_segment(
-        &mut self,
-        _net: &mut Net,
-        _now: Instant,
-        _end: Option<&mut LaneEnd>,
-        _time_wait: u32,
-        _segment: &Segment,
-        _packet: &Packet,
-    ) {
-    }
-    pub(super) fn on_request_timer(&mut self, _net: &mut Net, _now: Instant, _index: u32) {}
-    pub(super) fn enter_time_wait(&mut self, _now: Instant, _connection: &Connection, _fin_wait_2: bool) {}
-    /// Opens actively (`tcp_v4_connect`).
-    pub fn connect(
-        &mut self,
-        _net: &mut Net,
-        _now: Instant,
-        _end: Option<&mut LaneEnd>,
-        _flow: Flow,
-        _owner: Owner,
-        _config: &Config,
-    ) -> Result<ConnectionId, i32> {
-        Err(0)
-    }
+pub(super) use reply::reply_reset;
+
+use super::settings::Settings;
+use crate::wire::tcp_options::Options;
+
+/// Linux's error numbers, which clients see as they are.
+pub(super) mod errno {
+    pub(in crate::tcp) const EADDRNOTAVAIL: i32 = 99;
+    pub(in crate::tcp) const ENETUNREACH: i32 = 101;
+    pub(in crate::tcp) const ENOBUFS: i32 = 105;
+    pub(in crate::tcp) const EHOSTUNREACH: i32 = 113;
 }
 
-impl Connection {
-    pub(super) fn on_syn_sent(
-        &mut self,
-        _ctx: &mut Ctx<'_>,
-        _segment: &Segment,
-        _payload: &[u8],
-        _packet: &Packet,
-    ) -> Fate {
-        Fate::Lives
-    }
-    pub(super) fn save_metrics(&mut self, _now: Instant, _commons: &mut Commons) {}
+/// The options of a header of `header` bytes that the settings let count (`tcp_parse_options`).
+fn options_of<'a>(settings: &Settings, header: &'a [u8]) -> Options<'a> {
+    let mut options = Options::parse(header.get(crate::wire::tcp::LEN..).unwrap_or_default());
+    options.window_scale = options.window_scale.filter(|_| settings.window_scaling);
+    options.timestamps = options.timestamps.filter(|_| settings.timestamps);
+    options.sack_permitted &= settings.sack;
+    options
 }
-
-pub(super) fn reply_reset(_net: &mut Net, _now: Instant, _segment: &Segment) {}

@@ -39,7 +39,7 @@ impl Connection {
     }
 
     /// Takes an acknowledgment that was checked. `slow`: its window, SACK blocks and ECE are looked at.
-    pub(super) fn take_ack(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, slow: bool) -> Fate {
+    pub(in crate::tcp) fn take_ack(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, slow: bool) -> Fate {
         let una = self.send.una;
         if segment.ack.before(una) {
             return self.take_old_ack(ctx, segment);
@@ -173,7 +173,7 @@ impl Connection {
             self.stats.rate_micros = rate.interval.as_micros() as u32;
             self.stats.rate_app_limited = rate.app_limited;
         }
-        self.pending.new_only = directive.permit == Permit::NewProbe;
+        self.pending.new_probe = directive.permit == Permit::NewProbe;
     }
 
     /// `tcp_set_xmit_timer`, `tcp_rearm_rto` and RACK's timer.
@@ -201,6 +201,7 @@ impl Connection {
         self.deadlines.arm_retransmission(&mut ctx.commons.wheel, self.id.index, what, at);
     }
 
+
     /// Nothing was outstanding: the ACK answers a probe of a closed window, or tells that it opened (`tcp_ack_probe`).
     fn after_idle_ack(&mut self, ctx: &mut Ctx<'_>) {
         if self.deadlines.retransmission != Retransmission::WindowProbe {
@@ -212,14 +213,8 @@ impl Connection {
             self.deadlines.disarm(Timer::Retransmission);
         } else {
             let delay = self.probe_interval();
-            self.arm_retransmission(ctx, Retransmission::WindowProbe, delay);
+            self.arm_window_probe(ctx, delay);
         }
-    }
-
-    /// Until the next probe of a closed window (`tcp_probe0_when`).
-    pub(in crate::tcp) fn probe_interval(&self) -> Duration {
-        let base = self.rtt.rto_base().max(crate::tcp::rtt::RTO_MIN);
-        base.saturating_mul(1 << self.probe_backoff.min(16)).min(crate::tcp::rtt::RTO_MAX)
     }
 
     /// RFC 9293 section 3.10.7.4, `tcp_ack_update_window`: the window of a newer segment is taken. True if it changed.
@@ -240,6 +235,7 @@ impl Connection {
         (self.send.wl1, self.send.wnd) = (segment.seq, window);
         if changed {
             self.predict(segment.window);
+            self.slow_start_after_idle(ctx);
             if window > self.send.wnd_max {
                 self.send.wnd_max = window;
                 // A segment is at most half of the largest window (`tcp_bound_to_half_wnd`).

@@ -17,7 +17,7 @@ const GROWTH_LEN_MIN: u32 = 128;
 
 impl Connection {
     /// Takes the text of a segment that touches the window, and the FIN behind it.
-    pub(super) fn take_data(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, payload: &[u8]) -> Fate {
+    pub(in crate::tcp) fn take_data(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, payload: &[u8]) -> Fate {
         self.accept_cwr(segment);
         let (start, end) = (segment.seq, segment.end());
         if end.at_or_before(self.receive.nxt) {

@@ -76,7 +76,7 @@ impl Connection {
         self.send.wnd_max = self.send.wnd_max.max(self.send.wnd);
         self.send.wl1 = segment.seq;
         self.deadlines.disarm(Timer::KeepAlive);
-        self.arm_keepalive(ctx);
+        self.begin_keep_alive(ctx);
         if self.send_is_closed() {
             self.state = State::FinWait1;
         } else {

@@ -1,20 +1,128 @@
-//! Sending.
+//! Sending: what a connection has to do before the turn ends, in order: what was lost, new data, an ACK that nothing
+//! carried.
+//!
+//! * `segment`, `transmit`: one segment and the one place that builds it; `window`: what it announces; `ack`: pure ACKs;
+//! * `push`: new data; `retransmit`: old data; `probe`: what makes a silent peer speak; `pace`: when;
+//! * `syn`: opening; `size`: the segment size; `tuning`: the rings' sizes.
+//!
+//! Invariants: nothing is changed for a segment that did not leave; a connection without room stands in the lane's list
+//! of blocked ones and comes again. Called by the lane's ready queue, timers, and the program's side.
+
+mod ack;
+mod pace;
+mod probe;
+mod push;
+mod retransmit;
+mod segment;
+mod size;
+mod syn;
+mod transmit;
+mod tuning;
+mod window;
+
+pub(in crate::tcp) use ack::ATO_MIN_MS;
+pub(in crate::tcp) use probe::RESOURCE_PROBE_INTERVAL;
+pub(in crate::tcp) use transmit::Departure;
 
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
+use super::state::State;
+use crate::ip::Path;
+use push::Mode;
+use xmit_shared::session::StreamFlags;
 
 impl Connection {
-    pub(super) fn output(&mut self, _ctx: &mut Ctx<'_>) -> Fate {
+    /// Sends what may be sent, then the ACK that is owed.
+    pub(super) fn output(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        let send = std::mem::take(&mut self.pending.send);
+        let new_probe = std::mem::take(&mut self.pending.new_probe);
+        if send && !matches!(self.state, State::SynSent | State::Closed) {
+            self.push(ctx, new_probe);
+        }
+        if self.pending.ack_now {
+            self.send_ack(ctx);
+        }
         Fate::Lives
     }
-    pub(super) fn send_ack(&mut self, _ctx: &mut Ctx<'_>) {}
-    pub(super) fn send_syn(&mut self, _ctx: &mut Ctx<'_>) {}
-    pub(super) fn send_syn_ack(&mut self, _ctx: &mut Ctx<'_>) {}
-    pub(super) fn arm_keepalive(&mut self, _ctx: &mut Ctx<'_>) {}
-    pub(super) fn send_reset(&mut self, _ctx: &mut Ctx<'_>) {}
-    pub(super) fn rearm_rto(&mut self, _ctx: &mut Ctx<'_>) {}
-    pub(super) fn schedule_loss_probe(&mut self, _ctx: &mut Ctx<'_>) -> bool {
-        false
+
+    fn push(&mut self, ctx: &mut Ctx<'_>, new_probe: bool) {
+        self.look(ctx);
+        if self.unsent() == 0 && self.sent.lost() == 0 {
+            return;
+        }
+        let Some(path) = self.route(ctx) else { return self.check_unsent(ctx) };
+        if path.mtu < self.send.pmtu {
+            self.update_mss(ctx, path.mtu);
+        }
+        if new_probe && self.push_new(ctx, &path, Mode::NewProbe) > 0 {
+            return;
+        }
+        self.push_pending(ctx, &path);
     }
-    pub(super) fn update_mss(&mut self, _ctx: &mut Ctx<'_>, _pmtu: u16) {}
+
+    fn push_pending(&mut self, ctx: &mut Ctx<'_>, path: &Path) {
+        if self.sent.lost() > 0 {
+            self.push_lost(ctx, path);
+        }
+        self.push_new(ctx, path, Mode::Normal);
+    }
+
+    /// There is no way to the peer now: a timer tries again.
+    fn check_unsent(&mut self, ctx: &mut Ctx<'_>) {
+        if self.sent.segments() == 0 {
+            self.check_probe_timer(ctx);
+        }
+    }
+
+    /// Learns what the program wrote since the last look (`tcp_sendmsg`'s part of it).
+    #[inline]
+    pub(in crate::tcp) fn look(&mut self, ctx: &mut Ctx<'_>) {
+        let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return };
+        let Ok(look) = end.tx_look(owner.slot) else { return };
+        let start = self.ring_start();
+        self.send.nodelay = look.flags.contains(StreamFlags::NODELAY);
+        self.send.cork = look.flags.contains(StreamFlags::CORK);
+        if self.state.fin_queued() {
+            // What is written behind a FIN is nobody's.
+            return;
+        }
+        let end = start + look.len;
+        self.send.pushed = start + look.pushed.min(look.len);
+        self.send.urgent = look.urgent.map(|offset| start + offset);
+        if end.after(self.send.end) {
+            self.on_written(ctx);
+            self.send.end = end;
+            self.grow_send_ring(ctx, look.len);
+        }
+    }
+
+    /// New bytes were written: how the connection stood without them (`tcp_slow_start_after_idle_check`,
+    /// `tcp_rate_check_app_limited`).
+    fn on_written(&mut self, ctx: &mut Ctx<'_>) {
+        self.slow_start_after_idle(ctx);
+        let little = self.unsent() < u32::from(self.send.mss);
+        if little && self.sent.in_flight() < self.congestion.cwnd() && self.sent.lost() <= self.sent.retransmitted() {
+            self.sent.set_app_limited();
+        }
+    }
+
+    /// Nothing was sent for a timeout: what the window knew of the path is old (`tcp_slow_start_after_idle_check`; RFC
+    /// 5681 section 4.1). Also when a closed window opens.
+    pub(super) fn slow_start_after_idle(&mut self, ctx: &Ctx<'_>) {
+        let idle = ctx.now.saturating_since(self.send.last_at);
+        let rto = self.rtt.rto();
+        if self.sent.segments() == 0 && idle > rto && ctx.commons.settings.slow_start_after_idle {
+            self.congestion.restart_after_idle(ctx.now, idle, rto);
+        }
+    }
+
+    /// There was no room: the lane comes back to this connection in its next turn.
+    #[cold]
+    fn block(&mut self, ctx: &mut Ctx<'_>) {
+        self.pending.send = true;
+        if !self.pending.queued {
+            self.pending.queued = true;
+            ctx.commons.blocked.push_back(self.id);
+        }
+    }
 }

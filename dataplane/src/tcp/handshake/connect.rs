@@ -1,0 +1,181 @@
+//! Active opening (`tcp_v4_connect`, `tcp_connect`): the flow's place, our number, what the SYN offers.
+//!
+//! A flow in TIME_WAIT may be taken again if timestamps tell its old segments from the new ones (RFC 6191;
+//! `tcp_twsk_unique`).
+
+use super::birth::Birth;
+use super::errno::{EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ENOBUFS};
+use super::initial_window::{Opening, advertised_mss};
+use crate::Instant;
+use crate::counters::Snmp;
+use crate::drop::DropReason;
+use crate::ip::{PathKey, ip_route_output};
+use crate::net::Net;
+use crate::owner::Owner;
+use crate::tcp::commons::{Commons, Ctx, Fate};
+use crate::tcp::config::Config;
+use crate::tcp::connection::Connection;
+use crate::tcp::flow::Flow;
+use crate::tcp::isn;
+use crate::tcp::seq::SeqNum;
+use crate::tcp::settings::{EcnMode, Settings};
+use crate::tcp::table::{ConnectionId, Place};
+use crate::tcp::time_wait::TimeWait;
+use crate::tcp::transport::Tcp;
+use std::net::IpAddr;
+use xmit_shared::session::LaneEnd;
+
+/// A connection that follows one in TIME_WAIT begins so far behind its end: beyond any window without scale.
+const TIME_WAIT_STEP: u32 = 65_535 + 2;
+
+/// The number that a connection begins with behind `time_wait`; 0 means "none yet" to Linux, and is passed over.
+pub(super) fn isn_behind(time_wait: &TimeWait) -> SeqNum {
+    let isn = time_wait.snd_nxt + TIME_WAIT_STEP;
+    if isn == SeqNum::new(0) { SeqNum::new(1) } else { isn }
+}
+
+/// The MTU of the path of `flow`: the route's, or less if ICMP said so.
+pub(super) fn path_mtu(
+    net: &mut Net,
+    now: Instant,
+    commons: &mut Commons,
+    flow: &Flow,
+    config: &Config,
+) -> Result<u16, DropReason> {
+    let key = PathKey {
+        destination: *flow.remote.ip(),
+        source: Some(*flow.local.ip()),
+        tos: config.tos,
+        interface: config.interface,
+    };
+    let mtu = ip_route_output(net, now, &key)?.mtu;
+    let known = commons.metrics.get(now, IpAddr::V4(*flow.remote.ip())).and_then(|known| known.pmtu);
+    Ok(known.map_or(mtu, |known| mtu.min(known)))
+}
+
+impl Tcp {
+    /// Opens `flow` actively: the SYN leaves, or waits for data of the program (`TCP_FASTOPEN_CONNECT`). Its rings are
+    /// open in `owner.slot`.
+    ///
+    /// # Errors
+    /// The error number for the program: no route, the flow is taken, no room.
+    pub fn connect(
+        &mut self,
+        net: &mut Net,
+        now: Instant,
+        mut end: Option<&mut LaneEnd>,
+        flow: Flow,
+        owner: Owner,
+        config: &Config,
+    ) -> Result<ConnectionId, i32> {
+        let mtu = path_mtu(net, now, &mut self.commons, &flow, config).map_err(|reason| match reason {
+            DropReason::IpRouteRefused => EHOSTUNREACH,
+            _ => ENETUNREACH,
+        })?;
+        if self.table.connections.is_full() {
+            return Err(ENOBUFS);
+        }
+        let before = self.take_time_wait(net, now, &flow, config)?;
+        let settings = &self.commons.settings;
+        let room = end.as_deref_mut().and_then(|end| end.rx_room(owner.slot).ok()).filter(|room| *room > 0);
+        let advertised_mss = advertised_mss(settings, config, mtu);
+        let birth = Birth {
+            now,
+            flow,
+            isn: before.as_ref().map_or_else(
+                || isn::initial_sequence(&self.commons.secret, now, flow.local_addr(), flow.remote_addr()),
+                isn_behind,
+            ),
+            clock: isn::timestamp_clock(&self.commons.secret, flow.local_addr().ip(), flow.remote_addr().ip()),
+            mtu,
+            opening: Opening::choose(
+                settings,
+                config,
+                room.unwrap_or(u32::MAX),
+                advertised_mss,
+                settings.window_scaling,
+            ),
+            advertised_mss,
+            ident: net.rng.next_u64() as u16,
+            config,
+        };
+        let id = self.table.insert_connection(flow, |id| Connection::new(id, settings, &birth)).ok_or(EADDRNOTAVAIL)?;
+        self.with(net, now, end, id, |connection, ctx| connection.begin(ctx, owner, before.as_ref()));
+        Ok(id)
+    }
+
+    /// Takes the flow from a TIME_WAIT that it may follow. An error if the flow is not to be had.
+    fn take_time_wait(
+        &mut self,
+        net: &mut Net,
+        now: Instant,
+        flow: &Flow,
+        config: &Config,
+    ) -> Result<Option<TimeWait>, i32> {
+        let index = match self.table.lookup(flow) {
+            None => return Ok(None),
+            Some(Place::TimeWait(index)) => index,
+            Some(_) => return Err(EADDRNOTAVAIL),
+        };
+        let settings = &self.commons.settings;
+        let may = self.table.time_waits.get(index).is_some_and(|old| may_follow(settings, now, old, config));
+        if !may {
+            return Err(EADDRNOTAVAIL);
+        }
+        let old = self.remove_time_wait(index);
+        net.counters.inc(Snmp::TcpExtTWRecycled);
+        Ok(old)
+    }
+}
+
+/// `tcp_twsk_unique`: old duplicates must be told from new segments by their timestamps, whose clock must have moved.
+fn may_follow(settings: &Settings, now: Instant, old: &TimeWait, config: &Config) -> bool {
+    let loopback = old.flow.local.ip().is_loopback() || old.flow.remote.ip().is_loopback();
+    let reuse = match settings.tw_reuse {
+        _ if old.fin_wait_2 => false,
+        0 => false,
+        2 => loopback,
+        _ => true,
+    };
+    let moved = now.as_millis() / 1000 > old.ts_recent_at.as_millis() / 1000;
+    // A program that chose its port, and said that it may be in use, wants exactly this.
+    old.ts_recent.is_some() && (config.reuse_address || (reuse && moved))
+}
+
+impl Connection {
+    /// The first step of a new connection.
+    fn begin(&mut self, ctx: &mut Ctx<'_>, owner: Owner, before: Option<&TimeWait>) -> Fate {
+        self.owner = Some(owner);
+        if let Some(old) = before {
+            // So that the first SYN-ACK is checked against it (RFC 7323 section 5).
+            self.receive.ts_recent = old.ts_recent.unwrap_or(0);
+            self.receive.ts_recent_at = old.ts_recent_at;
+        }
+        self.agree_to_offer(ctx);
+        self.update_mss(ctx, self.send.pmtu);
+        self.guess_segment_size();
+        if self.defer_to_data(ctx) {
+            return Fate::Lives;
+        }
+        self.send_first_syn(ctx)
+    }
+
+    /// What the SYN offers stands as agreed until the SYN-ACK says less.
+    fn agree_to_offer(&mut self, ctx: &Ctx<'_>) {
+        let settings = &ctx.commons.settings;
+        self.agreed.timestamps = settings.timestamps;
+        self.agreed.window_scaling = settings.window_scaling;
+        self.agreed.sack = settings.sack;
+        self.agreed.ecn = settings.ecn == EcnMode::On || self.congestion.kind().needs_ecn();
+    }
+
+    /// Sends the SYN for the first time (`tcp_connect`); also called when the data comes that a deferred one waits for.
+    pub(in crate::tcp) fn send_first_syn(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        self.choose_fast_open(ctx);
+        ctx.net.counters.inc(Snmp::TcpActiveOpens);
+        self.begun_at = ctx.now;
+        self.stalled_since = Some(ctx.now);
+        self.send_syn(ctx);
+        Fate::Lives
+    }
+}

@@ -1,0 +1,290 @@
+//! Half-open connections: the third segment, duplicates, resets, and the SYN-ACK's timer (`tcp_check_req`,
+//! `reqsk_timer_handler`).
+
+use super::reply::{ReplyAck, reply_ack, reply_reset};
+use super::syn::{TIMEOUT, backlog};
+use super::{options_of, syn_ack};
+use crate::counters::Snmp;
+use crate::drop::DropReason;
+use crate::ip::Packet;
+use crate::net::Net;
+use crate::tcp::challenge::INVALID_RATELIMIT;
+use crate::tcp::deadlines::Due;
+use crate::tcp::request::Request;
+use crate::tcp::rtt::RTO_MAX;
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::SeqNum;
+use crate::tcp::transport::Tcp;
+use crate::wire::tcp::Flags;
+use crate::wire::tcp_options::Timestamps;
+use crate::{Duration, Instant};
+use xmit_shared::session::LaneEnd;
+
+/// From a half-full queue on, requests whose SYN-ACK was sent again so often make room (`reqsk_timer_handler`).
+const RETRIES_KEPT: u8 = 2;
+
+/// What a segment means for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The SYN again.
+    SynAgain,
+    /// Its acknowledgment number is not ours: the listener judges it.
+    NotOurs,
+    /// Out of the window, or from the past.
+    Unacceptable(DropReason),
+    /// It ends the request.
+    Reset,
+    /// A SYN in the window: resets the peer and ends the request.
+    BadSyn,
+    /// Means nothing here.
+    Nothing,
+    /// The handshake is over.
+    Completes,
+}
+
+impl Tcp {
+    /// Takes a segment for the half-open connection `index`.
+    pub(in crate::tcp) fn on_request_segment(
+        &mut self,
+        net: &mut Net,
+        now: Instant,
+        end: Option<&mut LaneEnd>,
+        index: u32,
+        segment: &Segment,
+        packet: &Packet,
+    ) {
+        let Some(request) = self.table.requests.get_mut(index) else { return };
+        let header = packet.frame.bytes().get(segment.header.clone()).unwrap_or_default();
+        let timestamps = options_of(&self.commons.settings, header).timestamps.filter(|_| request.timestamp.is_some());
+        let verdict = judge(request, segment, timestamps);
+        match verdict {
+            Verdict::SynAgain => self.on_syn_again(net, now, index),
+            Verdict::NotOurs => {
+                let listener = request.listener;
+                self.on_listener_ack(net, now, end, listener, segment, packet);
+            }
+            Verdict::Unacceptable(reason) => {
+                net.counters.dropped(reason);
+                if reason == DropReason::TcpPaws {
+                    net.counters.inc(Snmp::TcpExtPAWSEstab);
+                }
+                if !segment.flags.contains(Flags::RST) && may_answer(net, request, now) {
+                    answer(net, now, request, segment.tos);
+                }
+            }
+            Verdict::Reset => {
+                net.counters.dropped(DropReason::TcpReset);
+                self.end_request(net, index);
+            }
+            Verdict::BadSyn => {
+                net.counters.dropped(DropReason::TcpSyn);
+                reply_reset(net, now, segment);
+                self.end_request(net, index);
+            }
+            Verdict::Nothing => net.counters.dropped(DropReason::TcpFlags),
+            Verdict::Completes => {
+                if let Some(timestamps) = timestamps.filter(|_| !segment.seq.after(request.peer_isn + 1)) {
+                    request.timestamp = Some(timestamps.value);
+                }
+                self.complete(net, now, end, index, segment, packet);
+            }
+        }
+    }
+
+    /// The SYN came again: so does the SYN-ACK, and its timer begins anew.
+    fn on_syn_again(&mut self, net: &mut Net, now: Instant, index: u32) {
+        let Some(request) = self.table.requests.get_mut(index) else { return };
+        if !may_answer(net, request, now) {
+            return;
+        }
+        let at = now + timeout_after(request.timeouts);
+        self.send_syn_ack_again(net, now, index);
+        self.arm_request(at, index);
+    }
+
+    /// The third segment is good (`tcp_check_req`, its second half).
+    fn complete(
+        &mut self,
+        net: &mut Net,
+        now: Instant,
+        mut end: Option<&mut LaneEnd>,
+        index: u32,
+        segment: &Segment,
+        packet: &Packet,
+    ) {
+        let Some(request) = self.table.requests.get_mut(index) else { return };
+        let listener = request.listener;
+        let deferred = self.listeners.get(listener).map_or(0, |place| retries_in(place.config.defer_accept));
+        if request.timeouts < deferred && segment.end() == request.peer_isn + 1 {
+            request.acked = true;
+            net.counters.inc(Snmp::TcpExtTCPDeferAcceptDrop);
+            net.counters.dropped(DropReason::TcpDeferred);
+            return;
+        }
+        if self.accept_queue_is_full(end.as_deref_mut(), listener) || self.table.connections.is_full() {
+            net.counters.inc(Snmp::TcpExtListenOverflows);
+            self.drop_syn(net, DropReason::TcpAcceptQueueFull);
+            return self.overflow(net, now, index, segment);
+        }
+        if let Some(request) = self.remove_request(index) {
+            // There is room: nobody took it since.
+            let _ = self.create_child(net, now, end, &request, segment, packet);
+        }
+    }
+
+    /// The accept queue is full: the peer is made to try again, or told (`tcp_abort_on_overflow`).
+    fn overflow(&mut self, net: &mut Net, now: Instant, index: u32, segment: &Segment) {
+        if self.commons.settings.abort_on_overflow {
+            reply_reset(net, now, segment);
+            self.end_request(net, index);
+        } else if let Some(request) = self.table.requests.get_mut(index) {
+            request.acked = true;
+        }
+    }
+
+    /// A reset, sent or received, ends a request.
+    fn end_request(&mut self, net: &mut Net, index: u32) {
+        net.counters.inc(Snmp::TcpAttemptFails);
+        net.counters.inc(Snmp::TcpExtEmbryonicRsts);
+        self.remove_request(index);
+    }
+
+    /// Takes a request out of table, wheel and its listener's count.
+    pub(in crate::tcp) fn remove_request(&mut self, index: u32) -> Option<Request> {
+        let request = self.table.remove_request(index)?;
+        if let Some(timer) = request.timer {
+            self.commons.wheel.cancel(timer);
+        }
+        if let Some(listener) = self.listeners.get_mut(request.listener) {
+            listener.half_open = listener.half_open.saturating_sub(1);
+        }
+        Some(request)
+    }
+
+    /// The SYN-ACK was not answered in time.
+    pub(in crate::tcp) fn on_request_timer(&mut self, net: &mut Net, now: Instant, index: u32) {
+        let Some(request) = self.table.requests.get_mut(index) else { return };
+        request.timer = None;
+        let Some(listener) = self.listeners.get(request.listener) else {
+            self.remove_request(index);
+            return;
+        };
+        let settings = &self.commons.settings;
+        let mut retries = match listener.config.syn_count {
+            0 => settings.synack_retries,
+            count => count,
+        };
+        if 2 * listener.half_open > backlog(settings, listener).max(8) {
+            retries = retries.min(RETRIES_KEPT);
+        }
+        let deferred = retries_in(listener.config.defer_accept);
+        let expired = request.timeouts >= retries && (!request.acked || deferred == 0 || request.timeouts >= deferred);
+        if expired {
+            self.remove_request(index);
+            return;
+        }
+        // While data is waited for nothing is sent, but for a last chance at the end.
+        let resend = deferred == 0 || !request.acked || request.timeouts + 1 >= deferred;
+        request.timeouts += 1;
+        let at = now + timeout_after(request.timeouts);
+        if resend {
+            self.send_syn_ack_again(net, now, index);
+        }
+        self.arm_request(at, index);
+    }
+
+    /// Has the request's timer expire at `at`.
+    pub(super) fn arm_request(&mut self, at: Instant, index: u32) {
+        let Some(request) = self.table.requests.get_mut(index) else { return };
+        if let Some(timer) = request.timer.take() {
+            self.commons.wheel.cancel(timer);
+        }
+        request.timer = self.commons.wheel.schedule(at, Due::Request(index));
+    }
+
+    fn send_syn_ack_again(&mut self, net: &mut Net, now: Instant, index: u32) {
+        let Some(request) = self.table.requests.get_mut(index) else { return };
+        request.retransmits = request.retransmits.saturating_add(1);
+        net.counters.inc(Snmp::TcpRetransSegs);
+        net.counters.inc(Snmp::TcpExtTCPSynRetrans);
+        syn_ack::send(net, now, &self.listeners, request, None, None);
+    }
+}
+
+/// The first half of `tcp_check_req`: what RFC 9293 section 3.10.7.4 says of SYN-RECEIVED.
+fn judge(request: &Request, segment: &Segment, timestamps: Option<Timestamps>) -> Verdict {
+    let flags = segment.flags;
+    let next = request.peer_isn + 1;
+    let reset = flags.contains(Flags::RST);
+    let old =
+        |t: Timestamps| request.timestamp.is_some_and(|known| (known.wrapping_sub(t.value) as i32) > 0 && known != 0);
+    let from_the_past = timestamps.is_some_and(old);
+    let pure_syn = flags.contains(Flags::SYN) && !flags.intersects(Flags::RST | Flags::ACK);
+    if segment.seq == request.peer_isn && pure_syn && !from_the_past {
+        return Verdict::SynAgain;
+    }
+    if flags.contains(Flags::ACK) && segment.ack != request.isn + 1 {
+        return Verdict::NotOurs;
+    }
+    if from_the_past {
+        return Verdict::Unacceptable(DropReason::TcpPaws);
+    }
+    if !in_window(segment.seq, segment.end(), next, request.receive_window.min(0xffff)) {
+        return Verdict::Unacceptable(DropReason::TcpOutOfWindow);
+    }
+    // A SYN that is the first one again, with an ACK beside it, lies before the window.
+    let syn = flags.contains(Flags::SYN) && segment.seq != request.peer_isn;
+    match (reset, syn, flags.contains(Flags::ACK)) {
+        (true, ..) => Verdict::Reset,
+        (_, true, _) => Verdict::BadSyn,
+        (.., true) => Verdict::Completes,
+        _ => Verdict::Nothing,
+    }
+}
+
+/// `tcp_in_window`.
+pub(super) fn in_window(seq: SeqNum, end: SeqNum, start: SeqNum, len: u32) -> bool {
+    seq == start || (end.after(start) && seq.before(start + len)) || (seq == start + len && seq == end)
+}
+
+/// True if a segment that is out of order may be answered now (`tcp_oow_rate_limited`).
+fn may_answer(net: &mut Net, request: &mut Request, now: Instant) -> bool {
+    let limited = request.last_answer.is_some_and(|last| now.saturating_since(last) < INVALID_RATELIMIT);
+    if limited {
+        net.counters.inc(Snmp::TcpExtTCPACKSkippedSynRecv);
+    } else {
+        request.last_answer = Some(now);
+    }
+    !limited
+}
+
+/// Says what is expected (`tcp_v4_reqsk_send_ack`).
+fn answer(net: &mut Net, now: Instant, request: &Request, tos: u8) {
+    let ack = ReplyAck {
+        flow: request.flow,
+        seq: request.isn + 1,
+        ack: request.peer_isn + 1,
+        window: (request.receive_window.min(0xffff) >> request.scale.shift()) as u16,
+        timestamps: request.timestamp.map(|echo| Timestamps { value: request.clock.value(now), echo }),
+    };
+    reply_ack(net, now, &ack, tos);
+}
+
+/// Until the SYN-ACK is sent again, after `timeouts` times.
+fn timeout_after(timeouts: u8) -> Duration {
+    TIMEOUT.saturating_mul(1 << timeouts.min(16)).min(RTO_MAX)
+}
+
+/// How many timeouts `seconds` hold (`secs_to_retrans`).
+fn retries_in(seconds: u32) -> u8 {
+    if seconds == 0 {
+        return 0;
+    }
+    let (mut retries, mut timeout, mut period) = (1, 1, 1);
+    while seconds > period && retries < u8::MAX {
+        retries += 1;
+        timeout = (timeout * 2).min(RTO_MAX.as_secs() as u32);
+        period += timeout;
+    }
+    retries
+}

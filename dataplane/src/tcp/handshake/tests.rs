@@ -1,0 +1,1 @@
+//! The handshake, against a wire of hand-made segments.

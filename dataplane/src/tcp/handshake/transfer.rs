@@ -1,0 +1,47 @@
+//! The transfer begins: window, buffers, first timeout (`tcp_init_transfer`, `tcp_init_buffer_space`).
+
+use super::initial_window::window_of_buffer;
+use crate::tcp::commons::Ctx;
+use crate::tcp::connection::Connection;
+
+/// SYNs or SYN-ACKs sent again after which the path counts as congested (RFC 6298 section 5.7, RFC 5681 section 3.1).
+const RESENDS_HARMLESS: u32 = 1;
+
+impl Connection {
+    /// What data may be sent and taken from now on. `resends`: of our SYN or SYN-ACK; `spurious`: the peer answered the first
+    /// one (`tcp_try_undo_spurious_syn`).
+    pub(in crate::tcp) fn init_transfer(&mut self, ctx: &mut Ctx<'_>, resends: u32, spurious: bool) {
+        self.init_metrics(ctx.now, ctx.commons);
+        let congested = resends > RESENDS_HARMLESS && !spurious;
+        self.congestion.set_cwnd(if congested { 1 } else { ctx.commons.settings.initial_window });
+        self.congestion.set_ssthresh(crate::tcp::congestion::SSTHRESH_INFINITE);
+        self.init_buffers(ctx);
+        self.send.last_at = ctx.now;
+        self.ack.last_data_at = ctx.now;
+        self.stalled_since = None;
+        self.retransmits = 0;
+    }
+
+    /// One segment of the receive buffer is kept free (`tcp_init_buffer_space`).
+    fn init_buffers(&mut self, ctx: &Ctx<'_>) {
+        let full = window_of_buffer(&ctx.commons.settings, self.receive.buffer);
+        let mss = u32::from(self.receive.advertised_mss);
+        let receive = &mut self.receive;
+        receive.clamp = receive.clamp.min(full);
+        if receive.clamp > 2 * mss && receive.clamp + mss > full {
+            receive.clamp = (full.saturating_sub(mss)).max(2 * mss);
+        }
+        receive.threshold = receive.threshold.min(receive.clamp);
+        self.tuning.at = ctx.now;
+        self.tuning.seq = receive.nxt;
+        self.tuning.space = receive.threshold.min(receive.wnd.0).min(10 * mss);
+    }
+
+    /// Without window scaling no window exceeds 65,535 bytes.
+    pub(super) fn drop_scaling(&mut self) {
+        self.agreed.window_scaling = false;
+        self.send.scale = crate::tcp::window::WindowScale::NONE;
+        self.receive.scale = crate::tcp::window::WindowScale::NONE;
+        self.receive.clamp = self.receive.clamp.min(u32::from(u16::MAX));
+    }
+}

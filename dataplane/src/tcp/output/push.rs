@@ -1,0 +1,203 @@
+//! New data (`tcp_write_xmit`): how much, and whether now. The congestion window, the peer's window, Nagle's rule in
+//! Minshall's form, `TCP_CORK` and `MSG_MORE`, silly windows (RFC 9293 section 3.8.6.2.1).
+
+use super::super::commons::Ctx;
+use super::super::connection::Connection;
+use super::super::deadlines::Retransmission;
+use super::super::recovery::Phase;
+use super::super::seq::SeqNum;
+use super::segment::Outbound;
+use super::transmit::Departure;
+use crate::counters::Snmp;
+use crate::ip::Path;
+use crate::wire::tcp::Flags;
+
+/// New segments of one visit; the rest waits for the next, so that connections take turns.
+const SEGMENTS_PER_VISIT: u32 = 64;
+/// New segments that a doubted timeout permits (RFC 5682 section 2.1 step 2b).
+const PROBE_SEGMENTS: u32 = 2;
+
+/// How strictly new data is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// By every rule.
+    Normal,
+    /// Two segments, without Nagle's rule (`REXMIT_NEW`).
+    NewProbe,
+    /// One segment beyond the congestion window, without Nagle's rule: a tail loss probe.
+    LossProbe,
+}
+
+/// Why sending ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Everything is sent, or a partial segment is held back.
+    NoData,
+    /// The congestion window is full.
+    Cwnd,
+    /// The peer's window is full.
+    Window,
+    /// The visit's budget is used up.
+    Budget,
+    /// Pacing: later.
+    Pace,
+    /// The way out is full.
+    NoRoom,
+}
+
+impl Connection {
+    /// Sends what may be sent of new data and FIN. Answers how many segments left.
+    pub(super) fn push_new(&mut self, ctx: &mut Ctx<'_>, path: &Path, mode: Mode) -> u32 {
+        let budget = match mode {
+            Mode::Normal => SEGMENTS_PER_VISIT,
+            Mode::NewProbe => PROBE_SEGMENTS,
+            Mode::LossProbe => 1,
+        };
+        let mut count = 0;
+        let stop = loop {
+            if count == budget {
+                break if self.unsent() > 0 { Stop::Budget } else { Stop::NoData };
+            }
+            match self.next_new(ctx, mode, count) {
+                Ok(outbound) => match self.transmit(ctx, path, &outbound) {
+                    Departure::Left => self.on_new_sent(ctx, &outbound),
+                    Departure::NoRoom => break Stop::NoRoom,
+                    Departure::NoData => break Stop::NoData,
+                },
+                Err(stop) => break stop,
+            }
+            count += 1;
+        };
+        self.after_push(ctx, mode, count, stop);
+        count
+    }
+
+    /// Sequence numbers that were never sent: data, and one for a FIN.
+    #[inline]
+    pub(in crate::tcp) fn unsent(&self) -> u32 {
+        let end = self.send.end + u32::from(self.state.fin_queued());
+        end.distance(self.send.nxt).max(0) as u32
+    }
+
+    /// The next new segment, or why there is none. `count` left before it in this visit.
+    #[inline]
+    fn next_new(&mut self, ctx: &mut Ctx<'_>, mode: Mode, count: u32) -> Result<Outbound, Stop> {
+        let data = self.send.end.distance(self.send.nxt).max(0) as u32;
+        let fin = self.state.fin_queued() && self.send.nxt.at_or_before(self.send.end);
+        if data == 0 && !fin {
+            return Err(Stop::NoData);
+        }
+        if mode != Mode::LossProbe && self.sent.in_flight() >= self.congestion.cwnd() {
+            return Err(Stop::Cwnd);
+        }
+        if self.is_paced(ctx) {
+            return Err(Stop::Pace);
+        }
+        if ctx.commons.slab.room() == 0 {
+            return Err(Stop::NoRoom);
+        }
+        let mss = self.current_mss();
+        let (len, fin) = self.fit_window(data, fin, mss, count > 0)?;
+        let len = if mode == Mode::Normal { self.hold_back(len, data, fin, mss)? } else { len };
+        let end = self.send.nxt + len;
+        let mut flags = if fin { Flags::ACK | Flags::FIN } else { Flags::ACK };
+        if len > 0 && end == self.send.pushed {
+            flags |= Flags::PSH;
+        }
+        Ok(Outbound { seq: self.send.nxt, len, flags, again: false, fast_open: false })
+    }
+
+    /// What the peer's window takes of the next segment: all of it or nothing, except behind others of this visit
+    /// (`tcp_snd_wnd_test`, `tcp_mss_split_point`).
+    #[inline]
+    fn fit_window(&self, data: u32, fin: bool, mss: u32, follows: bool) -> Result<(u32, bool), Stop> {
+        let len = data.min(mss);
+        let fin = fin && len == data;
+        let window = self.window_end().distance(self.send.nxt).max(0) as u32;
+        if len + u32::from(fin) <= window {
+            return Ok((len, fin));
+        }
+        if follows && window > 0 && !self.small_outstanding() && !self.send.cork {
+            return Ok((window.min(len), false));
+        }
+        Err(Stop::Window)
+    }
+
+    /// Nagle, cork and `MSG_MORE` on the last, partial segment (`tcp_nagle_test`). What of it may go now.
+    #[inline]
+    fn hold_back(&self, len: u32, data: u32, fin: bool, mss: u32) -> Result<u32, Stop> {
+        if len >= mss || len < data || fin || self.state.fin_queued() {
+            return Ok(len);
+        }
+        if self.send.urgent.is_some_and(|up| up.after(self.send.nxt)) {
+            return Ok(len);
+        }
+        // What follows `pushed` waits for more (`MSG_MORE`).
+        let len = len.min(self.send.pushed.distance(self.send.nxt).max(0) as u32);
+        let nagle = !self.send.nodelay && self.sent.segments() > 0 && self.small_outstanding();
+        if len == 0 || self.send.cork || nagle { Err(Stop::NoData) } else { Ok(len) }
+    }
+
+    /// A segment shorter than the MSS is unacknowledged (`tcp_minshall_check`).
+    #[inline]
+    fn small_outstanding(&self) -> bool {
+        let small = self.send.small_end;
+        !self.send.nodelay && small.after(self.send.una) && small.at_or_before(self.send.nxt)
+    }
+
+    /// A new segment left (`tcp_event_new_data_sent`).
+    #[inline]
+    pub(super) fn on_new_sent(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
+        let first = self.sent.segments() == 0;
+        let (start, end) = (outbound.seq, outbound.end());
+        let id = self.sent.push(&mut ctx.commons.slab, ctx.now, start, end.since(start), false);
+        if let Some(id) = id.filter(|_| outbound.flags.contains(Flags::PSH)) {
+            ctx.commons.slab.mark_push(id);
+        }
+        self.send.nxt = end;
+        self.recovery.on_sent_new(1);
+        if outbound.len < self.current_mss() {
+            self.send.small_end = end;
+        }
+        ctx.net.counters.inc(Snmp::TcpExtTCPOrigDataSent);
+        self.pace_sent(ctx, outbound.len);
+        if first || self.deadlines.retransmission == Retransmission::LossProbe {
+            self.rearm_rto(ctx);
+        }
+    }
+
+    /// Validates the window, arms the probe timers, and comes again where more is to be done.
+    fn after_push(&mut self, ctx: &mut Ctx<'_>, mode: Mode, count: u32, stop: Stop) {
+        match stop {
+            Stop::Budget if mode == Mode::Normal => self.pending.send = true,
+            Stop::NoRoom => self.block(ctx),
+            Stop::Pace => self.arm_pace(ctx),
+            _ => {}
+        }
+        let in_flight = self.sent.in_flight();
+        let limited = stop == Stop::Cwnd || in_flight >= self.congestion.cwnd();
+        if count > 0 || limited {
+            let (una, nxt) = (self.send.una, self.send.nxt);
+            self.congestion.on_sent(ctx.now, una, nxt, in_flight, limited);
+            if !limited && ctx.commons.settings.slow_start_after_idle && self.recovery.phase() == Phase::Open {
+                self.congestion.validate_application_limited(ctx.now, self.rtt.rto());
+            }
+        }
+        if count > 0 {
+            self.note_sent(ctx);
+            if mode != Mode::LossProbe {
+                self.schedule_probe(ctx, false);
+            }
+        } else if self.sent.segments() == 0 && self.unsent() > 0 {
+            self.check_probe_timer(ctx);
+        }
+    }
+
+    /// Tells the program how far its bytes were sent.
+    fn note_sent(&mut self, ctx: &mut Ctx<'_>) {
+        let (start, nxt): (SeqNum, SeqNum) = (self.ring_start(), self.send.nxt.earlier(self.send.end));
+        if let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) {
+            end.tx_sent(owner.slot, nxt.distance(start).max(0) as u32);
+        }
+    }
+}

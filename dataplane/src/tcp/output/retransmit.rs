@@ -1,0 +1,81 @@
+//! What was lost is sent again (`tcp_xmit_retransmit_queue`, `__tcp_retransmit_skb`), with the segment size of now and
+//! within the peer's window.
+
+use super::super::commons::Ctx;
+use super::super::connection::Connection;
+use super::super::deadlines::Retransmission;
+use super::super::recovery::{Phase, Sender};
+use super::super::sent::SegmentId;
+use super::transmit::Departure;
+use crate::counters::Snmp;
+use crate::ip::Path;
+use crate::wire::tcp::Flags;
+
+impl Connection {
+    /// Sends lost segments while the window has room. Bounded by the congestion window.
+    pub(super) fn push_lost(&mut self, ctx: &mut Ctx<'_>, path: &Path) {
+        let first = self.sent.first();
+        let mut rearm = false;
+        while self.sent.in_flight() < self.congestion.cwnd() {
+            let Some(id) = self.sent.next_to_retransmit(&ctx.commons.slab) else { break };
+            if self.is_paced(ctx) {
+                self.arm_pace(ctx);
+                break;
+            }
+            match self.retransmit(ctx, path, id) {
+                Some(Departure::Left) => {}
+                Some(Departure::NoRoom) => {
+                    self.block(ctx);
+                    break;
+                }
+                Some(Departure::NoData) | None => break,
+            }
+            let fast = self.recovery.phase() != Phase::Loss;
+            ctx.net.counters.inc(if fast { Snmp::TcpExtTCPFastRetrans } else { Snmp::TcpExtTCPSlowStartRetrans });
+            rearm |= first == Some(id) && self.deadlines.retransmission != Retransmission::Reordering;
+        }
+        if rearm {
+            self.arm_rto(ctx, ctx.now + self.rtt.rto());
+        }
+    }
+
+    /// Sends segment `id` again, cut to the present segment size and the peer's window. `None`: the window does not
+    /// reach it.
+    pub(in crate::tcp) fn retransmit(&mut self, ctx: &mut Ctx<'_>, path: &Path, id: SegmentId) -> Option<Departure> {
+        let start = ctx.commons.slab[id].start();
+        let mss = self.current_mss();
+        let mut window = self.window_end().distance(start);
+        if window <= 0 {
+            if start != self.send.una {
+                return None;
+            }
+            // The window was taken back: one segment serves as a probe of it.
+            window = mss as i32;
+        }
+        let room = mss.min(window as u32);
+        let mut outbound = self.outbound_again(&ctx.commons.slab, id);
+        if outbound.len > room {
+            let at = start + u32::from(outbound.flags.contains(Flags::SYN)) + room;
+            self.sent.split(&mut ctx.commons.slab, id, at)?;
+            outbound = self.outbound_again(&ctx.commons.slab, id);
+        }
+        if outbound.flags.contains(Flags::SYN) {
+            outbound.flags |= self.syn_flags_again(ctx);
+            ctx.net.counters.inc(Snmp::TcpExtTCPSynRetrans);
+        }
+        let departure = self.transmit(ctx, path, &outbound);
+        if departure == Departure::Left {
+            let mut sender = Sender {
+                sent: &mut self.sent,
+                slab: &mut ctx.commons.slab,
+                congestion: &mut self.congestion,
+                rtt: &mut self.rtt,
+            };
+            self.recovery.on_retransmit(&mut sender, ctx.now, id);
+            self.pace_sent(ctx, outbound.len);
+        } else {
+            ctx.net.counters.inc(Snmp::TcpExtTCPRetransFail);
+        }
+        Some(departure)
+    }
+}

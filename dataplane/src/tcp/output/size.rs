@@ -1,0 +1,47 @@
+//! The segment size (`tcp_sync_mss`, `tcp_current_mss`; RFC 9293 section 3.7.1, RFC 6691).
+
+use super::super::commons::Ctx;
+use super::super::connection::Connection;
+use crate::wire::tcp_options::{LEN_MAX, SACK_BLOCKS_MAX, TIMESTAMPS_LEN};
+
+/// IP and TCP headers without options.
+const HEADERS_LEN: u16 = 40;
+/// A peer whose largest window is above this gets segments of half of it at most (`tcp_bound_to_half_wnd`).
+const SMALL_WINDOW: u32 = 536;
+/// The least segment with its options (`tcp_bound_to_half_wnd`).
+const HEADER_AND_DATA_MIN: u32 = 68;
+
+impl Connection {
+    /// Follows a path MTU (`tcp_sync_mss`).
+    pub(in crate::tcp) fn update_mss(&mut self, ctx: &mut Ctx<'_>, pmtu: u16) {
+        let settings = &ctx.commons.settings;
+        let options = if self.agreed.timestamps { TIMESTAMPS_LEN as u16 } else { 0 };
+        let mss = pmtu.saturating_sub(HEADERS_LEN).min(self.send.mss_clamp).max(settings.min_snd_mss);
+        let mss = mss.saturating_sub(options);
+        self.send.pmtu = pmtu;
+        self.send.mss = self.bound_to_half_window(mss, options).max(1);
+    }
+
+    /// A window of less than two segments would make the peer wait for its delayed ACK (`tcp_bound_to_half_wnd`).
+    fn bound_to_half_window(&self, mss: u16, options: u16) -> u16 {
+        let largest = self.send.wnd_max.0;
+        let cutoff = if largest > SMALL_WINDOW { largest >> 1 } else { largest };
+        if cutoff == 0 || u32::from(mss) <= cutoff {
+            return mss;
+        }
+        let least = HEADER_AND_DATA_MIN - 20 - u32::from(options);
+        cutoff.max(least).min(u32::from(mss)) as u16
+    }
+
+    /// Bytes of data of a full segment that leaves now: SACK blocks take their room from it (`tcp_current_mss`).
+    #[inline]
+    pub(super) fn current_mss(&self) -> u32 {
+        let mss = u32::from(self.send.mss);
+        if !self.agreed.sack || !self.out_of_order.has_report() {
+            return mss;
+        }
+        let used = if self.agreed.timestamps { TIMESTAMPS_LEN } else { 0 };
+        let blocks = ((LEN_MAX - used - 4) / 8).min(SACK_BLOCKS_MAX).min(self.out_of_order.report_len());
+        mss - (4 + 8 * blocks as u32).min(mss - 1)
+    }
+}

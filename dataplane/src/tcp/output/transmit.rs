@@ -1,0 +1,246 @@
+//! The one place that builds a TCP header (`__tcp_transmit_skb`): first transmissions, retransmissions, pure ACKs,
+//! probes, SYNs and resets.
+//!
+//! RFC 9293 section 3.1, RFC 7323 (timestamps), RFC 2018 (SACK), RFC 3168 (ECN). Data is copied from the send ring
+//! into the frame here, each time anew.
+
+use super::super::commons::Ctx;
+use super::super::congestion::Signal;
+use super::super::connection::Connection;
+use super::super::recovery::Phase;
+use super::super::window::WireWindow;
+use super::segment::Outbound;
+use crate::counters::Snmp;
+use crate::drop::DropReason;
+use crate::ip::{Outgoing, Path, PathKey, PathKind, has_room, ip_queue_xmit, ip_route_output, reserve};
+use crate::wire::ipv4::Protocol;
+use crate::wire::tcp::{self, Flags};
+use crate::wire::tcp_options::{FastOpen, Options, Timestamps};
+use xmit_nic::frame::FrameFlags;
+
+/// ECT(0) (RFC 3168 section 5).
+const ECT_0: u8 = 2;
+
+/// What came of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(in crate::tcp) enum Departure {
+    /// It left, or was lost below, which is the network's matter.
+    Left,
+    /// There is no room for it now: nothing has happened, the connection tries again.
+    NoRoom,
+    /// Its bytes cannot be read: the program's memory is gone.
+    NoData,
+}
+
+impl Connection {
+    /// The way to the peer. `None`: there is none; counted, and kept as the error to report if the connection fails.
+    #[inline]
+    pub(in crate::tcp) fn route(&mut self, ctx: &mut Ctx<'_>) -> Option<Path> {
+        let key = PathKey {
+            destination: *self.flow.remote.ip(),
+            source: Some(*self.flow.local.ip()),
+            tos: self.config.tos,
+            interface: self.config.interface,
+        };
+        match ip_route_output(ctx.net, ctx.now, &key) {
+            Ok(path) => Some(path),
+            Err(reason) => {
+                self.note_no_route(ctx, reason);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn note_no_route(&mut self, ctx: &mut Ctx<'_>, reason: DropReason) {
+        ctx.net.counters.inc(Snmp::IpOutNoRoutes);
+        ctx.net.counters.dropped(reason);
+        self.soft_error = if reason == DropReason::IpNoRoute { ENETUNREACH } else { EHOSTUNREACH };
+    }
+
+    /// Builds and sends one segment. Nothing is changed unless it left.
+    pub(in crate::tcp) fn transmit(&mut self, ctx: &mut Ctx<'_>, path: &Path, outbound: &Outbound) -> Departure {
+        if !has_room(ctx.net, path) {
+            return Departure::NoRoom;
+        }
+        let Some(mut frame) = reserve(ctx.net, path) else { return Departure::NoRoom };
+        let cookie = if outbound.fast_open { self.cookie } else { None };
+        let mut options = self.options(ctx, outbound);
+        if outbound.fast_open {
+            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], false), |c| (c.cookie(), c.experimental));
+            options.fast_open = Some(FastOpen { cookie, experimental });
+        }
+        let header_len = tcp::LEN + options.len();
+        let whole = frame.set_len(header_len + outbound.len as usize);
+        if !whole || !self.copy_data(ctx, outbound, &mut frame.bytes_mut()[header_len..]) {
+            ctx.net.pool.release(frame);
+            return Departure::NoData;
+        }
+        let (window, space) = if outbound.flags.contains(Flags::SYN) {
+            (WireWindow(self.receive.wnd.0.min(0xffff) as u16), None)
+        } else {
+            self.select_window(ctx)
+        };
+        let flags = self.ecn_flags(outbound) | outbound.flags;
+        let urgent = self.urgent_pointer(outbound);
+        let header = tcp::Header {
+            source_port: self.flow.local.port(),
+            destination_port: self.flow.remote.port(),
+            seq: outbound.seq.number(),
+            ack: if flags.contains(Flags::ACK) { self.receive.nxt.number() } else { 0 },
+            flags: if urgent.is_some() { flags | Flags::URG } else { flags },
+            window: window.0,
+            urgent: urgent.unwrap_or(0),
+            options,
+        };
+        let bytes = frame.bytes_mut();
+        header.emit(bytes);
+        if path.kind == PathKind::Local {
+            frame.flags = FrameFlags::CHECKSUM_VERIFIED;
+        } else {
+            let pseudo = self.flow.pseudo_header(bytes.len());
+            tcp::fill_checksum(pseudo, bytes);
+        }
+        let out = self.ip_header(ctx, outbound);
+        self.count_departure(ctx, outbound, flags);
+        if let Some(space) = space {
+            self.after_window(ctx, space);
+        }
+        if let Err(reason) = ip_queue_xmit(ctx.net, ctx.now, path, &out, frame) {
+            self.on_local_loss(reason);
+        }
+        Departure::Left
+    }
+
+    /// What IP must know.
+    fn ip_header(&mut self, ctx: &Ctx<'_>, outbound: &Outbound) -> Outgoing {
+        let ident = self.ident;
+        self.ident = ident.wrapping_add(1);
+        let ecn = if self.is_ecn_capable(outbound) { ECT_0 } else { 0 };
+        Outgoing {
+            source: *self.flow.local.ip(),
+            destination: *self.flow.remote.ip(),
+            protocol: Protocol::TCP,
+            tos: self.config.tos & !3 | ecn,
+            ttl: self.config.ttl,
+            ident: Some(ident),
+            dont_fragment: !ctx.commons.settings.ip_no_pmtu_disc,
+            priority: self.config.priority,
+        }
+    }
+
+    /// The data of the segment, from the send ring.
+    #[inline]
+    fn copy_data(&self, ctx: &Ctx<'_>, outbound: &Outbound, room: &mut [u8]) -> bool {
+        if outbound.len == 0 {
+            return true;
+        }
+        let first = outbound.seq + u32::from(outbound.flags.contains(Flags::SYN));
+        let offset = first.since(self.ring_start());
+        match (self.owner, ctx.end.as_deref()) {
+            (Some(owner), Some(end)) => end.tx_copy_at(owner.slot, offset, room),
+            _ => false,
+        }
+    }
+
+    /// `tcp_established_options`, `tcp_syn_options`.
+    #[inline]
+    fn options(&mut self, ctx: &Ctx<'_>, outbound: &Outbound) -> Options<'static> {
+        if outbound.flags.contains(Flags::SYN) {
+            return self.syn_options(ctx, outbound);
+        }
+        let mut options = Options::NONE;
+        if self.agreed.timestamps {
+            options.timestamps = Some(self.timestamps(ctx));
+        }
+        if self.agreed.sack && self.out_of_order.has_report() && outbound.flags.contains(Flags::ACK) {
+            options.sack = self.out_of_order.blocks(options.sack_room());
+        }
+        options
+    }
+
+    fn timestamps(&self, ctx: &Ctx<'_>) -> Timestamps {
+        Timestamps { value: self.clock.value(ctx.now), echo: self.receive.ts_recent }
+    }
+
+    /// The options of a SYN: what we want; of a SYN-ACK: what was agreed on.
+    fn syn_options(&self, ctx: &Ctx<'_>, outbound: &Outbound) -> Options<'static> {
+        let settings = &ctx.commons.settings;
+        let answer = outbound.flags.contains(Flags::ACK);
+        let wants = |wanted: bool, agreed: bool| if answer { agreed } else { wanted };
+        let scaling = wants(settings.window_scaling, self.agreed.window_scaling);
+        Options {
+            mss: Some(self.receive.advertised_mss),
+            window_scale: scaling.then_some(self.receive.scale.shift()),
+            sack_permitted: wants(settings.sack, self.agreed.sack),
+            timestamps: wants(settings.timestamps, self.agreed.timestamps).then(|| self.timestamps(ctx)),
+            ..Options::NONE
+        }
+    }
+
+    /// ECE and CWR (RFC 3168 sections 6.1.2 and 6.1.3; `tcp_ecn_send`).
+    #[inline]
+    fn ecn_flags(&mut self, outbound: &Outbound) -> Flags {
+        if !self.agreed.ecn || outbound.flags.intersects(Flags::SYN | Flags::RST) {
+            return Flags::NONE;
+        }
+        let mut flags = if self.receive.echo_congestion { Flags::ECE } else { Flags::NONE };
+        if self.send.announce_cwr && outbound.len > 0 && !outbound.again {
+            self.send.announce_cwr = false;
+            flags |= Flags::CWR;
+        }
+        flags
+    }
+
+    /// New data may be marked; with DCTCP everything (RFC 8257 section 3).
+    #[inline]
+    fn is_ecn_capable(&self, outbound: &Outbound) -> bool {
+        let everything = self.congestion.kind().needs_ecn();
+        self.agreed.ecn && (everything || (outbound.len > 0 && !outbound.again && !outbound.flags.contains(Flags::SYN)))
+    }
+
+    /// The urgent pointer, while urgent data lies ahead (`tcp_urg_mode`).
+    #[inline]
+    fn urgent_pointer(&self, outbound: &Outbound) -> Option<u16> {
+        let up = self.send.urgent.filter(|up| outbound.seq.before(*up))?;
+        match up.since(outbound.seq) {
+            ahead @ 0..=0xffff => Some(ahead as u16),
+            _ if (outbound.seq + 0xffff).after(self.send.nxt) => Some(0xffff),
+            _ => None,
+        }
+    }
+
+    /// Counts, and what an ACK and data do to the delay of ACKs.
+    #[inline]
+    fn count_departure(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound, flags: Flags) {
+        if flags.contains(Flags::ACK) {
+            self.on_ack_sent();
+        }
+        self.stats.segs_out = self.stats.segs_out.wrapping_add(1);
+        if outbound.len > 0 {
+            self.stats.data_segs_out = self.stats.data_segs_out.wrapping_add(1);
+            self.stats.bytes_sent += u64::from(outbound.len);
+            self.on_data_sent(ctx.now);
+        }
+        if outbound.again {
+            self.stats.bytes_retrans += u64::from(outbound.len);
+            ctx.net.counters.inc(Snmp::TcpRetransSegs);
+        } else {
+            ctx.net.counters.inc(Snmp::TcpOutSegs);
+        }
+    }
+
+    /// Our own queues refused it: that is congestion, too (`net_xmit_eval`, `tcp_enter_cwr`).
+    #[cold]
+    fn on_local_loss(&mut self, reason: DropReason) {
+        let full = matches!(reason, DropReason::QdiscFull | DropReason::BacklogFull);
+        if full && self.state.is_synchronized() && self.recovery.phase() < Phase::Cwr {
+            self.recovery.enter_cwr(&mut self.congestion, self.send.nxt, Signal::Loss);
+        }
+    }
+}
+
+/// `ENETUNREACH` and `EHOSTUNREACH`.
+const ENETUNREACH: u16 = 101;
+const EHOSTUNREACH: u16 = 113;
