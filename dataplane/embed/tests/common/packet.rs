@@ -24,7 +24,7 @@ fn ip(from: Ipv4Addr, to: Ipv4Addr, protocol: Protocol, payload: &[u8]) -> Vec<u
 }
 
 /// UDP from `from` to `to`.
-pub fn udp_datagram(from: &str, to: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn udp_datagram(from: &str, to: &str, data: &[u8]) -> Vec<u8> {
     let (from, to): (SocketAddrV4, SocketAddrV4) = (from.parse().unwrap(), to.parse().unwrap());
     let mut bytes = vec![0; 8];
     udp::Header { source_port: from.port(), destination_port: to.port() }.emit(data.len(), &mut bytes);
@@ -34,7 +34,7 @@ pub fn udp_datagram(from: &str, to: &str, data: &[u8]) -> Vec<u8> {
 }
 
 /// An ICMP "port unreachable" about `offender`.
-pub fn port_unreachable(offender: &[u8]) -> Vec<u8> {
+pub(crate) fn port_unreachable(offender: &[u8]) -> Vec<u8> {
     let quoted = Ipv4::parse(offender).unwrap();
     let mut bytes = vec![3, 3, 0, 0, 0, 0, 0, 0];
     bytes.extend_from_slice(&offender[..28]);
@@ -44,7 +44,7 @@ pub fn port_unreachable(offender: &[u8]) -> Vec<u8> {
 }
 
 /// Source, destination and payload of a UDP datagram.
-pub fn parse_udp(datagram: &[u8]) -> (String, String, Vec<u8>) {
+pub(crate) fn parse_udp(datagram: &[u8]) -> (String, String, Vec<u8>) {
     let ip = Ipv4::parse(datagram).unwrap();
     assert!(ip.checksum_ok());
     let udp = Udp::parse(ip.payload()).unwrap();
