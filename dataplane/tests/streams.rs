@@ -154,8 +154,15 @@ fn transfer(seed: u64) {
     assert_eq!(errors, [None, None], "seed {seed}");
     assert!(programs[0].incoming == programs[1].outgoing, "seed {seed}: bytes to a differ, {progress:?}");
     assert!(programs[1].incoming == programs[0].outgoing, "seed {seed}: bytes to b differ, {progress:?}");
+    // A close completes when what was sent is acknowledged.
     pair.a.close(a).unwrap();
     pair.b.close(b).unwrap();
+    let mut closed = 0;
+    let done = pair.drive_until(LIMIT, |pair| {
+        closed += [&mut pair.a, &mut pair.b].into_iter().filter_map(|e| e.client.completion().unwrap()).count();
+        closed == 2
+    });
+    assert!(done, "seed {seed}: {closed} of 2 sockets were closed");
     // TIME_WAIT passes, and nothing is left.
     pair.drive_for(Duration::from_secs(300));
     for end in [&mut pair.a, &mut pair.b] {
