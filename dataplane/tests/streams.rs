@@ -16,6 +16,9 @@ const PORT: u16 = 7;
 /// Longer than any run: a stall.
 const LIMIT: Duration = Duration::from_secs(3600);
 
+/// What a program needs for a look at its socket.
+const PAUSE: Duration = Duration::from_micros(10);
+
 /// One end's program: what it has to write, and what it read.
 struct Program {
     slot: u32,
@@ -38,12 +41,13 @@ impl Program {
         Self { slot, outgoing, written: 0, incoming: Vec::new(), gulp, reads_after, shut: false, ended: false }
     }
 
-    /// Writes and reads what it can.
-    fn act(&mut self, end: &mut End, now: xmit_nic::Instant) {
+    /// Writes and reads what it can. True if it may go on at once.
+    fn act(&mut self, end: &mut End, now: xmit_nic::Instant) -> bool {
         let events = end.client.events(self.slot);
         if !events.contains(StreamEvents::CONNECTED) {
-            return;
+            return false;
         }
+        let before = (self.written, self.incoming.len());
         let upto = (self.written + self.gulp).min(self.outgoing.len());
         if self.written < upto {
             self.written += end.client.write(self.slot, &self.outgoing[self.written..upto], false).unwrap();
@@ -57,6 +61,7 @@ impl Program {
             self.incoming.extend(&room[..len]);
             self.ended = len == 0 && events.contains(StreamEvents::RECEIVE_END);
         }
+        before != (self.written, self.incoming.len())
     }
 
     fn done(&self) -> bool {
@@ -109,8 +114,22 @@ fn connect(pair: &mut Pair, rng: &mut Rng) -> (u32, u32) {
     (slot, accepted.unwrap().slot)
 }
 
-/// How an end's connections stand, for messages.
-fn standing(end: &mut End) -> String {
+/// Runs both programs to their end. False if they do not come to it.
+fn run(pair: &mut Pair, [a, b]: &mut [Program; 2]) -> bool {
+    let limit = pair.now + LIMIT;
+    while !(a.done() && b.done()) {
+        let now = pair.now;
+        let busy = a.act(&mut pair.a, now) | b.act(&mut pair.b, now);
+        if !pair.step(if busy { now + PAUSE } else { limit }) && !busy {
+            return a.done() && b.done();
+        }
+    }
+    true
+}
+
+/// How an end's socket and connections stand, for messages.
+fn standing(end: &mut End, slot: u32) -> String {
+    let events = end.client.events(slot);
     let connections = end.host.lane().stack.tcp.table.connections.iter();
     let one = |c: &xmit_dataplane::tcp::Connection| {
         let (send, receive) = (&c.send, &c.receive);
@@ -129,7 +148,7 @@ fn standing(end: &mut End) -> String {
             c.pending
         )
     };
-    connections.map(|(_, c)| one(c)).collect::<Vec<_>>().join("\n    ")
+    format!("{events:?} {}", connections.map(|(_, c)| one(c)).collect::<Vec<_>>().join("\n    "))
 }
 
 fn transfer(seed: u64) {
@@ -140,16 +159,11 @@ fn transfer(seed: u64) {
     let (to_b, to_a) = (sizes(), sizes());
     let mut programs = [Program::new(a, to_b, &mut rng), Program::new(b, to_a, &mut rng)];
     let began = pair.now;
-    let done = pair.drive_until(LIMIT, |pair| {
-        let now = pair.now;
-        programs[0].act(&mut pair.a, now);
-        programs[1].act(&mut pair.b, now);
-        programs.iter().all(Program::done)
-    });
+    let done = run(&mut pair, &mut programs);
     let progress: Vec<_> = programs.iter().map(|p| (p.written, p.outgoing.len(), p.incoming.len(), p.ended)).collect();
     let errors = [pair.a.client.take_error(a), pair.b.client.take_error(b)];
     let now = pair.now.saturating_since(began);
-    let (at_a, at_b) = (standing(&mut pair.a), standing(&mut pair.b));
+    let (at_a, at_b) = (standing(&mut pair.a, a), standing(&mut pair.b, b));
     assert!(done, "seed {seed}: stalled after {now:?}: {progress:?} {errors:?}\n  {at_a}\n  {at_b}");
     assert_eq!(errors, [None, None], "seed {seed}");
     assert!(programs[0].incoming == programs[1].outgoing, "seed {seed}: bytes to a differ, {progress:?}");
