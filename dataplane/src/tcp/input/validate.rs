@@ -48,7 +48,7 @@ impl Connection {
                 || last_sacked.is_some_and(|end| self.agreed.sack && segment.seq == end);
             return if exact { Err(self.on_reset(ctx)) } else { self.challenge(ctx, DropReason::TcpResetUnsure) };
         }
-        if flags.contains(Flags::SYN) {
+        if flags.contains(Flags::SYN) && !self.ends_simultaneous_open(segment) {
             // RFC 5961 section 4.2.
             ctx.net.counters.inc(Snmp::TcpExtTCPSYNChallenge);
             return self.challenge(ctx, DropReason::TcpSyn);
@@ -99,6 +99,15 @@ impl Connection {
     /// A reset numbered one before `RCV.NXT`, after the peer's FIN: some systems count so (`tcp_reset_check`).
     fn ends_what_fin_began(&self, segment: &Segment) -> bool {
         segment.seq + 1 == self.receive.nxt && matches!(self.state, State::CloseWait | State::LastAck | State::Closing)
+    }
+
+    /// The peer, too, answered our SYN by a SYN-ACK (RFC 9293 figure 8): it acknowledges ours and repeats its own.
+    fn ends_simultaneous_open(&self, segment: &Segment) -> bool {
+        self.state == State::SynReceived
+            && segment.flags.contains(Flags::ACK)
+            && segment.len == 0
+            && segment.seq + 1 == self.receive.nxt
+            && segment.ack == self.send.nxt
     }
 
     /// An unacceptable segment gets an ACK that says what is expected (`tcp_send_dupack`), so often.
