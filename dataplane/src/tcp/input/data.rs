@@ -21,6 +21,7 @@ impl Connection {
         self.accept_cwr(segment);
         let (start, end) = (segment.seq, segment.end());
         if end.at_or_before(self.receive.nxt) {
+            ctx.net.counters.inc(Snmp::TcpExtDelayedACKLost);
             self.report_duplicate(ctx, Range { start, end: segment.data_end() });
             return self.refuse_data(ctx, DropReason::TcpOldData);
         }
