@@ -35,6 +35,7 @@ use crate::wire::tcp_options::Options;
 
 /// Linux's error numbers, which clients see as they are.
 pub(super) mod errno {
+    pub(in crate::tcp) const EPROTO: i32 = 71;
     pub(in crate::tcp) const EADDRNOTAVAIL: i32 = 99;
     pub(in crate::tcp) const ENETUNREACH: i32 = 101;
     pub(in crate::tcp) const ENOBUFS: i32 = 105;
