@@ -3,13 +3,13 @@
 use super::commons::{Ctx, Fate};
 use super::connection::{Connection, FastOpenState};
 use super::flow::Flow;
-use super::handshake::errno::EHOSTUNREACH;
 use super::seq::SeqNum;
 use super::state::State;
 use super::table::{ConnectionId, Place};
 use super::transport::Tcp;
 use crate::Instant;
 use crate::counters::Snmp;
+use crate::errno::EHOSTUNREACH;
 use crate::icmp::IcmpNews;
 use crate::net::Net;
 use crate::owner::Owner;

@@ -5,8 +5,7 @@ use super::connection::{Connection, FastOpenState};
 use super::state::State;
 use super::time_wait_len;
 use crate::counters::Snmp;
-
-const ECONNRESET: u16 = 104;
+use crate::errno::ECONNRESET;
 
 impl Connection {
     /// Its slot is dirty: it wrote, read, or changed its flags.
@@ -119,7 +118,7 @@ impl Connection {
             Closing | LastAck => unsent,
             State::SynSent | State::Closed => false,
         };
-        if tells { self.reset(ctx, ECONNRESET) } else { self.fail(ctx, 0) }
+        if tells { self.reset(ctx, ECONNRESET as u16) } else { self.fail(ctx, 0) }
     }
 
     fn reset(&mut self, ctx: &mut Ctx<'_>, errno: u16) -> Fate {

@@ -157,6 +157,14 @@ impl Control {
         lanes.tell_all(|lane| LaneCommand::Elsewhere { protocol, address, lane: book.lane_for(address, lane as u16) });
     }
 
+    /// Where packets are steered by ports, a port must be opened before its first SYN leaves.
+    pub(super) fn tell_lanes_of_steering(&mut self) {
+        let ask = self.steer.by_ports();
+        if let Some(lanes) = &mut self.lanes {
+            lanes.tell_all(|_| LaneCommand::AskForPorts(ask));
+        }
+    }
+
     fn resolve(&mut self, interface: InterfaceId, address: std::net::Ipv4Addr) {
         let place = usize::from(interface.0);
         let index = self.network.interfaces.get(place).and_then(|i| i.kernel_index);

@@ -201,7 +201,6 @@ impl Connection {
         self.deadlines.arm_retransmission(&mut ctx.commons.wheel, self.id.index, what, at);
     }
 
-
     /// RFC 9293 section 3.10.7.4, `tcp_ack_update_window`: the window of a newer segment is taken. True if it changed.
     fn update_window(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> bool {
         let wire = WireWindow(segment.window);
