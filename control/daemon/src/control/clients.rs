@@ -78,7 +78,7 @@ impl Control {
     pub(super) fn on_session_event(&mut self, token: Token) {
         debug_assert!(token.0 >= TOKENS_SESSIONS);
         let Some(sessions) = &mut self.sessions else { return };
-        for event in sessions.on_event(token, self.poll.registry(), &self.config.client) {
+        for event in sessions.on_event(token, self.poll.registry(), &self.config) {
             match event {
                 SessionEvent::Opened { session, ends } => self.attach(session, ends),
                 SessionEvent::Closed { session } => self.detach(session),
