@@ -2,13 +2,13 @@
 
 use super::commons::{Ctx, Fate};
 use super::connection::{Connection, FastOpenState};
-use super::handshake::errno::{EHOSTUNREACH, ENETUNREACH, EPROTO};
 use super::seq::SeqNum;
 use super::state::State;
 use super::table::ConnectionId;
 use super::transport::Tcp;
 use crate::Instant;
 use crate::counters::Snmp;
+use crate::errno::{EHOSTUNREACH, ENETUNREACH, EPROTO};
 use crate::icmp::IcmpNews;
 use crate::net::Net;
 use std::net::IpAddr;
