@@ -12,6 +12,8 @@ pub struct Quote {
     pub source: SocketAddrV4,
     /// To whom.
     pub destination: SocketAddrV4,
+    /// The four bytes behind the ports: TCP's sequence number.
+    pub sequence: u32,
 }
 
 impl Quote {
@@ -31,6 +33,7 @@ impl Quote {
             protocol: Protocol(*bytes.get(9)?),
             source: SocketAddrV4::new(address(12)?, port(0)),
             destination: SocketAddrV4::new(address(16)?, port(2)),
+            sequence: u32::from_be_bytes([ports[4], ports[5], ports[6], ports[7]]),
         })
     }
 }

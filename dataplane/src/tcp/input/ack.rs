@@ -63,7 +63,7 @@ impl Connection {
             if advanced {
                 self.move_una(ctx, segment.ack);
             }
-            self.after_idle_ack(ctx);
+            self.on_probe_answered(ctx);
         } else {
             let plain = !advanced && segment.len == 0 && !window_changed && segment.flags.sequence_len() == 0;
             self.judge(ctx, segment, una, plain && slow);
@@ -201,20 +201,6 @@ impl Connection {
         self.deadlines.arm_retransmission(&mut ctx.commons.wheel, self.id.index, what, at);
     }
 
-    /// Nothing was outstanding: the ACK answers a probe of a closed window, or tells that it opened (`tcp_ack_probe`).
-    fn after_idle_ack(&mut self, ctx: &mut Ctx<'_>) {
-        if self.deadlines.retransmission != Retransmission::WindowProbe {
-            return;
-        }
-        if self.can_send_new() {
-            self.probe_backoff = 0;
-            self.stalled_since = None;
-            self.deadlines.disarm(Timer::Retransmission);
-        } else {
-            let delay = self.probe_interval();
-            self.arm_retransmission(ctx, Retransmission::WindowProbe, delay);
-        }
-    }
 
     /// RFC 9293 section 3.10.7.4, `tcp_ack_update_window`: the window of a newer segment is taken. True if it changed.
     fn update_window(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> bool {
