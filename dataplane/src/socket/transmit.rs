@@ -65,7 +65,7 @@ impl Session {
                 }
                 Ok(outcome)
             }
-            Some(Slot::Unbound(_)) => {
+            Some(Slot::Unbound(_)) if self.end.tx_peek(slot)?.is_some() => {
                 // The first datagram of a socket without address gets it one (`inet_autobind`).
                 let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
                 let _ = self.request_address(slot, None, any, None, ctx.reports);

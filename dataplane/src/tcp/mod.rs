@@ -45,6 +45,7 @@ pub mod settings;
 pub mod siblings;
 pub mod state;
 pub mod syncookies;
+pub mod sysctl;
 pub mod table;
 pub mod time_wait;
 mod timer;

@@ -12,10 +12,8 @@ impl Connection {
     /// Its slot is dirty: it wrote, read, or changed its flags.
     pub fn on_client(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         if self.state == State::SynSent {
-            if self.fast_open == FastOpenState::Deferred {
-                self.send_deferred_syn(ctx);
-            }
-            return Fate::Lives;
+            let deferred = self.fast_open == FastOpenState::Deferred;
+            return if deferred { self.send_deferred_syn(ctx) } else { Fate::Lives };
         }
         self.on_read(ctx);
         self.pending.send = true;
@@ -23,17 +21,15 @@ impl Connection {
     }
 
     /// The SYN waited for data, and that is here.
-    fn send_deferred_syn(&mut self, ctx: &mut Ctx<'_>) {
+    fn send_deferred_syn(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         self.look(ctx);
-        if self.send.end.after(self.isn + 1) {
-            self.send_syn(ctx);
-        }
+        if self.send.end.after(self.isn + 1) { self.send_first_syn(ctx) } else { Fate::Lives }
     }
 
     /// `SHUT_WR`: a FIN goes behind what was written.
     pub fn shutdown_write(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         match self.state {
-            State::SynSent => self.fail(ctx, 0),
+            State::SynSent => self.fail(ctx, ECONNRESET),
             State::Established | State::CloseWait | State::SynReceived => {
                 self.queue_fin(ctx);
                 Fate::Lives
@@ -78,11 +74,19 @@ impl Connection {
             self.closed_by_user = true;
             ctx.commons.orphans += 1;
         }
-        if ctx.commons.orphans > ctx.commons.settings.max_orphans {
-            ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnMemory);
-            return self.reset(ctx, 0);
+        if let Some(fate) = self.yield_to_orphans(ctx) {
+            return fate;
         }
         if self.state == State::FinWait2 { self.enter_fin_wait_2(ctx) } else { Fate::Lives }
+    }
+
+    /// There are too many orphans: this one goes (`tcp_check_oom`, `tcp_out_of_resources`).
+    pub(super) fn yield_to_orphans(&mut self, ctx: &mut Ctx<'_>) -> Option<Fate> {
+        if !self.closed_by_user || ctx.commons.orphans <= ctx.commons.settings.max_orphans {
+            return None;
+        }
+        ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnMemory);
+        Some(self.reset(ctx, 0))
     }
 
     /// An orphan in FIN_WAIT2 waits for the peer's FIN, not for ever: as a small object, after the part of

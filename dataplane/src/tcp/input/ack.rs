@@ -63,7 +63,7 @@ impl Connection {
             if advanced {
                 self.move_una(ctx, segment.ack);
             }
-            self.on_probe_answered(ctx);
+            self.after_idle_ack(ctx);
         } else {
             let plain = !advanced && segment.len == 0 && !window_changed && segment.flags.sequence_len() == 0;
             self.judge(ctx, segment, una, plain && slow);
@@ -202,6 +202,21 @@ impl Connection {
     }
 
 
+    /// Nothing was outstanding: the ACK answers a probe of a closed window, or tells that it opened (`tcp_ack_probe`).
+    fn after_idle_ack(&mut self, ctx: &mut Ctx<'_>) {
+        if self.deadlines.retransmission != Retransmission::WindowProbe {
+            return;
+        }
+        if self.can_send_new() {
+            self.probe_backoff = 0;
+            self.stalled_since = None;
+            self.deadlines.disarm(Timer::Retransmission);
+        } else {
+            let delay = self.probe_interval();
+            self.arm_window_probe(ctx, delay);
+        }
+    }
+
     /// RFC 9293 section 3.10.7.4, `tcp_ack_update_window`: the window of a newer segment is taken. True if it changed.
     fn update_window(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> bool {
         let wire = WireWindow(segment.window);
@@ -220,6 +235,7 @@ impl Connection {
         (self.send.wl1, self.send.wnd) = (segment.seq, window);
         if changed {
             self.predict(segment.window);
+            self.slow_start_after_idle(ctx);
             if window > self.send.wnd_max {
                 self.send.wnd_max = window;
                 // A segment is at most half of the largest window (`tcp_bound_to_half_wnd`).

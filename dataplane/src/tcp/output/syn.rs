@@ -6,34 +6,26 @@ use super::super::connection::{Connection, FastOpenState};
 use super::super::settings::EcnMode;
 use super::super::state::State;
 use super::segment::Outbound;
-use super::transmit::Departure;
-use crate::counters::Snmp;
 use crate::wire::tcp::Flags;
 
-/// Room for all options in a SYN with data (`MAX_TCP_OPTION_SPACE`).
-const OPTIONS_LEN_MAX: u32 = 40;
-
 impl Connection {
-    /// Sends the first SYN; with a Fast Open cookie, data too.
+    /// Sends the first SYN; what Fast Open adds to it was chosen (`fast_open`).
     pub(in crate::tcp) fn send_syn(&mut self, ctx: &mut Ctx<'_>) {
         self.send.nxt = self.isn;
         let mut outbound = Outbound::control(self.isn, Flags::SYN);
         if self.asks_for_ecn(ctx) {
             outbound.flags |= Flags::ECE | Flags::CWR;
         }
-        outbound.fast_open = matches!(self.fast_open, FastOpenState::Deferred | FastOpenState::Requested);
-        if self.fast_open == FastOpenState::Deferred {
-            if self.cookie.is_some() {
-                outbound.len = self.syn_data_len(ctx);
+        match self.fast_open {
+            FastOpenState::Requested => outbound.fast_open = true,
+            FastOpenState::SentData(end) => {
+                self.look(ctx);
+                outbound.fast_open = self.cookie.is_some();
+                outbound.len = end.earlier(self.send.end).distance(self.isn + 1).max(0) as u32;
             }
+            FastOpenState::Off | FastOpenState::Deferred | FastOpenState::Server => {}
         }
         self.depart_syn(ctx, &outbound);
-        if outbound.fast_open {
-            self.fast_open = match self.cookie {
-                Some(_) => FastOpenState::SentData(outbound.end()),
-                None => FastOpenState::Requested,
-            };
-        }
     }
 
     /// Sends the SYN-ACK of simultaneous open, or of a connection that Fast Open made.
@@ -57,10 +49,8 @@ impl Connection {
 
     /// Sends it if it can; it counts as sent anyway, so that the timer repeats it.
     fn depart_syn(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
-        if let Some(path) = self.route(ctx)
-            && self.transmit(ctx, &path, outbound) == Departure::Left
-        {
-            ctx.net.counters.inc(Snmp::TcpExtTCPOrigDataSent);
+        if let Some(path) = self.route(ctx) {
+            let _ = self.transmit(ctx, &path, outbound);
         }
         let (slab, isn, now) = (&mut ctx.commons.slab, self.isn, ctx.now);
         self.sent.push(slab, now, isn, 1, true);
@@ -70,14 +60,6 @@ impl Connection {
             self.send.nxt = isn + 1 + outbound.len;
         }
         self.arm_rto(ctx, ctx.now + self.rtt.rto());
-    }
-
-    /// Data that goes with the SYN: one segment of what the server was known to take.
-    fn syn_data_len(&mut self, ctx: &mut Ctx<'_>) -> u32 {
-        self.look(ctx);
-        let mss = self.cookie.map_or(0, |cookie| cookie.mss.bytes()).min(self.send.pmtu.saturating_sub(40));
-        let room = u32::from(mss).saturating_sub(OPTIONS_LEN_MAX);
-        (self.send.end.distance(self.isn + 1).max(0) as u32).min(room)
     }
 
     /// The SYN offers ECN (RFC 3168 section 6.1.1).
