@@ -129,6 +129,7 @@ impl Connection {
         self.look(ctx);
         self.send.pushed = self.send.end;
         self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
+        self.expect_nothing();
         self.tell(ctx);
         self.pending.send = true;
     }
