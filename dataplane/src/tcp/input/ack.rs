@@ -96,7 +96,8 @@ impl Connection {
         let ack = self.ack_of(ctx.now, segment, una);
         let facts = AckFacts {
             duplicate,
-            ece: self.agreed.ecn && segment.flags.contains(Flags::ECE),
+            // In a SYN-ACK it grants ECN, and tells of no congestion.
+            ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
         };
         let mut sender = Sender {
