@@ -17,8 +17,13 @@ const SEGMENTS_PER_VISIT: u32 = 64;
 /// New segments that a doubted timeout permits (RFC 5682 section 2.1 step 2b).
 const PROBE_SEGMENTS: u32 = 2;
 
-/// Segments of one row: what a TSO packet of 64 KiB holds.
+/// Segments of one row: what a TSO packet of 64 KiB holds, and at least `tcp_min_tso_segs`.
 const ROW_MAX: u32 = 44;
+const ROW_MIN: u32 = 2;
+const ROW_BYTES_MAX: u32 = 65_536;
+/// A row is a part of a second (2^-10) at the rate of pacing (`sk_pacing_shift`), and more below 2^9 us (`tcp_tso_rtt_log`).
+const ROW_SHIFT: u32 = 10;
+const ROW_RTT_LOG: u32 = 9;
 
 /// How strictly new data is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +124,7 @@ impl Connection {
         let cwnd = self.congestion.cwnd();
         let quota = cwnd.saturating_sub(self.sent.in_flight());
         if self.row == 0 {
-            self.row_len = (cwnd / 2).max(1).min(quota).min(ROW_MAX) as u8;
+            self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(mss)) as u8;
         }
         self.row += 1;
         let room = self.window_end().distance(end).max(0).cast_unsigned();
@@ -132,6 +137,19 @@ impl Connection {
             self.row = 0;
         }
         over && several
+    }
+
+    /// Segments of one row: what leaves in about a millisecond at the rate of pacing, and at least two; more on short paths
+    /// (`tcp_tso_autosize`). Before the first ACK of data the rate is not known.
+    fn row_max(&self, mss: u32) -> u32 {
+        if self.stats.bytes_acked == 0 {
+            return ROW_MAX;
+        }
+        let rate = self.congestion.pacing_rate(self.rtt.srtt(), self.sent.in_flight(), mss).unwrap_or(u64::MAX);
+        let short = self.rtt.min_rtt().map_or(0, |rtt| (rtt.as_micros() >> ROW_RTT_LOG).min(32) as u32);
+        let bonus = ROW_BYTES_MAX.checked_shr(short).unwrap_or(0);
+        let bytes = (rate >> ROW_SHIFT).min(u64::from(ROW_BYTES_MAX)) as u32 + bonus;
+        (bytes / mss.max(1)).clamp(ROW_MIN, ROW_MAX)
     }
 
     /// What the peer's window takes of the next segment: all of it or nothing, except behind others of this visit
@@ -178,7 +196,8 @@ impl Connection {
         let first = self.sent.segments() == 0;
         let (start, end) = (outbound.seq, outbound.end());
         let id = self.sent.push(&mut ctx.commons.slab, ctx.now, start, end.since(start), false);
-        if let Some(id) = id.filter(|_| outbound.flags.contains(Flags::PSH)) {
+        // The PSH of a row is not the segment's own.
+        if let Some(id) = id.filter(|_| outbound.len > 0 && start + outbound.len == self.send.pushed) {
             ctx.commons.slab.mark_push(id);
         }
         self.send.nxt = end;
