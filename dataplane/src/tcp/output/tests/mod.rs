@@ -2,6 +2,7 @@
 
 mod closing;
 mod data;
+mod options;
 mod probes;
 mod timeouts;
 mod windows;
@@ -47,6 +48,8 @@ struct Shape {
     scale: Option<u8>,
     sack: bool,
     timestamps: bool,
+    /// It grants ECN.
+    ecn: bool,
     /// Round trip of the handshake.
     rtt: Duration,
     /// Frames that the device queues.
@@ -63,6 +66,7 @@ impl Default for Shape {
             scale: Some(7),
             sack: true,
             timestamps: false,
+            ecn: false,
             rtt,
             queue: 1000,
             ring: 1 << 18,
@@ -112,7 +116,7 @@ impl Bench {
         let timestamps = options.timestamps.filter(|_| shape.timestamps);
         bench.inject_header(
             &Header {
-                flags: Flags::SYN | Flags::ACK,
+                flags: if shape.ecn { Flags::SYN | Flags::ACK | Flags::ECE } else { Flags::SYN | Flags::ACK },
                 seq: PEER_ISN,
                 ack: bench.isn.wrapping_add(1),
                 window: shape.window,
