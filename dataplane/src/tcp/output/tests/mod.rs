@@ -2,6 +2,7 @@
 
 mod closing;
 mod data;
+mod opening;
 mod options;
 mod probes;
 mod timeouts;
@@ -138,12 +139,23 @@ impl Bench {
 
     /// The SYN is on its way.
     fn connecting(settings: Settings, shape: Shape, change: impl FnOnce(&mut Config)) -> Self {
+        Self::prepared(settings, shape, change, |_, _| ())
+    }
+
+    /// The same, after `prepare` changed what the lane remembers.
+    fn prepared(
+        settings: Settings,
+        shape: Shape,
+        change: impl FnOnce(&mut Config),
+        prepare: impl FnOnce(&mut Tcp, Instant),
+    ) -> Self {
         let now = Instant::from_millis(10_000);
         let mut net = Net::new(Pool::anonymous(1, 4096).unwrap(), now, 1);
         let caps = Caps::plain("mem0", MacAddr([2, 0, 0, 0, 0, 2]), "memory");
         net.devices.push(Device::new(InterfaceId(0), caps, Queue::pfifo_fast(shape.queue)));
         net.adopt(now, Arc::new(snapshot()), 1);
         let mut tcp = Tcp::new(now, &Capacity::SMALL, settings, &mut Rng::new(2));
+        prepare(&mut tcp, now);
         let config =
             SessionConfig { slots: 8, stream_tx_bytes: 1 << 20, stream_rx_bytes: 1 << 20, ..Default::default() };
         let (mut lanes, mut client) = in_process(&config).unwrap();
