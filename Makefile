@@ -7,7 +7,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test deps check bench bench-micro bench-budget bench-echo
+.PHONY: demo test deps check bench bench-micro bench-budget bench-echo bench-tcp bench-pingpong bench-idle
 
 # Built as the tests are, so that a fresh clone is built once; figures of speed are those of `make bench`.
 demo: deps
@@ -27,8 +27,9 @@ check: deps
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test -p xmit-tidy
 
-# The benchmarks at full size: steps of a packet, instructions of fixed traces, UDP echo beside the kernel's (as root).
-bench: deps bench-micro bench-budget bench-echo
+# The benchmarks at full size: steps of a packet, instructions of fixed traces, two lanes in memory, many connections, and UDP and TCP
+# servers beside the kernel's (as root).
+bench: deps bench-micro bench-budget bench-pingpong bench-idle bench-echo bench-tcp
 
 bench-micro:
 	$(CARGO) bench -p xmit-benches --bench micro
@@ -39,3 +40,14 @@ bench-budget:
 
 bench-echo:
 	$(CARGO) run --release -p xmit-benches --bin udp_echo -- --rounds 7 --seconds 1
+
+bench-tcp:
+	$(CARGO) run --release -p xmit-benches --bin tcp_echo -- --rounds 7 --seconds 1
+
+# Two stacks on two lanes joined in memory.
+bench-pingpong:
+	$(CARGO) run --release -p xmit-benches --bin tcp_pingpong
+
+# A million connections on one lane.
+bench-idle:
+	$(CARGO) run --release -p xmit-benches --bin tcp_idle

@@ -1,11 +1,11 @@
 //! One echo under test: its namespaces, its link, its programs.
 //!
 //! Each contender has a veth pair of its own between two namespaces of its own, so that what xmitd attaches to an interface does not
-//! slow the kernel's echo down; checksum offload is off on both ends for all. While others are measured its programs
+//! slow the kernel's echo down; all offloads are off on both ends for all. While others are measured its programs
 //! are stopped (SIGSTOP), so that none spins meanwhile. Everything is removed when the value is dropped.
 
 use crate::cpu::Usage;
-use crate::load::Outcome;
+use crate::outcome::{Outcome, Unit};
 use crate::variant::{Kind, Variant};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use xmit_netns::{Netns, NetnsError, Process, VethOptions, veth};
 
 /// The port that every echo listens on.
-const PORT: u16 = 7;
+pub const ECHO_PORT: u16 = 7;
 /// The interface names inside the namespaces.
 const NEAR: &str = "near";
 const FAR: &str = "far";
@@ -67,6 +67,7 @@ pub struct Contender {
     /// How it is made.
     pub variant: Variant,
     address: String,
+    configuration: &'static str,
     // Dropped in this order: programs, then the namespaces they run in.
     programs: Vec<(&'static str, Process)>,
     near: Netns,
@@ -74,31 +75,40 @@ pub struct Contender {
     directory: PathBuf,
 }
 
-/// The load as its command line says it.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadOptions {
-    /// Datagrams under way.
-    pub window: usize,
-    /// Bytes of each.
-    pub payload: usize,
-    /// Measured seconds.
-    pub seconds: f64,
+/// One load as the report names it and as the load program's command line says it.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Its name in the report.
+    pub name: String,
+    /// What it counts.
+    pub unit: Unit,
+    /// Arguments of the program's role `load`, beside where to and how long.
+    pub arguments: Vec<String>,
 }
 
+/// What makes the kernel's client able to open connections fast: many ports, used again after a second, and no limit of those that wait.
+const CLIENT_LIMITS: [(&str, &str); 3] =
+    [("ip_local_port_range", "1024 65535"), ("tcp_tw_reuse", "1"), ("tcp_max_tw_buckets", "1000000")];
+
 impl Contender {
-    /// Raises the network and starts the programs of contender `number`; returns when the echo answers calls.
+    /// Raises the network and starts the programs of contender `number`; returns when the echo answers calls. `configuration` is what
+    /// the daemon's file says beside the network.
     ///
     /// # Errors
     /// [`ContenderError`].
-    pub fn start(variant: Variant, number: usize) -> Result<Self, ContenderError> {
+    pub fn start(variant: Variant, number: usize, configuration: &'static str) -> Result<Self, ContenderError> {
         let (near, far) = (Netns::new("bench")?, Netns::new("bench")?);
         veth(&near, NEAR, &far, FAR, VethOptions::default())?;
+        for (netns, name) in [(&near, NEAR), (&far, FAR)] {
+            netns.command(&format!("ethtool -K {name} tso off gso off gro off"))?;
+        }
+        set_limits(&near)?;
         let net = format!("10.78.{number}");
         near.command(&format!("ip addr add {net}.1/24 dev {NEAR}"))?;
         let directory = std::env::temp_dir().join(format!("xmit-bench-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).map_err(|source| io_error("making a directory", source))?;
         let address = format!("{net}.2");
-        let mut contender = Self { variant, address, programs: Vec::new(), near, _far: far, directory };
+        let mut contender = Self { variant, address, configuration, programs: Vec::new(), near, _far: far, directory };
         match contender.variant.kind {
             Kind::Kernel { .. } => contender.start_kernel_echo()?,
             Kind::Xmitd => contender.start_xmitd()?,
@@ -113,7 +123,10 @@ impl Contender {
             Kind::Xmitd => 1,
         };
         self._far.command(&format!("ip addr add {}/24 dev {FAR}", self.address))?;
-        let arguments = ["kernel-echo".into(), "--port".into(), PORT.to_string(), "--batch".into(), batch.to_string()];
+        let mut arguments = vec!["kernel-echo".into(), "--port".into(), ECHO_PORT.to_string()];
+        if batch > 1 {
+            arguments.extend(["--batch".into(), batch.to_string()]);
+        }
         self.start_program("echo", self.variant.program(), &arguments, self.variant.echo_core, false)
     }
 
@@ -123,7 +136,7 @@ impl Contender {
         let arguments = ["--config".into(), config.display().to_string()];
         self.start_program("xmitd", self.variant.xmitd(), &arguments, None, true)?;
         let socket = socket.display().to_string();
-        let mut arguments = vec!["xmit-echo".into(), "--port".into(), PORT.to_string(), "--socket".into(), socket];
+        let mut arguments = vec!["xmit-echo".into(), "--port".into(), ECHO_PORT.to_string(), "--socket".into(), socket];
         if let Some(spin) = self.variant.echo_spin {
             arguments.extend(["--spin-us".into(), spin.as_micros().to_string()]);
         }
@@ -134,13 +147,14 @@ impl Contender {
         let at = |name| self.directory.join(name).display().to_string();
         format!(
             "[daemon]\nsession_socket = \"{}\"\noperator_socket = \"{}\"\n\n[[lane]]\ncore = {}\nspin = \"{}us\"\n{}\n\
-             [[interface]]\nname = \"{FAR}\"\naddresses = [\"{}/24\"]\n",
+             [[interface]]\nname = \"{FAR}\"\naddresses = [\"{}/24\"]\n\n{}\n",
             at("session.sock"),
             at("operator.sock"),
             self.variant.lane_core,
             self.variant.lane_spin.as_micros(),
             self.variant.lane_more,
             self.address,
+            self.configuration,
         )
     }
 
@@ -174,21 +188,20 @@ impl Contender {
     ///
     /// # Errors
     /// [`ContenderError`].
-    pub fn round(&mut self, load: LoadOptions) -> Result<Round, ContenderError> {
+    pub fn round(&mut self, load: &Load, seconds: f64) -> Result<Round, ContenderError> {
         self.signal(Signal::CONT);
         let before = self.usage();
-        let outcome = self.load(load);
+        let outcome = self.load(load, seconds);
         let usage = self.usage().since(&before);
         self.signal(Signal::STOP);
         Ok(Round { outcome: outcome?, usage })
     }
 
-    fn load(&self, load: LoadOptions) -> Result<Outcome, ContenderError> {
+    fn load(&self, load: &Load, seconds: f64) -> Result<Outcome, ContenderError> {
         let mut command = in_namespace(&self.near, self.variant.load_core);
         command.arg(this_program()).arg("load");
-        command.args(["--to", &format!("{}:{PORT}", self.address)]);
-        command.args(["--window", &load.window.to_string(), "--payload", &load.payload.to_string()]);
-        command.args(["--seconds", &load.seconds.to_string()]);
+        command.args(["--to", &format!("{}:{ECHO_PORT}", self.address), "--seconds", &seconds.to_string()]);
+        command.args(&load.arguments);
         let output =
             command.stderr(Stdio::inherit()).output().map_err(|source| io_error("running the load", source))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -217,6 +230,13 @@ impl Drop for Contender {
         self.programs.clear();
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+fn set_limits(client: &Netns) -> Result<(), ContenderError> {
+    let written = client.run(|| {
+        CLIENT_LIMITS.iter().try_for_each(|(name, value)| fs::write(format!("/proc/sys/net/ipv4/{name}"), value))
+    })?;
+    written.map_err(|source| io_error("widening the client's limits", source))
 }
 
 /// A command line that runs what follows in `netns`, on `core` if there is one, and not longer than this process.

@@ -6,8 +6,8 @@
 
 use crate::cpu::Usage;
 use crate::mmsg::Batch;
+use crate::outcome::{Outcome, latencies};
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -16,8 +16,6 @@ use xmit_shared::time::Duration;
 
 /// Without an answer for so long the window counts as lost and is sent again: longer than a busy scheduler lets anybody wait.
 const LOST_AFTER: Duration = Duration::from_millis(100);
-/// The longest latency that is told apart.
-const LATENCY_MAX_NANOS: u64 = 10_000_000_000;
 /// Bytes of a datagram that the load needs: time and number.
 const STAMP_BYTES: usize = 16;
 
@@ -36,34 +34,6 @@ pub struct Load {
     pub duration: Duration,
 }
 
-/// What the client saw in the measured time.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Answers.
-    pub packets: u64,
-    /// Measured time in seconds.
-    pub seconds: f64,
-    /// Answers that did not come in time.
-    pub lost: u64,
-    /// Median round trip in microseconds.
-    pub p50_us: f64,
-    /// 99 in 100 were shorter, in microseconds.
-    pub p99_us: f64,
-    /// 999 in 1,000 were shorter, in microseconds.
-    pub p999_us: f64,
-    /// The longest in microseconds.
-    pub max_us: f64,
-    /// Share of a core that this client used, in percent.
-    pub cpu_percent: f64,
-}
-
-impl Outcome {
-    /// Answers in a second.
-    pub fn rate(&self) -> f64 {
-        if self.seconds > 0.0 { self.packets as f64 / self.seconds } else { 0.0 }
-    }
-}
-
 /// Runs the load to its end.
 ///
 /// # Errors
@@ -79,16 +49,17 @@ pub fn run(load: &Load) -> io::Result<Outcome> {
         next: 0,
         oldest: 0,
         lost: 0,
-        latency: Histogram::new_with_max(LATENCY_MAX_NANOS, 3).map_err(io::Error::other)?,
+        latency: latencies()?,
     };
     client.drive(load.window, load.warm_up)?;
-    (client.latency, client.lost) = (Histogram::new_with_max(LATENCY_MAX_NANOS, 3).map_err(io::Error::other)?, 0);
+    (client.latency, client.lost) = (latencies()?, 0);
     let me = [("load", std::process::id())];
     let (start, before) = (clock::monotonic(), Usage::now(&me));
     client.drive(load.window, load.duration)?;
     let seconds = clock::monotonic().saturating_since(start).as_secs_f64();
     let cpu: f64 = Usage::now(&me).since(&before).processes.values().sum();
-    Ok(Outcome { cpu_percent: 100.0 * cpu / seconds, ..client.outcome(seconds) })
+    let outcome = Outcome::new(client.latency.len(), seconds, client.lost, &client.latency);
+    Ok(Outcome { cpu_percent: 100.0 * cpu / seconds, ..outcome })
 }
 
 struct Client {
@@ -166,20 +137,6 @@ impl Client {
         }
         Ok(answers)
     }
-
-    fn outcome(&self, seconds: f64) -> Outcome {
-        let micros = |quantile| self.latency.value_at_quantile(quantile) as f64 / 1e3;
-        Outcome {
-            packets: self.latency.len(),
-            seconds,
-            lost: self.lost,
-            p50_us: micros(0.5),
-            p99_us: micros(0.99),
-            p999_us: micros(0.999),
-            max_us: self.latency.max() as f64 / 1e3,
-            cpu_percent: 0.0,
-        }
-    }
 }
 
 fn stamp(bytes: &[u8]) -> Option<(u64, u64)> {
@@ -204,7 +161,7 @@ mod tests {
     fn answers_are_counted_and_timed() {
         for (window, batch) in [(1, 1), (64, 1), (64, 64)] {
             let outcome = against_the_kernel(window, batch);
-            assert!(outcome.packets > 0, "window {window}, batch {batch}: {outcome:?}");
+            assert!(outcome.count > 0, "window {window}, batch {batch}: {outcome:?}");
             assert!(outcome.p50_us > 0.0 && outcome.p50_us <= outcome.p99_us, "{outcome:?}");
         }
     }

@@ -1,6 +1,7 @@
 //! The report: medians and spreads of all rounds, ratios round by round, CPU time; as a table and as JSON.
 
 use crate::contender::Round;
+use crate::outcome::Unit;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,29 +28,33 @@ impl Spread {
     }
 }
 
-/// One contender at one window.
+/// One contender under one load.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// The contender.
     pub name: String,
-    /// Datagrams under way.
-    pub window: usize,
-    /// Answers in a second.
-    pub packets_per_second: Spread,
+    /// The load.
+    pub load: String,
+    /// What is counted.
+    pub unit: Unit,
+    /// Counts in a second, in the unit's terms.
+    pub rate: Spread,
     /// The same divided by the first contender's in the same round.
     pub ratio: Spread,
     /// Median latency in microseconds.
     pub p50_us: Spread,
     /// 99 % latency in microseconds.
     pub p99_us: Spread,
-    /// Datagrams without an answer, all rounds together.
+    /// 99.9 % latency in microseconds.
+    pub p999_us: Spread,
+    /// What got no answer, all rounds together.
     pub lost: u64,
     /// Busy share of each core, in percent: user, system, soft and hard interrupts.
     pub cores_percent: Vec<CoreShare>,
     /// Share of a core that each program used, in percent.
     pub programs_percent: BTreeMap<String, f64>,
-    /// CPU time of all cores together for each answer, in microseconds.
-    pub cpu_us_per_packet: f64,
+    /// CPU time of all cores together for each of what the unit names, in microseconds.
+    pub cpu_us_each: f64,
 }
 
 /// Median shares of one core, in percent.
@@ -64,7 +69,7 @@ pub struct CoreShare {
     pub steal: f64,
 }
 
-/// All rounds of one contender at one window.
+/// All rounds of one contender under one load.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     /// In order.
@@ -77,20 +82,22 @@ impl Series {
     }
 
     /// The row of this series against `base`, which ran by turns with it.
-    pub fn row(&self, name: &str, window: usize, base: &Self) -> Row {
+    pub fn row(&self, name: &str, load: &str, unit: Unit, base: &Self) -> Row {
         let ratios = self.rates().zip(base.rates()).map(|(ours, theirs)| ours / theirs.max(1.0));
         let outcomes = || self.rounds.iter().map(|round| round.outcome);
         Row {
             name: name.into(),
-            window,
-            packets_per_second: Spread::of(self.rates()),
+            load: load.into(),
+            unit,
+            rate: Spread::of(self.rates().map(|rate| rate * unit.scale)),
             ratio: Spread::of(ratios),
             p50_us: Spread::of(outcomes().map(|o| o.p50_us)),
             p99_us: Spread::of(outcomes().map(|o| o.p99_us)),
+            p999_us: Spread::of(outcomes().map(|o| o.p999_us)),
             lost: outcomes().map(|o| o.lost).sum(),
             cores_percent: self.cores(),
             programs_percent: self.programs(),
-            cpu_us_per_packet: Spread::of(self.rounds.iter().map(busy_micros_per_packet)).median,
+            cpu_us_each: unit.counts_each * Spread::of(self.rounds.iter().map(busy_micros_per_count)).median,
         }
     }
 
@@ -137,7 +144,7 @@ fn all(core: &crate::cpu::Core) -> f64 {
 }
 
 /// The busy time of all cores by what was answered in the whole round, its beginning estimated by the measured rate.
-fn busy_micros_per_packet(round: &Round) -> f64 {
+fn busy_micros_per_count(round: &Round) -> f64 {
     let busy: f64 = round.usage.cores.iter().map(|core| all(core) - core.idle - core.steal).sum();
     let wall = round.usage.cores.first().map_or(0.0, all);
     1e6 * busy / (round.outcome.rate() * wall).max(1.0)
@@ -146,25 +153,28 @@ fn busy_micros_per_packet(round: &Round) -> f64 {
 /// The rows as people read them.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::new();
-    let head = "contender          window  packets/s (min .. max)             ratio (min .. max)    p50 us   p99 us    lost  us CPU/packet";
+    let head = "contender          load                 rate (min .. max)                           ratio (min .. max)    p50 us   p99 us p99.9 us    lost  CPU us";
     let _ = writeln!(text, "{head}");
     for row in rows {
-        let (rate, ratio) = (row.packets_per_second, row.ratio);
+        let (rate, ratio, digits) = (row.rate, row.ratio, if row.unit.scale < 1.0 { 3 } else { 0 });
         let _ = writeln!(
             text,
-            "{:<18} {:>6}  {:>9.0} ({:>7.0} .. {:>7.0})   {:>8.2} ({:.2} .. {:.2})   {:>7.1}  {:>7.1} {:>7}  {:>7.2}",
+            "{:<18} {:<13} {:>9.digits$} ({:>7.digits$} .. {:>7.digits$}) {:<13}  {:>8.2} ({:.2} .. {:.2})   {:>7.1}  {:>7.1}  {:>7.1} {:>7}  {:>6.2} per {}",
             row.name,
-            row.window,
+            row.load,
             rate.median,
             rate.min,
             rate.max,
+            row.unit.rate,
             ratio.median,
             ratio.min,
             ratio.max,
             row.p50_us.median,
             row.p99_us.median,
+            row.p999_us.median,
             row.lost,
-            row.cpu_us_per_packet,
+            row.cpu_us_each,
+            row.unit.each,
         );
     }
     let _ = writeln!(
@@ -181,7 +191,7 @@ pub fn table(rows: &[Row]) -> String {
             )
         };
         let cores: Vec<_> = row.cores_percent.iter().enumerate().map(core).collect();
-        let _ = writeln!(text, "{:<18} {:>6}  {}; {}", row.name, row.window, programs.join(", "), cores.join("; "));
+        let _ = writeln!(text, "{:<18} {:<13} {}; {}", row.name, row.load, programs.join(", "), cores.join("; "));
     }
     text
 }
@@ -189,6 +199,7 @@ pub fn table(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::PACKETS;
 
     #[test]
     fn medians_lie_in_the_middle() {
@@ -199,16 +210,16 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_round_by_round() {
-        let series = |packets: [u64; 3]| Series {
-            rounds: packets
-                .map(|packets| {
-                    let outcome = crate::load::Outcome { packets, seconds: 1.0, ..Default::default() };
+        let series = |counts: [u64; 3]| Series {
+            rounds: counts
+                .map(|count| {
+                    let outcome = crate::outcome::Outcome { count, seconds: 1.0, ..Default::default() };
                     Round { outcome, usage: crate::cpu::Usage::default() }
                 })
                 .into(),
         };
-        let row = series([20, 60, 200]).row("twice", 1, &series([10, 30, 100]));
-        assert_eq!((row.ratio.min, row.ratio.max, row.packets_per_second.median), (2.0, 2.0, 60.0));
+        let row = series([20, 60, 200]).row("twice", "1", PACKETS, &series([10, 30, 100]));
+        assert_eq!((row.ratio.min, row.ratio.max, row.rate.median), (2.0, 2.0, 60.0));
         assert!(table(&[row]).contains("twice"));
     }
 }

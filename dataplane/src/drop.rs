@@ -1,5 +1,6 @@
 //! Every reason to drop a packet. Each has a counter; there is no silent drop.
 
+use crate::errno::{EHOSTUNREACH, EINVAL, EMSGSIZE, ENETDOWN, ENETUNREACH, ENOBUFS, EPERM};
 use crate::named::named_enum;
 
 named_enum! {
@@ -135,5 +136,22 @@ named_enum! {
         BacklogFull,
         /// Still queued when the lane shut down or the interface went away.
         Shutdown,
+    }
+}
+
+impl DropReason {
+    /// What the sender of a packet that was dropped on its way down is told; `None` where Linux tells nothing.
+    pub fn errno(self) -> Option<i32> {
+        match self {
+            Self::IpNoRoute => Some(ENETUNREACH),
+            Self::IpRouteRefused => Some(EHOSTUNREACH),
+            Self::IpTooBig => Some(EMSGSIZE),
+            Self::DeviceDown | Self::DeviceNoPort => Some(ENETDOWN),
+            Self::IpMartianSource | Self::IpMartianDestination => Some(EINVAL),
+            Self::HookDropped => Some(EPERM),
+            Self::NeighbourTableFull => Some(ENOBUFS),
+            // A full queue or a silent neighbour is the network's loss, of which senders hear nothing.
+            _ => None,
+        }
     }
 }

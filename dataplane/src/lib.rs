@@ -10,6 +10,7 @@ mod named;
 pub mod counters;
 pub mod device;
 pub mod drop;
+pub mod errno;
 pub mod hooks;
 pub mod icmp;
 pub mod ip;

@@ -57,6 +57,16 @@ pub const TIMERS_MAX: usize = 2 * NEIGHBOURS_MAX;
 /// Datagrams taken from one session in one turn, so that no client starves another.
 pub const SESSION_DATAGRAMS_PER_TURN: usize = 64;
 
+/// Streams of one session that are told of news in their rings in one turn.
+pub const SESSION_STREAMS_PER_TURN: usize = 1024;
+
+/// Connections that send in one turn; the others keep their place in the queue.
+pub const TCP_READY_PER_TURN: usize = 4096;
+
+/// Connections of a program that is gone may take this long to send what it wrote: Linux gives an orphan up after as many
+/// retransmissions as take a minute or two (`tcp_orphan_retries`).
+pub const SESSION_LINGER: Duration = Duration::from_secs(60);
+
 /// Control submissions (bind, connect, ...) taken from one session in one turn.
 pub const SESSION_SUBMISSIONS_PER_TURN: usize = 32;
 

@@ -5,6 +5,7 @@
 
 use crate::device::{Direction, dev_queue_xmit};
 use crate::drop::DropReason;
+use crate::errno::EHOSTUNREACH;
 use crate::icmp::{self, IcmpNews, Quote};
 use crate::ip::{self, Cast, Packet};
 use crate::limits;
@@ -12,7 +13,11 @@ use crate::link;
 use crate::net::{DeviceId, Net, Timer};
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
-use crate::socket::Sockets;
+use crate::socket::{Layers, Sockets};
+use crate::tcp::deadlines::Due;
+use crate::tcp::flow::Flow;
+use crate::tcp::table::Place;
+use crate::tcp::{self, Capacity, Settings, Target, Tcp};
 use crate::udp::{self, UdpTable, UdpVerdict};
 use crate::wire::ethernet::{EtherType, Ethernet};
 use crate::wire::icmp::{Kind, unreachable};
@@ -28,6 +33,8 @@ pub struct Stack {
     pub net: Net,
     /// UDP sockets by address.
     pub udp: UdpTable,
+    /// TCP.
+    pub tcp: Tcp,
     /// Sockets of programs.
     pub sockets: Sockets,
     /// Packets whose socket is on another lane: that lane, and the frame at its IP header.
@@ -35,15 +42,29 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// A stack over `net` without sockets.
-    pub fn new(net: Net) -> Self {
+    /// A stack over `net` without sockets, for a few connections: [`Stack::set_tcp`] makes room for more.
+    pub fn new(now: Instant, mut net: Net) -> Self {
         Self {
+            tcp: Tcp::new(now, &Capacity::SMALL, Settings::default(), &mut net.rng),
             net,
             udp: UdpTable::default(),
             sockets: Sockets::default(),
             // What was handed over here and what was made for others.
             handover: VecDeque::with_capacity(2 * limits::HANDOVER_FRAMES_MAX),
         }
+    }
+
+    /// Begins TCP anew, with room for `capacity` and with `settings`. Before the first session.
+    pub fn set_tcp(&mut self, now: Instant, capacity: &Capacity, settings: Settings) {
+        let tcp = Tcp::new(now, capacity, settings, &mut self.net.rng);
+        let before = std::mem::replace(&mut self.tcp, tcp);
+        self.tcp.siblings = before.siblings;
+    }
+
+    /// The sockets, and the layers that they work with.
+    pub fn split(&mut self, now: Instant) -> (&mut Sockets, Layers<'_>) {
+        let Self { net, udp, tcp, sockets, .. } = self;
+        (sockets, Layers { now, net, udp, tcp })
     }
 
     /// Takes a frame that `device` received to its verdict (`netif_receive_skb`).
@@ -105,10 +126,11 @@ impl Stack {
         match ip::handed_over(&self.net, frame) {
             Ok(packet) if packet.protocol == Protocol::ICMP => {
                 if let Some(news) = icmp::news_of(&packet) {
-                    self.tell(&news);
+                    self.tell(now, &news);
                 }
                 self.net.pool.release(packet.frame);
             }
+            Ok(packet) if packet.protocol == Protocol::TCP => self.tcp(now, packet, true),
             Ok(packet) => self.udp(now, packet),
             Err((frame, reason)) => self.net.drop_frame(frame, reason),
         }
@@ -133,10 +155,14 @@ impl Stack {
                 self.net.counters.inc(Snmp::IpInDelivers);
                 self.udp(now, packet);
             }
+            Protocol::TCP => {
+                self.net.counters.inc(Snmp::IpInDelivers);
+                self.tcp(now, packet, false);
+            }
             Protocol::ICMP => {
                 self.net.counters.inc(Snmp::IpInDelivers);
                 if let Some((news, packet)) = icmp::icmp_rcv(&mut self.net, now, packet) {
-                    self.icmp_error(&news, packet);
+                    self.icmp_error(now, &news, packet);
                 }
             }
             _ => {
@@ -176,26 +202,55 @@ impl Stack {
         self.handover.push_back((lane, frame));
     }
 
+    /// A segment to its connection or listener, which may be on another lane; one that was handed over already goes no
+    /// further.
+    fn tcp(&mut self, now: Instant, packet: Packet, handed_over: bool) {
+        let Some(found) = tcp::tcp_v4_rcv(&mut self.net, &self.tcp, packet) else { return };
+        if let (Target::Elsewhere(lane), false) = (found.target, handed_over) {
+            return self.hand_over(lane, found.packet.frame);
+        }
+        let end = self.sockets.end_of(found.owner);
+        self.tcp.dispatch(&mut self.net, now, end, found);
+    }
+
     /// An error reaches the lane of the socket that it concerns: NICs do not hash it like the packet that it quotes.
-    fn icmp_error(&mut self, news: &IcmpNews, packet: Packet) {
-        if self.tell(news) {
+    fn icmp_error(&mut self, now: Instant, news: &IcmpNews, packet: Packet) {
+        if self.tell(now, news) {
             return self.net.pool.release(packet.frame);
         }
-        match self.udp.owner_elsewhere(news.quote.source).filter(|_| news.quote.protocol == Protocol::UDP) {
+        let elsewhere = match news.quote.protocol {
+            Protocol::UDP => self.udp.owner_elsewhere(news.quote.source),
+            Protocol::TCP => self.tcp.lane_of(news.quote.source),
+            _ => None,
+        };
+        match elsewhere {
             Some(lane) => self.hand_over(lane, packet.frame),
             None => self.net.drop_frame(packet.frame, DropReason::IcmpErrorUnmatched),
         }
     }
 
     /// News from the network reach the socket that they concern; false if it is not here.
-    fn tell(&mut self, news: &IcmpNews) -> bool {
-        if news.quote.protocol != Protocol::UDP {
-            return false;
+    fn tell(&mut self, now: Instant, news: &IcmpNews) -> bool {
+        match news.quote.protocol {
+            Protocol::UDP => {
+                if let Some((id, errno)) = udp::udp_err(&self.udp, news) {
+                    self.sockets.set_error(&self.udp, id, errno);
+                }
+                self.udp.lookup_sender(news.quote.source, news.quote.destination).is_some()
+            }
+            Protocol::TCP => {
+                let flow = Flow { local: news.quote.source, remote: news.quote.destination };
+                let Some(place) = self.tcp.table.lookup(&flow) else { return false };
+                let owner = match place {
+                    Place::Connection(index) => self.tcp.table.connections.get(index).and_then(|c| c.owner),
+                    Place::Request(_) | Place::TimeWait(_) => None,
+                };
+                let end = self.sockets.end_of(owner);
+                self.tcp.on_icmp(&mut self.net, now, end, news);
+                true
+            }
+            _ => false,
         }
-        if let Some((id, errno)) = udp::udp_err(&self.udp, news) {
-            self.sockets.set_error(&self.udp, id, errno);
-        }
-        self.udp.lookup_sender(news.quote.source, news.quote.destination).is_some()
     }
 
     /// Receives what this host sent to itself. Bounded by what was queued when it began.
@@ -219,18 +274,44 @@ impl Stack {
             }
         }
         while let Some(frame) = self.net.failed.pop_front() {
-            self.link_failure(frame);
+            self.link_failure(now, frame);
+        }
+        expired + self.run_tcp_timers(now)
+    }
+
+    /// Bounded by [`limits::TIMERS_PER_TURN`].
+    fn run_tcp_timers(&mut self, now: Instant) -> usize {
+        let mut due = arrayvec::ArrayVec::<Due, { limits::TIMERS_PER_TURN }>::new();
+        let expired = self.tcp.expire(now, |what| due.push(what));
+        for due in due {
+            let end = self.sockets.end_of(self.tcp.owner_of_due(due));
+            self.tcp.on_due(&mut self.net, now, end, due);
         }
         expired
     }
 
+    /// Lets connections send that have something to: what was received, written and expired in this turn, and what found
+    /// the way out full in the last one. Answers how many. Bounded by [`limits::TCP_READY_PER_TURN`].
+    pub fn run_ready(&mut self, now: Instant) -> usize {
+        let commons = &mut self.tcp.commons;
+        commons.ready.extend(commons.blocked.drain(..));
+        let waiting = commons.ready.len().min(limits::TCP_READY_PER_TURN);
+        for _ in 0..waiting {
+            let Some(id) = self.tcp.next_ready() else { break };
+            let end = self.sockets.end_of(self.tcp.owner(id));
+            self.tcp.output(&mut self.net, now, end, id);
+        }
+        let (sockets, layers) = self.split(now);
+        sockets.take_news(layers);
+        waiting
+    }
+
     /// `ipv4_link_failure`: the sender of a packet that found no neighbour hears "host unreachable".
-    fn link_failure(&mut self, frame: Frame) {
-        const EHOSTUNREACH: i32 = 113;
+    fn link_failure(&mut self, now: Instant, frame: Frame) {
         if let Some(quote) = Quote::parse(frame.bytes()) {
             let news =
                 IcmpNews { quote, errno: EHOSTUNREACH, fatal: false, next_hop_mtu: None, reporter: *quote.source.ip() };
-            self.tell(&news);
+            self.tell(now, &news);
         }
         self.net.drop_frame(frame, DropReason::NeighbourFailed);
     }

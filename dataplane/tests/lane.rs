@@ -9,7 +9,7 @@ use xmit_dataplane::device::{Queue, Tap};
 use xmit_dataplane::lane::{Handover, Lane, LaneCommand, LaneMail, LaneReport, Remains};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
-use xmit_dataplane::socket::Report;
+use xmit_dataplane::socket::{Left, Report};
 use xmit_dataplane::wire::{arp, ethernet, icmp, ipv4, udp};
 use xmit_nic::capture::{CaptureInterface, CaptureQueue};
 use xmit_nic::{Burst, Caps, Duration, Frame, Instant, MacAddr, Pool, Port, PortStats, Wakeup};
@@ -280,7 +280,16 @@ fn what_was_sent_before_close_or_death_goes_out() {
     assert_eq!(stand.left(), 1);
     assert_eq!(client.completion().unwrap().map(|c| (c.token, c.result)), Some((token, 0)));
     assert!(stand.lane.stack.udp.is_empty());
-    assert_eq!(stand.bind_report(), Some(Report::Unbind { session: 1, address: address("10.0.0.2:7") }));
+    assert_eq!(
+        stand.bind_report(),
+        Some(Report::Unbind {
+            session: 1,
+            slot: 0,
+            protocol: Transport::Udp,
+            address: address("10.0.0.2:7"),
+            left: Left::Nothing
+        })
+    );
     stand.bind(&mut client, "10.0.0.2:8", Ok(address("10.0.0.2:8")));
     client.submit(0, Op::SetOption(SocketOption::Broadcast, 1)).unwrap();
     stand.turn(NOW);
@@ -344,7 +353,10 @@ fn what_is_handed_over_is_counted_once_and_its_frame_comes_home() {
     let mut stands = lanes(2, 256);
     let mut client = stands[1].attach(1, 0);
     stands[1].bind(&mut client, "10.0.0.2:7", Ok(address("10.0.0.2:7")));
-    stands[0].commands.send(LaneCommand::Elsewhere { address: address("10.0.0.2:7"), lane: Some(1) }).unwrap();
+    stands[0]
+        .commands
+        .send(LaneCommand::Elsewhere { protocol: Transport::Udp, address: address("10.0.0.2:7"), lane: Some(1) })
+        .unwrap();
     stands[0].wire.0.lock().unwrap().arriving.push(datagram(b"hello"));
     stands[0].turn(NOW);
     stands[1].turn(NOW);
@@ -413,7 +425,10 @@ fn an_icmp_error_reaches_the_lane_of_its_socket() {
     let mut client = stands[1].bound(0);
     client.submit(0, Op::Connect(address("10.0.0.1:9"))).unwrap();
     stands[1].turn(NOW);
-    stands[0].commands.send(LaneCommand::Elsewhere { address: address("10.0.0.2:7"), lane: Some(1) }).unwrap();
+    stands[0]
+        .commands
+        .send(LaneCommand::Elsewhere { protocol: Transport::Udp, address: address("10.0.0.2:7"), lane: Some(1) })
+        .unwrap();
     // Port unreachable about what the socket would send: the peer's packet turned round.
     let mut quoted = datagram(b"")[14..].to_vec();
     quoted[12..16].copy_from_slice(&[10, 0, 0, 2]);

@@ -129,9 +129,15 @@ fn transfer(seed: u64) {
     assert_eq!(errors, [None, None], "seed {seed}");
     assert!(programs[0].incoming == programs[1].outgoing, "seed {seed}: bytes to a differ, {progress:?}");
     assert!(programs[1].incoming == programs[0].outgoing, "seed {seed}: bytes to b differ, {progress:?}");
-    let now = pair.now;
-    pair.a.call(now, a, Op::Close).unwrap();
-    pair.b.call(now, b, Op::Close).unwrap();
+    // A close completes when what was sent is acknowledged.
+    pair.a.client.submit(a, Op::Close).unwrap();
+    pair.b.client.submit(b, Op::Close).unwrap();
+    let mut closed = 0;
+    let done = pair.drive_until(LIMIT, |pair| {
+        closed += [&mut pair.a, &mut pair.b].into_iter().filter_map(|e| e.client.completion().unwrap()).count();
+        closed == 2
+    });
+    assert!(done, "seed {seed}: {closed} of 2 sockets were closed");
     // TIME_WAIT passes, and nothing is left.
     pair.drive_for(Duration::from_secs(300));
     for end in [&mut pair.a, &mut pair.b] {

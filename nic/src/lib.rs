@@ -17,6 +17,7 @@ pub mod el3c501;
 pub mod frame;
 pub mod join;
 pub mod mac;
+pub mod packet;
 pub mod pool;
 pub mod port;
 pub mod region;

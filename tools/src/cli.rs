@@ -8,9 +8,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use xmitd::api::{Client, OPERATOR_SOCKET};
 
+use crate::impair::args::ImpairArgs;
 use crate::lab::Lab;
 use crate::view::{Show, stat::StatOptions};
-use crate::{Failure, capture, demo, doctor, view};
+use crate::{Failure, capture, demo, doctor, impair, view};
 
 /// Looks into a running xmitd, prepares a place to try it, and says what this machine lacks for it.
 ///
@@ -35,6 +36,12 @@ enum Command {
     ///
     /// xmit-a has xa0 with 10.77.0.1; xmit-b has xb0 with 10.77.0.3 for the kernel, and 10.77.0.2 is left for xmitd.
     Lab(LabArgs),
+    /// Join two interfaces by a wire that loses, delays, reorders, duplicates and corrupts frames
+    ///
+    /// What comes out of one goes into the other, until Ctrl-C; both keep their names, addresses and kernel. A value such as
+    /// `--loss 1%` holds both ways, `--loss 1%,0%` from A to B and from B to A. The counters of each direction are printed
+    /// at the end, and at SIGUSR1. The same seed and the same frames at the same times meet the same fate.
+    Impair(ImpairArgs),
     /// Say what this machine offers for AF_XDP, what it lacks, and the cure
     ///
     /// Exit code 1 if xmitd could not run on AF_XDP here as this user. Interfaces that are named are tried for real: an
@@ -44,7 +51,7 @@ enum Command {
         #[arg(value_name = "INTERFACE")]
         interfaces: Vec<String>,
     },
-    /// Show everything working, with numbers: ping and UDP over AF_XDP, and again over two 3C501s
+    /// Show everything working, with numbers: ping, UDP and TCP over AF_XDP, and again over two 3C501s
     ///
     /// As root against the kernel, in a lab that is made and removed; else (or with --simulated) between two stacks in
     /// this process. Exit code 1 if something shown did not hold.
@@ -56,7 +63,7 @@ enum Command {
         #[arg(long, default_value = "xmit")]
         name: String,
     },
-    /// The echo server of the demo: a program of its own on the daemon's sockets
+    /// The echo server of the demo, for UDP and TCP: a program of its own on the daemon's sockets
     #[command(hide = true)]
     DemoEcho {
         /// The daemon's socket for clients
@@ -149,6 +156,7 @@ impl Cli {
         let connect = || Client::connect(&self.socket).map_err(Failure::from);
         match self.command {
             Command::Lab(LabArgs { action, name }) => lab(action, &name, json),
+            Command::Impair(args) => impair::run(&args, json),
             Command::Doctor { interfaces } => doctor::run(&interfaces, json),
             Command::Demo { simulated, name } => demo::run(&demo::Options { simulated, name, json }),
             Command::DemoEcho { session, address } => demo::echo::serve(&session, address),
@@ -185,7 +193,7 @@ fn lab(action: LabAction, name: &str, json: bool) -> Result<ExitCode, Failure> {
 }
 
 /// A positive number of seconds, fractions allowed.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| format!("`{text}` is not a number of seconds"))?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use xmit_nic::packet::PacketError;
 use xmitd::api::ClientError;
 
 /// Why a command failed.
@@ -31,6 +32,15 @@ pub enum Failure {
     /// The daemon did not answer, or refused.
     #[error(transparent)]
     Daemon(#[from] ClientError),
+    /// An interface could not be opened.
+    #[error("{0}: {1}")]
+    Interface(String, PacketError),
+    /// Both ends of a wire are the same.
+    #[error("{0} is given twice: a wire needs two interfaces")]
+    JoinedTwice(String),
+    /// An interface was removed while it was in use.
+    #[error("{0} was removed: start again when it is back")]
+    InterfaceGone(String),
     /// Ctrl-C or SIGTERM.
     #[error("interrupted; what was made is removed")]
     Interrupted,

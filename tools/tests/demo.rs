@@ -135,10 +135,14 @@ fn as_root_the_kernel_is_answered_also_after_a_demo_that_was_killed() {
     assert!(lines[0].starts_with("  xmitd on AF_XDP (AF_XDP "), "{lines:#?}");
     assert!(lines[1].starts_with("    ping  20 of "), "{lines:#?}");
     assert!(lines[2].starts_with("    UDP   20000 of 20000 datagrams echoed"), "{lines:#?}");
-    assert!(lines[3].contains("lines on the kernel's connection"), "{lines:#?}");
-    assert!(lines[4].starts_with("  xmitd on two 3C501s (3C501, wire timing, 10 Mbit/s)"), "{lines:#?}");
-    assert!(lines[5].starts_with("    ping  20 of "), "cards may be deaf for a moment: {lines:#?}");
-    assert!(lines[6].starts_with("    UDP   500 of 500 datagrams echoed"), "{lines:#?}");
+    assert!(lines[3].starts_with("    TCP   kernel to xmit, 16777216 of 16777216 bytes came back, "), "{lines:#?}");
+    assert!(lines[4].starts_with("    TCP   xmit to kernel, 16777216 of 16777216 bytes came back, "), "{lines:#?}");
+    assert!(lines[5].contains("lines on the kernel's connection"), "{lines:#?}");
+    assert!(lines[6].starts_with("  xmitd on two 3C501s (3C501, wire timing, 10 Mbit/s)"), "{lines:#?}");
+    assert!(lines[7].starts_with("    ping  20 of "), "cards may be deaf for a moment: {lines:#?}");
+    assert!(lines[8].starts_with("    UDP   500 of 500 datagrams echoed"), "{lines:#?}");
+    assert!(lines[9].starts_with("    TCP   kernel to xmit, 131072 of 131072 bytes came back, "), "{lines:#?}");
+    assert!(lines[10].starts_with("    TCP   xmit to kernel, 131072 of 131072 bytes came back, "), "{lines:#?}");
     assert_eq!(*lines.last().unwrap(), "All 2 held.");
     assert_eq!(left(&name), [""; 3]);
 }

@@ -4,9 +4,9 @@ use crate::is_test;
 use criterion::{BatchSize, Criterion};
 use std::hint::black_box;
 use std::net::Ipv4Addr;
+use xmit_benches::host;
 use xmit_benches::numbers::numbers;
 use xmit_benches::packets::HOST;
-use xmit_benches::rig;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteCache, RouteKey, RouteKind};
 
 pub(crate) fn bench(c: &mut Criterion) {
@@ -52,11 +52,11 @@ fn routes(count: usize) -> Vec<Route> {
     };
     let prefix =
         |addr: u64, dice: u64| Prefix::new((addr as u32).into(), len(dice)).unwrap_or(Prefix::DEFAULT).canonical();
-    let default = rig::route(Prefix::DEFAULT, RouteKind::Unicast);
+    let default = host::route(Prefix::DEFAULT, RouteKind::Unicast);
     let more = (1..count as u16).cycle().map(|interface| Route {
         interface: InterfaceId(interface % 16),
         gateway: Some(HOST),
-        ..rig::route(prefix(next(), next()), RouteKind::Unicast)
+        ..host::route(prefix(next(), next()), RouteKind::Unicast)
     });
     std::iter::once(default).chain(more).take(count).collect()
 }

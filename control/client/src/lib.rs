@@ -11,6 +11,8 @@
 //! Streams are the same: [`TcpListener`] and [`TcpStream`] as in `std`, and [`TcpSocket`] below them with the calls of POSIX, for
 //! connecting without waiting, urgent data, corking and options.
 //!
+//! A program that runs the stack itself gives its session an [`Embedding`]: the same sockets, on the stack's own clock.
+//!
 //! Owns a process's sessions and the sleeping of its threads. Knows `xmit-shared`, never the stack.
 //!
 //! Invariants:
@@ -18,8 +20,10 @@
 //! * no call hangs: whoever sleeps watches the connection to the daemon as well;
 //! * sending and receiving make no system call unless a side sleeps.
 
+mod drive;
 mod news;
 mod poller;
+mod pulse;
 mod session;
 mod slot;
 mod spin;
@@ -32,8 +36,10 @@ mod watched;
 #[cfg(test)]
 mod tests;
 
+pub use drive::Embedding;
 pub use poller::{Event, Interest, Poller};
+pub use pulse::Pulse;
 pub use session::{ConnectError, Session};
-pub use tcp::{Incoming, MsgFlags, TcpListener, TcpSocket, TcpStream};
-pub use udp::UdpSocket;
+pub use tcp::{Incoming, Marks, MsgFlags, Readiness, TcpListener, TcpSocket, TcpStream};
+pub use udp::{Datagram, UdpSocket};
 pub use xmit_shared::session::{CongestionName, SocketOption, TcpInfo};

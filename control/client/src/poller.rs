@@ -18,7 +18,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Weak};
-use xmit_shared::clock;
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -177,7 +176,7 @@ impl<'a> Poller<'a> {
     /// # Errors
     /// If the kernel cannot poll.
     pub fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<usize> {
-        let deadline = timeout.map(|timeout| clock::monotonic() + timeout);
+        let deadline = timeout.map(|timeout| self.session.now() + timeout);
         self.sockets.retain(|entry| entry.source.exists());
         let session = self.session.clone();
         let writers = self.sockets.iter().filter(|entry| entry.interest.writable);
@@ -191,7 +190,7 @@ impl<'a> Poller<'a> {
             if let Err(error) = self.look(events) {
                 break Err(error);
             }
-            let now = clock::monotonic();
+            let now = session.now();
             if !events.is_empty() || deadline.is_some_and(|deadline| now >= deadline) {
                 wait.iter().for_each(|wait: &Wait<'_>| wait.end(now));
                 break Ok(events.len());

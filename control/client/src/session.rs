@@ -5,31 +5,29 @@
 //! * a slot is in `free`, in a lane's `unattended`, granted to a listener's lane, or owned by one socket;
 //! * `down` never goes back: a session whose daemon died stays dead, a new one is made for new sockets.
 
+use crate::drive::{Drive, Embedding};
 use crate::news::{News, Pollers};
 use crate::slot::Slot;
 use crate::spin::Spin;
-use crate::wait::{Waiters, lock};
+use crate::wait::lock;
 use core::net::SocketAddrV4;
 use core::time::Duration;
-use rustix::event::{PollFd, PollFlags, poll};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
+use xmit_shared::Rubbish;
 use xmit_shared::handshake::{self, HandshakeError, Hello};
 use xmit_shared::session::{self, ClientEnd, ClientLane, ClientShared, Completion, Op, SessionError, Submission};
-use xmit_shared::{Instant, Rubbish, clock};
 
 /// Where `xmitd` listens unless `XMIT_SOCKET` says otherwise.
 const DEFAULT_SOCKET: &str = "/run/xmit/session.sock";
 /// How long a new socket waits for the slot of one that is closing. Datagram sockets close in a turn of the lane, streams when the peer
 /// has everything; programs would rather have an error than wait for a peer.
 const CLOSING_MAX: Duration = Duration::from_secs(1);
-/// The watching thread only polls.
-const WATCH_STACK_BYTES: usize = 64 << 10;
 
 /// A connection to `xmitd`. Clones are the same session; it ends with the last clone and the last socket.
 #[derive(Clone, Debug)]
@@ -55,10 +53,9 @@ pub(crate) struct Inner {
     pub(crate) slots: Box<[Slot]>,
     lanes: Box<[Mutex<Lane>]>,
     free: Mutex<Vec<u32>>,
-    waiters: Waiters,
     pollers: Pollers,
-    connection: Arc<OwnedFd>,
-    down: Arc<AtomicBool>,
+    pub(crate) drive: Drive,
+    pub(crate) down: Arc<AtomicBool>,
     tokens: AtomicU64,
     next_lane: AtomicU32,
     pub(crate) spin: Spin,
@@ -117,23 +114,39 @@ impl Session {
     /// # Errors
     /// If this process has no thread left.
     pub fn new(end: ClientEnd, connection: OwnedFd) -> Result<Self, ConnectError> {
-        let (connection, down) = (Arc::new(connection), Arc::new(AtomicBool::new(false)));
-        watch(connection.clone(), down.clone())?;
+        let down = Arc::new(AtomicBool::new(false));
+        let drive = Drive::daemon(connection, down.clone())?;
+        // Programs with one socket each must not all meet on the first lane.
+        Ok(Self::on(end, drive, down, std::process::id()))
+    }
+
+    /// A session with a stack that is embedded in this process. Its calls run the stack, and wait by its clock.
+    pub fn embedded(end: ClientEnd, embedding: Embedding) -> Self {
+        let session = Self::on(end, Drive::Embedded(embedding), Arc::default(), 0);
+        // Nobody else changes what a call waits for while it looks.
+        session.set_spin(Duration::ZERO);
+        session
+    }
+
+    fn on(end: ClientEnd, drive: Drive, down: Arc<AtomicBool>, first_lane: u32) -> Self {
         let lane = |end| Mutex::new(Lane { end, answers: HashMap::new(), unattended: HashMap::new() });
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             free: Mutex::new((0..end.shared.config().slots).rev().collect()),
             shared: end.shared,
             slots: end.slots.into_iter().map(Slot::new).collect(),
             lanes: end.lanes.into_iter().map(lane).collect(),
-            waiters: Waiters::default(),
             pollers: Pollers::default(),
-            connection,
+            drive,
             down,
             tokens: AtomicU64::new(1),
-            // Programs with one socket each must not all meet on the first lane.
-            next_lane: AtomicU32::new(std::process::id()),
+            next_lane: AtomicU32::new(first_lane),
             spin: Spin::default(),
-        })))
+        }))
+    }
+
+    /// Ends the session for all its sockets: every call gives `ENETDOWN`, also those that wait.
+    pub fn end(&self) {
+        self.0.end();
     }
 
     /// True once the daemon is dead, or has closed the session. Every socket of the session gives `ENETDOWN` then.
@@ -177,8 +190,7 @@ impl Inner {
 
     /// The daemon wrote what cannot be: the session is over for this client too.
     pub(crate) fn rubbish(&self, _: Rubbish) -> io::Error {
-        self.down.store(true, Ordering::Relaxed);
-        let _ = rustix::net::shutdown(&*self.connection, rustix::net::Shutdown::Both);
+        self.end();
         os_error(libc::ENETDOWN)
     }
 
@@ -197,54 +209,6 @@ impl Inner {
         self.pollers.tell(slot);
     }
 
-    /// Repeats `attempt` until it gives a value or an error, sleeping in between; `EAGAIN` after `deadline`.
-    pub(crate) fn wait_for<R>(
-        &self,
-        deadline: Option<Instant>,
-        mut attempt: impl FnMut() -> io::Result<Option<R>>,
-    ) -> io::Result<R> {
-        let mut now = clock::monotonic();
-        let wait = self.spin.start(now);
-        loop {
-            if let Some(value) = attempt()? {
-                wait.end(now);
-                return Ok(value);
-            }
-            now = clock::monotonic();
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                wait.end(now);
-                return Err(os_error(libc::EAGAIN));
-            }
-            if wait.go_on(now) {
-                continue;
-            }
-            let mut found = None;
-            self.sleep(&[], deadline, &mut || {
-                found = attempt().transpose();
-                found.is_some()
-            })?;
-            now = clock::monotonic();
-            if let Some(found) = found {
-                wait.end(now);
-                return found;
-            }
-        }
-    }
-
-    /// Sleeps as [`Waiters::sleep`] does, and notices the daemon's death.
-    pub(crate) fn sleep(
-        &self,
-        fds: &[PollFd<'_>],
-        deadline: Option<Instant>,
-        ready: &mut dyn FnMut() -> bool,
-    ) -> io::Result<()> {
-        self.waiters.sleep(&self.shared, self.connection.as_fd(), fds, deadline, &mut || self.is_down() || ready())?;
-        if hung_up(&self.connection) {
-            self.down.store(true, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
     /// Makes a socket call and waits for its answer; an error of the call comes as one with its number.
     pub(crate) fn call(&self, lane: u32, slot: u32, op: Op) -> io::Result<Completion> {
         let lane = self.lane(lane)?;
@@ -256,6 +220,7 @@ impl Inner {
             let taken = lane.end.submit(&submission).map_err(|rubbish| self.rubbish(rubbish))?;
             Ok(taken.then_some(()))
         })?;
+        self.let_run();
         let answer = self.wait_for(None, || {
             self.check_up()?;
             let mut lane = lock(lane);
@@ -269,7 +234,9 @@ impl Inner {
     /// and its peer takes long to agree.
     pub(crate) fn take_slot(&self) -> io::Result<(u32, u32)> {
         let lane = self.next_lane.fetch_add(1, Ordering::Relaxed) % self.shared.config().lanes.max(1);
-        let slot = self.wait_for(Some(clock::monotonic() + CLOSING_MAX), || match self.try_take_slot()? {
+        // No peer can agree while a call on an embedded stack waits for it.
+        let closing_max = if self.is_embedded() { Duration::ZERO } else { CLOSING_MAX };
+        let slot = self.wait_for(Some(self.now() + closing_max), || match self.try_take_slot()? {
             (None, true) => Ok(None),
             (slot, _) => slot.ok_or_else(|| os_error(libc::EMFILE)).map(Some),
         });
@@ -315,6 +282,7 @@ impl Inner {
             let taken = self.submit_unattended(lane, slot, Op::Close, Unattended::Close(slot))?;
             Ok(taken.then_some(()))
         });
+        self.let_run();
     }
 
     /// Gives `granted` to the listener in `slot`, without waiting. False if the ring of calls is full.
@@ -354,28 +322,8 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Tells the daemon, and ends the watching thread.
-        let _ = rustix::net::shutdown(&*self.connection, rustix::net::Shutdown::Both);
+        self.drive.hang_up();
     }
-}
-
-/// Waits for the daemon's death in a thread, so that no call on the path of data has to ask for it.
-fn watch(connection: Arc<OwnedFd>, down: Arc<AtomicBool>) -> io::Result<()> {
-    let watcher = move || {
-        while !hung_up(&connection) {
-            let mut fds = [PollFd::new(&*connection, PollFlags::IN)];
-            let _ = poll(&mut fds, None);
-        }
-        down.store(true, Ordering::Relaxed);
-    };
-    std::thread::Builder::new().name("xmit-watch".into()).stack_size(WATCH_STACK_BYTES).spawn(watcher).map(drop)
-}
-
-/// True if the other side closed the connection: it carries nothing after the handshake, so whatever is readable is its end.
-fn hung_up(connection: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(connection, PollFlags::IN)];
-    let now = rustix::time::Timespec::default();
-    poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 /// The first IPv4 address among `addrs` for which `call` succeeds, as `std` does it.

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use xmit_shared::{Instant, clock};
+use xmit_shared::Instant;
 
 /// Nanoseconds; zero for no limit.
 #[derive(Debug, Default)]
@@ -28,8 +28,8 @@ impl Timeout {
         (nanos != 0).then(|| Duration::from_nanos(nanos))
     }
 
-    /// When a call that begins now has waited long enough.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.get().map(|timeout| clock::monotonic() + timeout)
+    /// When a call that begins at `now` has waited long enough.
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.get().map(|timeout| now + timeout)
     }
 }

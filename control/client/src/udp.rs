@@ -5,6 +5,7 @@
 
 use crate::session::{Inner, Session, each_v4, os_error};
 use crate::slot::Slot;
+use crate::tcp::{Marks, Readiness};
 use crate::timeout::Timeout;
 use crate::wait::lock;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -13,9 +14,12 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use xmit_shared::record::{Meta, PushError};
+use xmit_shared::Instant;
 use xmit_shared::session::{Completion, Op, SocketOption, Transport};
-use xmit_shared::{Instant, clock};
+
+mod transfer;
+
+pub use transfer::Datagram;
 
 /// A UDP socket of `xmitd`.
 #[derive(Debug)]
@@ -38,8 +42,7 @@ struct Names {
     peer: Option<SocketAddrV4>,
 }
 
-/// The largest payload of a UDP datagram in IPv4: 65,535 bytes less both headers.
-const PAYLOAD_MAX: usize = 65_507;
+const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 /// How long dropping a socket waits for a lane to take what was sent; a lane that takes longer is stopped or stuck.
 const LINGER_MAX: Duration = Duration::from_secs(1);
 
@@ -61,6 +64,20 @@ impl UdpSocket {
     }
 
     fn bind_v4(session: Arc<Inner>, addr: SocketAddrV4) -> io::Result<Self> {
+        let socket = Self::open(session)?;
+        socket.bind_to(addr)?;
+        Ok(socket)
+    }
+
+    /// A socket in `session` without an address: it gets one by [`UdpSocket::bind_to`], or of the daemon's choice when it sends.
+    ///
+    /// # Errors
+    /// `EMFILE` if the session's sockets are all in use, `ENETDOWN`.
+    pub fn new(session: &Session) -> io::Result<Self> {
+        Self::open(session.0.clone())
+    }
+
+    fn open(session: Arc<Inner>) -> io::Result<Self> {
         let (lane, slot) = session.take_slot()?;
         if let Err(error) = session.call(lane, slot, Op::Open(Transport::Udp)) {
             session.untake_slot(slot);
@@ -71,7 +88,7 @@ impl UdpSocket {
             session,
             lane,
             slot,
-            names: Mutex::new(Names { local: addr, peer: None }),
+            names: Mutex::new(Names { local: NO_ADDR, peer: None }),
             connected: AtomicBool::new(false),
             broadcast: AtomicBool::new(false),
             nonblocking: AtomicBool::new(false),
@@ -79,8 +96,16 @@ impl UdpSocket {
             write_timeout: Timeout::default(),
         };
         socket.table_slot()?.restart();
-        lock(&socket.names).local = socket.call(Op::Bind(addr))?.addr;
         Ok(socket)
+    }
+
+    /// Gives the socket its address: `bind`.
+    ///
+    /// # Errors
+    /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES` (policy), `EINVAL` if it has one.
+    pub fn bind_to(&self, addr: SocketAddrV4) -> io::Result<()> {
+        lock(&self.names).local = self.call(Op::Bind(addr))?.addr;
+        Ok(())
     }
 
     /// Fixes the peer: [`UdpSocket::send`] goes to it, and only its datagrams arrive.
@@ -105,67 +130,6 @@ impl UdpSocket {
         self.connected.store(false, Ordering::Relaxed);
         lock(&self.names).peer = None;
         Ok(())
-    }
-
-    /// Sends one datagram to the connected peer.
-    ///
-    /// # Errors
-    /// `EDESTADDRREQ` without a peer; `ECONNREFUSED` and its like for an earlier datagram; else as [`UdpSocket::send_to`].
-    pub fn send(&self, payload: &[u8]) -> io::Result<usize> {
-        if !self.connected.load(Ordering::Relaxed) {
-            return Err(os_error(libc::EDESTADDRREQ));
-        }
-        self.send_meta(&Meta::of(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)), payload)
-    }
-
-    /// Sends one datagram to `addr`.
-    ///
-    /// # Errors
-    /// `EMSGSIZE` above 65,507 bytes, `EAGAIN` if there is no room now (non-blocking) or in time, `EACCES` for a broadcast
-    /// without [`UdpSocket::set_broadcast`], `EINVAL` for port 0, `ENETDOWN`, and pending errors of earlier datagrams.
-    pub fn send_to(&self, payload: &[u8], addr: impl ToSocketAddrs) -> io::Result<usize> {
-        // `std` takes the first address only.
-        match addr.to_socket_addrs()?.next() {
-            Some(SocketAddr::V4(addr)) if addr.port() == 0 => Err(os_error(libc::EINVAL)),
-            Some(SocketAddr::V4(addr)) if addr.ip().is_broadcast() && !self.broadcast.load(Ordering::Relaxed) => {
-                Err(os_error(libc::EACCES))
-            }
-            Some(SocketAddr::V4(addr)) => self.send_meta(&Meta::of(addr), payload),
-            Some(SocketAddr::V6(_)) => Err(os_error(libc::EAFNOSUPPORT)),
-            None => Err(os_error(libc::EDESTADDRREQ)),
-        }
-    }
-
-    /// Receives one datagram of the connected peer. What does not fit into `buffer` is lost.
-    ///
-    /// # Errors
-    /// `EAGAIN` if there is none now (non-blocking) or in time, `ENETDOWN`, and pending errors such as `ECONNREFUSED`.
-    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive(buffer, true).map(|(len, _)| len)
-    }
-
-    /// Receives one datagram and tells who sent it.
-    ///
-    /// # Errors
-    /// As [`UdpSocket::recv`].
-    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.receive(buffer, true)
-    }
-
-    /// As [`UdpSocket::recv`], leaving the datagram for the next call.
-    ///
-    /// # Errors
-    /// As [`UdpSocket::recv`].
-    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.receive(buffer, false).map(|(len, _)| len)
-    }
-
-    /// As [`UdpSocket::recv_from`], leaving the datagram for the next call.
-    ///
-    /// # Errors
-    /// As [`UdpSocket::recv`].
-    pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.receive(buffer, false)
     }
 
     /// The address bound.
@@ -209,12 +173,28 @@ impl UdpSocket {
         self.write_timeout.set(timeout)
     }
 
+    /// As it was set.
+    ///
+    /// # Errors
+    /// None; a `Result` as in `std`.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.read_timeout.get())
+    }
+
+    /// As it was set.
+    ///
+    /// # Errors
+    /// None; a `Result` as in `std`.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.write_timeout.get())
+    }
+
     /// `IP_TTL` of what is sent.
     ///
     /// # Errors
     /// `EINVAL` unless 1 to 255, `ENETDOWN`.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.set_option(SocketOption::Ttl, ttl)
+        self.set_option(SocketOption::Ttl, i32::try_from(ttl).map_err(|_| os_error(libc::EINVAL))?)
     }
 
     /// `IP_TTL` of what is sent.
@@ -222,7 +202,7 @@ impl UdpSocket {
     /// # Errors
     /// `ENETDOWN`.
     pub fn ttl(&self) -> io::Result<u32> {
-        Ok(self.call(Op::GetOption(SocketOption::Ttl))?.value.cast_unsigned())
+        Ok(self.option(SocketOption::Ttl)?.cast_unsigned())
     }
 
     /// `IP_TOS` of what is sent.
@@ -230,7 +210,7 @@ impl UdpSocket {
     /// # Errors
     /// `EINVAL` above 255, `ENETDOWN`.
     pub fn set_tos(&self, tos: u32) -> io::Result<()> {
-        self.set_option(SocketOption::Tos, tos)
+        self.set_option(SocketOption::Tos, i32::try_from(tos).map_err(|_| os_error(libc::EINVAL))?)
     }
 
     /// `SO_BROADCAST`: allows sending to broadcast addresses.
@@ -238,9 +218,7 @@ impl UdpSocket {
     /// # Errors
     /// `ENETDOWN`.
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
-        self.set_option(SocketOption::Broadcast, broadcast.into())?;
-        self.broadcast.store(broadcast, Ordering::Relaxed);
-        Ok(())
+        self.set_option(SocketOption::Broadcast, broadcast.into())
     }
 
     /// The pending error, which is none afterwards: `SO_ERROR`.
@@ -249,6 +227,21 @@ impl UdpSocket {
     /// None; a `Result` as in `std`.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         Ok(self.table_slot()?.take_error().map(os_error))
+    }
+
+    /// How the socket stands (`datagram_poll`).
+    pub fn readiness(&self) -> Readiness {
+        let Ok(slot) = self.table_slot() else { return Readiness::default() };
+        let error = self.session.is_down() || slot.has_error();
+        let (readable, writable) = (error || slot.readable(), error || slot.writable());
+        Readiness { readable, writable, error, ..Readiness::default() }
+    }
+
+    /// What happened to the socket so far.
+    pub fn marks(&self) -> Marks {
+        let Ok(slot) = self.table_slot() else { return Marks::default() };
+        let (received, events) = (lock(&slot.rx).shown(), slot.stream_events().0);
+        Marks { received, refilled: 0, changes: [events, slot.status.error(), 0] }
     }
 
     pub(crate) fn session(&self) -> &Arc<Inner> {
@@ -279,63 +272,24 @@ impl UdpSocket {
         result
     }
 
-    fn set_option(&self, option: SocketOption, value: u32) -> io::Result<()> {
-        let value = i32::try_from(value).map_err(|_| os_error(libc::EINVAL))?;
-        self.call(Op::SetOption(option, value)).map(drop)
+    /// `setsockopt` for what the lane has to know.
+    ///
+    /// # Errors
+    /// `EINVAL` and `ENOPROTOOPT` as in Linux, `ENETDOWN`.
+    pub fn set_option(&self, option: SocketOption, value: i32) -> io::Result<()> {
+        self.call(Op::SetOption(option, value))?;
+        if option == SocketOption::Broadcast {
+            self.broadcast.store(value != 0, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
-    fn send_meta(&self, meta: &Meta, payload: &[u8]) -> io::Result<usize> {
-        if payload.len() > PAYLOAD_MAX {
-            return Err(os_error(libc::EMSGSIZE));
-        }
-        let slot = self.table_slot()?;
-        if let Some(sent) = self.try_send(slot, meta, payload)? {
-            return Ok(sent);
-        }
-        if self.nonblocking.load(Ordering::Relaxed) {
-            return Err(os_error(libc::EAGAIN));
-        }
-        slot.status.want_room();
-        let result = self.session.wait_for(self.write_timeout.deadline(), || self.try_send(slot, meta, payload));
-        slot.status.forget_room();
-        result
-    }
-
-    fn try_send(&self, slot: &Slot, meta: &Meta, payload: &[u8]) -> io::Result<Option<usize>> {
-        self.check(slot)?;
-        // The guard must be gone before the lane is told: telling may be a system call.
-        let pushed = lock(&slot.tx).push(meta, &[payload]);
-        match pushed {
-            Ok(()) => {
-                self.session.shared.kick(self.lane, self.slot);
-                Ok(Some(payload.len()))
-            }
-            Err(PushError::Full) => Ok(None),
-            Err(PushError::TooLarge) => Err(os_error(libc::EMSGSIZE)),
-            Err(PushError::Rubbish(rubbish)) => Err(self.session.rubbish(rubbish)),
-        }
-    }
-
-    fn receive(&self, buffer: &mut [u8], consume: bool) -> io::Result<(usize, SocketAddr)> {
-        let slot = self.table_slot()?;
-        if let Some(received) = self.try_receive(slot, buffer, consume)? {
-            return Ok(received);
-        }
-        if self.nonblocking.load(Ordering::Relaxed) {
-            return Err(os_error(libc::EAGAIN));
-        }
-        self.session.wait_for(self.read_timeout.deadline(), || self.try_receive(slot, buffer, consume))
-    }
-
-    fn try_receive(&self, slot: &Slot, buffer: &mut [u8], consume: bool) -> io::Result<Option<(usize, SocketAddr)>> {
-        self.check(slot)?;
-        let mut rx = lock(&slot.rx);
-        let Some(meta) = rx.peek().map_err(|rubbish| self.session.rubbish(rubbish))? else { return Ok(None) };
-        let len = rx.copy(buffer);
-        if consume {
-            rx.consume();
-        }
-        Ok(Some((len, meta.peer.into())))
+    /// `getsockopt`.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT`, `ENETDOWN`.
+    pub fn option(&self, option: SocketOption) -> io::Result<i32> {
+        Ok(self.call(Op::GetOption(option))?.value)
     }
 
     /// The daemon's death and pending errors come before data, as in Linux.
@@ -347,7 +301,7 @@ impl UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
-        let _ = self.flush(Some(clock::monotonic() + LINGER_MAX));
+        let _ = self.flush(Some(self.session.now() + LINGER_MAX));
         self.session.close(self.lane, self.slot);
     }
 }

@@ -250,6 +250,11 @@ impl RecordReader {
         self.advance(tail);
     }
 
+    /// Where the writer stood when it was last looked at, modulo 2^32: it grows with every record.
+    pub fn shown(&self) -> u32 {
+        self.tail_seen
+    }
+
     /// Bytes of records waiting, headers included.
     ///
     /// # Errors

@@ -3,6 +3,9 @@
 use super::quote::Quote;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
+use crate::errno::{
+    ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
+};
 use crate::ip::{Cast, Outgoing, Packet, PathKey, ip_queue_xmit, ip_route_output};
 use crate::net::Net;
 use crate::qdisc::Priority;
@@ -93,8 +96,8 @@ fn action(packet: &Packet, icmp: &Icmp<'_>) -> Result<Action, DropReason> {
             let mtu = (code == icmp::unreachable::FRAGMENTATION_NEEDED).then_some(next_hop_mtu);
             tell(packet, quote, errno, fatal, mtu)
         }
-        Message::TimeExceeded { quote, .. } => tell(packet, quote, libc_errno::EHOSTUNREACH, false, None),
-        Message::ParameterProblem { quote, .. } => tell(packet, quote, libc_errno::EPROTO, true, None),
+        Message::TimeExceeded { quote, .. } => tell(packet, quote, EHOSTUNREACH, false, None),
+        Message::ParameterProblem { quote, .. } => tell(packet, quote, EPROTO, true, None),
         _ => Err(DropReason::IcmpUnhandled),
     }
 }
@@ -131,22 +134,8 @@ fn tell(
 /// The highest code of an unreachable that is defined (`NR_ICMP_UNREACH`).
 const UNREACHABLE_CODE_MAX: u8 = 15;
 
-/// Linux's error numbers, which clients see as they are (`asm-generic/errno.h`).
-mod libc_errno {
-    pub(super) const EPROTO: i32 = 71;
-    pub(super) const ENOPROTOOPT: i32 = 92;
-    pub(super) const EMSGSIZE: i32 = 90;
-    pub(super) const EOPNOTSUPP: i32 = 95;
-    pub(super) const EHOSTDOWN: i32 = 112;
-    pub(super) const ENETUNREACH: i32 = 101;
-    pub(super) const ENONET: i32 = 64;
-    pub(super) const ECONNREFUSED: i32 = 111;
-    pub(super) const EHOSTUNREACH: i32 = 113;
-}
-
 /// `icmp_err_convert`: the error number of an unreachable's code, and whether it is fatal.
 fn unreachable_errno(code: u8) -> (i32, bool) {
-    use libc_errno::{ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP};
     match code {
         0 | 11 => (ENETUNREACH, false),
         1 | 12 => (EHOSTUNREACH, false),

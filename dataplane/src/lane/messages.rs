@@ -4,7 +4,7 @@ use crate::device::Tap;
 use crate::route::InterfaceId;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::MacAddr;
-use xmit_shared::session::LaneEnd;
+use xmit_shared::session::{LaneEnd, Transport};
 
 /// What the control thread tells a lane.
 #[derive(Debug)]
@@ -34,11 +34,15 @@ pub enum LaneCommand {
     },
     /// Another lane owns an address, or no longer does.
     Elsewhere {
+        /// Of this protocol.
+        protocol: Transport,
         /// The address.
         address: SocketAddrV4,
         /// Its lane.
         lane: Option<u16>,
     },
+    /// Connections must ask for their ports, because packets are steered here by ports.
+    AskForPorts(bool),
     /// A neighbour answered another lane's question, or ours.
     Heard {
         /// The interface.

@@ -24,11 +24,13 @@ use crate::net::{DeviceId, Net};
 use crate::route::InterfaceId;
 use crate::snapshot::Snapshot;
 use crate::stack::Stack;
+use crate::tcp::siblings::Siblings;
 use stages::Stopwatch;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use xmit_nic::{Burst, Frame, Instant, Pool, Port};
 use xmit_shared::mailbox::{Mail, Mailbox};
+use xmit_shared::session::Transport;
 use xmit_shared::snapshot::Reader;
 
 /// Frames between two lanes: the way there and, for the empty buffer, the way home.
@@ -107,7 +109,7 @@ impl Lane {
         let mut lane = Self {
             id,
             ports: Vec::new(),
-            stack: Stack::new(Net::new(pool, now, seed)),
+            stack: Stack::new(now, Net::new(pool, now, seed)),
             mail,
             snapshot,
             cycles,
@@ -117,6 +119,7 @@ impl Lane {
             starving: false,
         };
         lane.stack.net.has_siblings = lane.mail.others.len() > 1;
+        lane.stack.tcp.siblings = Siblings::new(id, lane.mail.others.len() as u16);
         lane.follow_snapshot(now);
         lane
     }
@@ -176,16 +179,20 @@ impl Lane {
         turn.work += self.receive(now, &mut watch);
         turn.work += self.stage(Stage::Backlog, &mut watch, |lane| lane.backlog(now));
         turn.work += self.stage(Stage::Sessions, &mut watch, |lane| {
-            let Stack { net, udp, sockets, .. } = &mut lane.stack;
-            sockets.drain(net, udp, now)
+            let (sockets, layers) = lane.stack.split(now);
+            // Slots know of their connections before calls ask for them.
+            sockets.take_news(layers);
+            let (sockets, layers) = lane.stack.split(now);
+            sockets.drain(layers)
         });
         turn.work += self.stage(Stage::Backlog, &mut watch, |lane| lane.stack.run_loopback(now));
         turn.work += self.stage(Stage::Timers, &mut watch, |lane| lane.stack.run_timers(now));
+        turn.work += self.stage(Stage::Segments, &mut watch, |lane| lane.stack.run_ready(now));
         let sent = self.stage(Stage::Transmit, &mut watch, |lane| lane.transmit(now));
         self.service(now);
         turn.work += sent;
         self.stages.record(Stage::Service, &mut watch, turn.work);
-        let rung = self.stage(Stage::Notify, &mut watch, |lane| lane.notify());
+        let rung = self.stage(Stage::Notify, &mut watch, |lane| lane.notify(now));
         self.turns.total += 1;
         self.turns.doorbells += rung as u64;
         self.turns.idle += u64::from(turn.work == 0);
@@ -220,29 +227,38 @@ impl Lane {
     }
 
     fn command(&mut self, now: Instant, command: LaneCommand, stop: &mut bool) {
-        let Stack { net, udp, sockets, .. } = &mut self.stack;
+        let (sockets, layers) = self.stack.split(now);
         match command {
             LaneCommand::Attach { session, end, rate } => {
-                if !sockets.attach(now, session, *end, rate) {
+                if !sockets.attach(layers, session, *end, rate) {
                     self.unsent.push_back(LaneReport::Refused { session });
                 }
             }
             LaneCommand::Detach { session } => {
-                sockets.detach(net, udp, now, session);
+                sockets.detach(layers, session);
                 self.unsent.push_back(LaneReport::Detached { session });
             }
-            LaneCommand::Bound { session, slot, result } => sockets.bound(net, udp, now, session, slot, result),
-            LaneCommand::Elsewhere { address, lane } => udp.set_elsewhere(address, lane),
-            LaneCommand::Heard { interface, address, mac } => crate::link::heard(net, now, interface, address, mac),
+            LaneCommand::Bound { session, slot, result } => sockets.bound(layers, session, slot, result),
+            LaneCommand::Elsewhere { protocol: Transport::Udp, address, lane } => {
+                layers.udp.set_elsewhere(address, lane);
+            }
+            LaneCommand::Elsewhere { protocol: Transport::Tcp, address, lane } => {
+                layers.tcp.siblings.set(address, lane);
+            }
+            LaneCommand::AskForPorts(ask) => sockets.ask_for_ports(ask),
+            LaneCommand::Heard { interface, address, mac } => {
+                crate::link::heard(layers.net, now, interface, address, mac)
+            }
             LaneCommand::Sender { interface, lane } => {
-                net.senders.retain(|(of, _)| *of != interface);
+                layers.net.senders.retain(|(of, _)| *of != interface);
                 // Beyond the table the interface cannot be sent by from here, which every packet then counts.
-                let _ = net.senders.try_push((interface, lane));
+                let _ = layers.net.senders.try_push((interface, lane));
             }
             LaneCommand::AddTap { interface, tap } => {
-                net.devices.iter_mut().filter(|d| d.interface == interface).for_each(|d| d.taps.push(tap.clone()));
+                let devices = layers.net.devices.iter_mut().filter(|d| d.interface == interface);
+                devices.for_each(|d| d.taps.push(tap.clone()));
             }
-            LaneCommand::RemoveTap { id } => net.devices.iter_mut().for_each(|d| d.taps.retain(|t| t.id != id)),
+            LaneCommand::RemoveTap { id } => layers.net.devices.iter_mut().for_each(|d| d.taps.retain(|t| t.id != id)),
             LaneCommand::Describe { answer } => {
                 // The asker may have given up waiting; then nobody misses the answer.
                 let _ = answer.send(self.describe());
@@ -285,10 +301,10 @@ impl Lane {
     }
 
     /// What other parties must hear: other lanes, the control thread, the clients. Answers doorbells rung.
-    fn notify(&mut self) -> usize {
+    fn notify(&mut self, now: Instant) -> usize {
         self.hand_over();
-        let Stack { udp, sockets, .. } = &mut self.stack;
-        let rung = sockets.notify(udp);
+        let (sockets, layers) = self.stack.split(now);
+        let rung = sockets.notify(layers);
         self.report();
         rung
     }

@@ -37,6 +37,11 @@ impl Lane {
             return None;
         }
         let mut sleep = Sleep { fds: ArrayVec::new(), until: self.stack.net.timers.next_deadline() };
+        sleep.not_after(self.stack.tcp.next_deadline());
+        if !self.stack.tcp.commons.blocked.is_empty() {
+            // The way out was full.
+            sleep.not_after(Some(now + limits::BUSY_PORT_RETRY));
+        }
         sleep.not_after(self.stack.sockets.retry_at());
         for (port, device) in self.ports.iter_mut().zip(&self.stack.net.devices) {
             let wakeup = port.sleep(now);
@@ -93,6 +98,7 @@ impl Lane {
             || (self.starving && self.mail.returns.has_mail())
             || !self.unsent.is_empty()
             || !self.stack.net.loopback.is_empty()
+            || !self.stack.tcp.commons.ready.is_empty()
             || self.stack.sockets.has_work()
     }
 }

@@ -17,6 +17,8 @@ named_enum! {
         Sessions,
         /// Timers.
         Timers,
+        /// What connections have to send.
+        Segments,
         /// Queueing disciplines into the ports.
         Transmit,
         /// Completions, refills and kicks of the ports.

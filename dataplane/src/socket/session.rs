@@ -1,15 +1,15 @@
 //! One session on its lane: the slots that are open and what they stand for.
 
+use super::ctx::Ctx;
+use super::slot::Slot;
+use super::{Left, Sharing};
 use crate::limits;
-use crate::net::Net;
 use crate::rate::TokenBucket;
-use crate::udp::{UdpSocket, UdpSocketId, UdpTable};
 use std::net::SocketAddrV4;
-use std::os::fd::BorrowedFd;
 use xmit_nic::{Duration, Instant};
 use xmit_shared::Rubbish;
 use xmit_shared::record::{Meta, PushError};
-use xmit_shared::session::LaneEnd;
+use xmit_shared::session::{LaneEnd, Transport};
 
 /// What the control thread must hear of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,15 +20,50 @@ pub enum Report {
         session: u32,
         /// The socket's slot.
         slot: u32,
+        /// Its protocol.
+        protocol: Transport,
         /// What it wants; port 0 for any.
         wanted: SocketAddrV4,
+        /// With whom it would share it.
+        sharing: Sharing,
+    },
+    /// A stream wants to listen at the address that it has; answered in the same way.
+    Listen {
+        /// The session.
+        session: u32,
+        /// The socket's slot.
+        slot: u32,
+        /// The address.
+        address: SocketAddrV4,
+        /// With whom it would share it.
+        sharing: Sharing,
+    },
+    /// A stream wants the address that another socket of its session has on another lane; answered in the same way.
+    Share {
+        /// The session.
+        session: u32,
+        /// The socket's slot.
+        slot: u32,
+        /// The other's.
+        listener: u32,
     },
     /// A bound socket was closed.
     Unbind {
         /// The session.
         session: u32,
+        /// The socket's slot.
+        slot: u32,
+        /// Its protocol.
+        protocol: Transport,
         /// The address it was given.
         address: SocketAddrV4,
+        /// Whether the port is in use though; then [`Report::Idle`] follows.
+        left: Left,
+    },
+    /// No flow is left of a TCP port that closed sockets had.
+    Idle {
+        /// The port.
+        port: u16,
     },
     /// The region held rubbish; nothing of the session is left here.
     Broken {
@@ -39,40 +74,28 @@ pub enum Report {
     },
 }
 
-/// What a slot stands for.
-#[derive(Debug)]
-pub(super) enum Slot {
-    /// Nothing.
-    Closed,
-    /// A socket without address; its options are kept for when it has one.
-    Unbound(Box<UdpSocket>),
-    /// The control thread is choosing its address.
-    Binding {
-        /// Its options.
-        socket: Box<UdpSocket>,
-        /// The call to complete; `None` if a datagram caused the bind.
-        token: Option<u64>,
-        /// Connect to this when bound.
-        then: Option<SocketAddrV4>,
-        /// The client closed it meanwhile, by this call.
-        closing: Option<u64>,
-    },
-    /// In the UDP table.
-    Bound {
-        /// Its place there.
-        id: UdpSocketId,
-        /// The address it was given, which `Disconnect` returns to.
-        address: SocketAddrV4,
-    },
-    /// Closed by the client; what it sent before goes out first (a datagram of a closed socket is still sent).
-    Closing {
-        /// Its place in the UDP table.
-        id: UdpSocketId,
-        /// The address to give back.
-        address: SocketAddrV4,
-        /// The call to complete.
-        token: u64,
-    },
+impl Report {
+    /// The session that it is about.
+    pub fn session(&self) -> Option<u32> {
+        match *self {
+            Self::Bind { session, .. }
+            | Self::Listen { session, .. }
+            | Self::Share { session, .. }
+            | Self::Unbind { session, .. }
+            | Self::Broken { session, .. } => Some(session),
+            Self::Idle { .. } => None,
+        }
+    }
+
+    /// The session and slot that wait for an answer.
+    pub fn asks(&self) -> Option<(u32, u32)> {
+        match *self {
+            Self::Bind { session, slot, .. }
+            | Self::Listen { session, slot, .. }
+            | Self::Share { session, slot, .. } => Some((session, slot)),
+            Self::Unbind { .. } | Self::Idle { .. } | Self::Broken { .. } => None,
+        }
+    }
 }
 
 /// One session on its lane.
@@ -86,6 +109,10 @@ pub struct Session {
     pub(super) rate: Option<Rate>,
     /// What waits to be sent cannot go before this time: its way out is full, or its rate is used up.
     pub(super) blocked: Option<Instant>,
+    /// Slots on their way back to the dirty ones; empty between turns.
+    pub(super) held: Vec<u32>,
+    /// The program is gone; its connections end, until this time at the latest.
+    pub(super) lingers_until: Option<Instant>,
 }
 
 /// How often a session may send.
@@ -118,7 +145,8 @@ impl Rate {
 impl Session {
     pub(super) fn new(now: Instant, name: u32, place: u32, end: LaneEnd, rate: u64) -> Self {
         let slots = (0..end.config().slots).map(|_| Slot::Closed).collect();
-        Self { name, place, end, slots, broken: None, rate: Rate::new(now, rate), blocked: None }
+        let rate = Rate::new(now, rate);
+        Self { name, place, end, slots, broken: None, rate, blocked: None, held: Vec::new(), lingers_until: None }
     }
 
     /// The session's name, the same on all lanes.
@@ -131,19 +159,18 @@ impl Session {
         self.broken.is_some()
     }
 
+    /// True if its program is there.
+    pub(super) fn is_served(&self) -> bool {
+        self.lingers_until.is_none()
+    }
+
     pub(super) fn what(&self) -> String {
         self.broken.map_or_else(String::new, |rubbish| rubbish.to_string())
     }
 
-    /// Calls, then datagrams; answers how many of both.
-    pub(super) fn drain(
-        &mut self,
-        net: &mut Net,
-        udp: &mut UdpTable,
-        now: Instant,
-        reports: &mut Vec<Report>,
-    ) -> usize {
-        match self.try_drain(net, udp, now, reports) {
+    /// Calls, then datagrams and streams; answers how many of all.
+    pub(super) fn drain(&mut self, ctx: &mut Ctx<'_>) -> usize {
+        match self.try_drain(ctx) {
             Ok(done) => done,
             Err(rubbish) => {
                 self.broken = Some(rubbish);
@@ -152,23 +179,17 @@ impl Session {
         }
     }
 
-    fn try_drain(
-        &mut self,
-        net: &mut Net,
-        udp: &mut UdpTable,
-        now: Instant,
-        reports: &mut Vec<Report>,
-    ) -> Result<usize, Rubbish> {
-        if self.broken.is_some() {
+    fn try_drain(&mut self, ctx: &mut Ctx<'_>) -> Result<usize, Rubbish> {
+        if self.broken.is_some() || !self.is_served() {
             return Ok(0);
         }
         let mut calls = 0;
         while calls < limits::SESSION_SUBMISSIONS_PER_TURN {
             let Some(submission) = self.end.next_submission()? else { break };
-            self.call(net, udp, now, submission, reports)?;
+            self.call(ctx, &submission)?;
             calls += 1;
         }
-        Ok(calls + self.transmit(net, udp, now, reports)?)
+        Ok(calls + self.transmit(ctx)?)
     }
 
     /// Leaves a datagram for the reader of `slot`.
@@ -189,40 +210,24 @@ impl Session {
     }
 
     pub(super) fn ring(&mut self) -> bool {
-        self.end.ring_client()
-    }
-
-    pub(super) fn prepare_sleep(&self) {
-        self.end.prepare_sleep();
+        self.is_served() && self.end.ring_client()
     }
 
     pub(super) fn has_work(&mut self) -> bool {
         let waiting = |end: &mut LaneEnd| if self.blocked.is_some() { end.has_news() } else { end.has_work() };
-        self.broken.is_some() || waiting(&mut self.end)
+        self.broken.is_some() || (self.lingers_until.is_none() && waiting(&mut self.end))
     }
 
-    pub(super) fn awake(&self) {
-        self.end.awake();
-    }
-
-    pub(super) fn bell(&self) -> BorrowedFd<'_> {
-        self.end.bell()
+    /// When it has something to do though nobody stirs.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.lingers_until.or(self.blocked)
     }
 
     /// The client is gone; what it left to send still goes out, within the budget of a turn.
-    pub(super) fn flush(&mut self, net: &mut Net, udp: &mut UdpTable, now: Instant) {
+    pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
         if self.broken.is_none() {
             // Nobody is left to hear of addresses wanted or rubbish found.
-            let _ = self.transmit(net, udp, now, &mut Vec::new());
-        }
-    }
-
-    /// Takes all its sockets out of the table. The control thread frees their addresses by the session's name.
-    pub(super) fn release(mut self, udp: &mut UdpTable) {
-        for slot in &mut self.slots {
-            if let Slot::Bound { id, .. } | Slot::Closing { id, .. } = std::mem::replace(slot, Slot::Closed) {
-                udp.remove(id);
-            }
+            let _ = self.transmit(ctx);
         }
     }
 }

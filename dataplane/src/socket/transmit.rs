@@ -1,10 +1,12 @@
-//! Datagrams from the clients' rings into frames (`udp_sendmsg`'s caller).
+//! What clients left in their rings: datagrams into frames (`udp_sendmsg`'s caller), and news of streams to their
+//! connections.
 
-use super::session::{Report, Session, Slot};
+use super::ctx::Ctx;
+use super::session::Session;
+use super::slot::{Slot, Stream};
 use crate::counters::Snmp;
 use crate::limits;
-use crate::net::Net;
-use crate::udp::{SendError, UdpSocketId, UdpTable, udp_sendmsg};
+use crate::udp::{SendError, UdpSocketId, udp_sendmsg};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::Instant;
 use xmit_shared::Rubbish;
@@ -20,60 +22,68 @@ enum Outcome {
 }
 
 impl Session {
-    /// Sends what waits in the rings; answers how many datagrams. Bounded by
-    /// [`limits::SESSION_DATAGRAMS_PER_TURN`].
-    pub(super) fn transmit(
-        &mut self,
-        net: &mut Net,
-        udp: &mut UdpTable,
-        now: Instant,
-        reports: &mut Vec<Report>,
-    ) -> Result<usize, Rubbish> {
+    /// Sends what waits in the rings, and tells connections of news in theirs; answers how many of both. Bounded by
+    /// [`limits::SESSION_DATAGRAMS_PER_TURN`] and [`limits::SESSION_STREAMS_PER_TURN`].
+    pub(super) fn transmit(&mut self, ctx: &mut Ctx<'_>) -> Result<usize, Rubbish> {
         let mut budget = limits::SESSION_DATAGRAMS_PER_TURN;
+        let mut streams = limits::SESSION_STREAMS_PER_TURN;
         self.blocked = None;
         self.end.collect_dirty();
-        while budget > 0 {
+        while budget > 0 && streams > 0 {
             let Some(slot) = self.end.next_dirty() else { break };
-            let outcome = match self.slots.get(slot as usize) {
-                Some(Slot::Bound { id, .. }) => self.transmit_slot(net, udp, now, slot, *id, &mut budget)?,
-                Some(Slot::Closing { id, .. }) => {
-                    let outcome = self.transmit_slot(net, udp, now, slot, *id, &mut budget)?;
-                    if matches!(outcome, Outcome::Empty) {
-                        self.end_close(udp, slot, reports)?;
+            match self.slots.get(slot as usize) {
+                Some(Slot::Stream(Stream::Connected { id, .. } | Stream::Closing { id, .. })) => {
+                    streams -= 1;
+                    let end = Some(&mut self.end);
+                    ctx.tcp.with(ctx.net, ctx.now, end, *id, |connection, ctx| connection.on_client(ctx));
+                }
+                // Streams have queues of their own; datagrams wait for the way out.
+                _ if self.blocked.is_some() => self.held.push(slot),
+                _ => match self.transmit_datagrams(ctx, slot, &mut budget)? {
+                    Outcome::Empty => {}
+                    Outcome::Budget => self.end.put_back(slot),
+                    Outcome::Blocked(until) => {
+                        self.held.push(slot);
+                        self.blocked = Some(until);
                     }
-                    outcome
-                }
-                Some(Slot::Unbound(_)) => {
-                    // The first datagram of a socket without address gets it one (`inet_autobind`).
-                    let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-                    let _ = self.request_address(slot, None, any, None, reports);
-                    Outcome::Empty
-                }
-                _ => Outcome::Empty,
-            };
-            match outcome {
-                Outcome::Empty => {}
-                Outcome::Budget => self.end.put_back(slot),
-                Outcome::Blocked(until) => {
-                    self.end.put_back(slot);
-                    self.blocked = Some(until);
-                    break;
-                }
+                },
             }
         }
-        Ok(limits::SESSION_DATAGRAMS_PER_TURN - budget)
+        self.held.drain(..).for_each(|slot| self.end.put_back(slot));
+        let done = limits::SESSION_DATAGRAMS_PER_TURN - budget + limits::SESSION_STREAMS_PER_TURN - streams;
+        self.take_news(ctx)?;
+        Ok(done)
+    }
+
+    fn transmit_datagrams(&mut self, ctx: &mut Ctx<'_>, slot: u32, budget: &mut usize) -> Result<Outcome, Rubbish> {
+        match self.slots.get(slot as usize) {
+            Some(Slot::Bound { id, .. }) => self.transmit_slot(ctx, slot, *id, budget),
+            Some(Slot::Closing { id, .. }) => {
+                let outcome = self.transmit_slot(ctx, slot, *id, budget)?;
+                if matches!(outcome, Outcome::Empty) {
+                    self.end_close(ctx, slot)?;
+                }
+                Ok(outcome)
+            }
+            Some(Slot::Unbound(_)) if self.end.tx_peek(slot)?.is_some() => {
+                // The first datagram of a socket without address gets it one (`inet_autobind`).
+                let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+                let _ = self.request_address(slot, None, any, None, ctx.reports);
+                Ok(Outcome::Empty)
+            }
+            _ => Ok(Outcome::Empty),
+        }
     }
 
     fn transmit_slot(
         &mut self,
-        net: &mut Net,
-        udp: &mut UdpTable,
-        now: Instant,
+        ctx: &mut Ctx<'_>,
         slot: u32,
         id: UdpSocketId,
         budget: &mut usize,
     ) -> Result<Outcome, Rubbish> {
-        let Some(socket) = udp.get_mut(id) else { return Ok(Outcome::Empty) };
+        let now = ctx.now;
+        let Some(socket) = ctx.udp.get_mut(id) else { return Ok(Outcome::Empty) };
         while *budget > 0 {
             let Some(meta) = self.end.tx_peek(slot)? else { return Ok(Outcome::Empty) };
             if let Some(at) = self.rate.as_mut().map(|rate| rate.ready_at(now)).filter(|at| *at > now) {
@@ -81,7 +91,7 @@ impl Session {
             }
             let destination = (meta.peer.port() != 0 || !meta.peer.ip().is_unspecified()).then_some(meta.peer);
             let end = &self.end;
-            let sent = udp_sendmsg(net, now, socket, destination, meta.len as usize, |room| {
+            let sent = udp_sendmsg(ctx.net, now, socket, destination, meta.len as usize, |room| {
                 end.tx_copy(slot, room);
             });
             match sent {
@@ -89,7 +99,7 @@ impl Session {
                 Err(SendError::Busy) => return Ok(Outcome::Blocked(now + limits::BUSY_PORT_RETRY)),
                 Err(error) => {
                     socket.counts.tx_refused += 1;
-                    net.counters.inc(Snmp::UdpSndbufErrors);
+                    ctx.net.counters.inc(Snmp::UdpSndbufErrors);
                     if let Some(errno) = error.errno() {
                         self.end.set_error(slot, errno as u16);
                     }

@@ -1,6 +1,7 @@
 //! What the connections of a lane share, and what a step of one connection works with.
 
 use super::challenge::ChallengeLimit;
+use super::config::Config;
 use super::deadlines::Due;
 use super::fastopen::{CookieCache, FastOpenKeys};
 use super::isn::Secret;
@@ -14,6 +15,7 @@ use crate::owner::Owner;
 use crate::timers::Wheel;
 use crate::{Duration, Instant};
 use std::collections::VecDeque;
+use xmit_shared::Rubbish;
 use xmit_shared::session::LaneEnd;
 
 /// How much a lane's TCP may hold.
@@ -52,7 +54,11 @@ pub enum News {
         /// Which.
         id: ConnectionId,
         /// Whose it was.
-        owner: Option<Owner>,
+        owner: Owner,
+        /// The handshake had been completed.
+        connected: bool,
+        /// The options of its socket, which outlive it.
+        config: Config,
     },
     /// A connection was placed in the granted slot `owner.slot` and announced.
     Accepted {
@@ -61,6 +67,22 @@ pub enum News {
         /// Whose it is now.
         owner: Owner,
     },
+    /// The rings of a connection held rubbish: its session is over.
+    Rubbish {
+        /// Whose.
+        owner: Owner,
+        /// What was found.
+        rubbish: Rubbish,
+    },
+}
+
+impl News {
+    /// Whose socket it is about.
+    pub fn owner(&self) -> Owner {
+        match *self {
+            Self::Ended { owner, .. } | Self::Accepted { owner, .. } | Self::Rubbish { owner, .. } => owner,
+        }
+    }
 }
 
 /// What the connections of a lane share.

@@ -8,6 +8,7 @@
 
 use super::connection::Connection;
 use super::flow::Flow;
+use super::port_flows::PortFlows;
 use super::request::Request;
 use super::time_wait::TimeWait;
 use hashbrown::HashMap;
@@ -112,6 +113,8 @@ pub struct Table {
     pub requests: Places<Request>,
     /// Those in TIME_WAIT.
     pub time_waits: Places<TimeWait>,
+    /// Connections and TIME_WAITs by local port.
+    pub ports: PortFlows,
     generation: u32,
 }
 
@@ -123,6 +126,7 @@ impl Table {
             connections: Places::new(connections),
             requests: Places::new(requests),
             time_waits: Places::new(time_waits),
+            ports: PortFlows::default(),
             generation: 0,
         }
     }
@@ -146,12 +150,14 @@ impl Table {
         let generation = self.generation;
         let index = self.connections.insert(|index| make(ConnectionId { index, generation }))?;
         self.flows.insert(flow, Place::Connection(index));
+        self.ports.add(flow.local.port());
         Some(ConnectionId { index, generation })
     }
 
     /// Takes a connection out.
     pub fn remove_connection(&mut self, index: u32) -> Option<Connection> {
         let connection = self.connections.remove(index)?;
+        self.ports.remove(connection.flow.local.port());
         self.forget(&connection.flow, Place::Connection(index));
         Some(connection)
     }
@@ -179,12 +185,14 @@ impl Table {
         let flow = time_wait.flow;
         let index = self.time_waits.insert(|_| time_wait)?;
         self.flows.insert(flow, Place::TimeWait(index));
+        self.ports.add(flow.local.port());
         Some(index)
     }
 
     /// Takes a TIME_WAIT out.
     pub fn remove_time_wait(&mut self, index: u32) -> Option<TimeWait> {
         let time_wait = self.time_waits.remove(index)?;
+        self.ports.remove(time_wait.flow.local.port());
         self.forget(&time_wait.flow, Place::TimeWait(index));
         Some(time_wait)
     }

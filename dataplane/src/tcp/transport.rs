@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 use super::out_of_order::RangeSlab;
 use super::sent::SegmentSlab;
 use super::settings::Settings;
+use super::siblings::Siblings;
 use super::table::{ConnectionId, Table};
 use crate::Instant;
 use crate::limits;
@@ -21,6 +22,7 @@ use crate::net::Net;
 use crate::owner::Owner;
 use crate::timers::Wheel;
 use std::collections::VecDeque;
+use std::net::SocketAddrV4;
 use xmit_nic::rng::Rng;
 use xmit_shared::session::LaneEnd;
 
@@ -36,6 +38,8 @@ pub struct Tcp {
     pub table: Table,
     /// Listening sockets.
     pub listeners: Listeners,
+    /// Which ports other lanes have.
+    pub siblings: Siblings,
     /// What connections share.
     pub commons: Commons,
 }
@@ -48,6 +52,7 @@ impl Tcp {
         Self {
             table: Table::new(capacity.connections, capacity.requests, capacity.time_waits),
             listeners: Listeners::default(),
+            siblings: Siblings::new(0, 1),
             commons: Commons {
                 slab: SegmentSlab::new(capacity.segments),
                 ranges: RangeSlab::new(capacity.ranges),
@@ -72,6 +77,12 @@ impl Tcp {
     #[inline]
     pub fn owner(&self, id: ConnectionId) -> Option<Owner> {
         self.table.get(id)?.owner
+    }
+
+    /// The other lane that a segment to `local` is for, if nothing here is.
+    #[inline]
+    pub fn lane_of(&self, local: SocketAddrV4) -> Option<u16> {
+        self.siblings.lane_of(local, self.commons.settings.ip_local_port_range)
     }
 
     /// Takes connection `id` through one step, then carries out what became of it.
@@ -142,7 +153,10 @@ impl Tcp {
         let Some(mut connection) = self.table.remove_connection(id.index) else { return };
         connection.release(now, &mut self.commons);
         self.leave_listener(&connection);
-        self.commons.news.push(News::Ended { id, owner: connection.owner });
+        if let Some(owner) = connection.owner {
+            let connected = connection.send.una != connection.isn;
+            self.commons.news.push(News::Ended { id, owner, connected, config: connection.config });
+        }
         match fate {
             Fate::TimeWait => self.enter_time_wait(net, now, &connection, false),
             Fate::FinWait2 => self.enter_time_wait(net, now, &connection, true),

@@ -2,6 +2,7 @@
 
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
+use super::input::UNPREDICTED;
 use super::state::State;
 use super::time_wait_len;
 use crate::counters::Snmp;
@@ -23,7 +24,7 @@ impl Connection {
     /// `SHUT_WR`: a FIN goes behind what was written.
     pub fn shutdown_write(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         match self.state {
-            State::SynSent => self.fail(ctx, 0),
+            State::SynSent => self.fail(ctx, ECONNRESET),
             State::Established | State::CloseWait | State::SynReceived => {
                 self.queue_fin(ctx);
                 Fate::Lives
@@ -68,11 +69,19 @@ impl Connection {
             self.closed_by_user = true;
             ctx.commons.orphans += 1;
         }
-        if ctx.commons.orphans > ctx.commons.settings.max_orphans {
-            ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnMemory);
-            return self.reset(ctx, 0);
+        if let Some(fate) = self.yield_to_orphans(ctx) {
+            return fate;
         }
         if self.state == State::FinWait2 { self.enter_fin_wait_2(ctx) } else { Fate::Lives }
+    }
+
+    /// There are too many orphans: this one goes (`tcp_check_oom`, `tcp_out_of_resources`).
+    pub(super) fn yield_to_orphans(&mut self, ctx: &mut Ctx<'_>) -> Option<Fate> {
+        if !self.closed_by_user || ctx.commons.orphans <= ctx.commons.settings.max_orphans {
+            return None;
+        }
+        ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnMemory);
+        Some(self.reset(ctx, 0))
     }
 
     /// An orphan in FIN_WAIT2 waits for the peer's FIN, not for ever: as a small object, after the part of
@@ -121,6 +130,7 @@ impl Connection {
     fn queue_fin(&mut self, ctx: &mut Ctx<'_>) {
         self.look(ctx);
         self.send.pushed = self.send.end;
+        self.prediction = UNPREDICTED;
         self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
         self.tell(ctx);
         self.pending.send = true;

@@ -3,6 +3,7 @@
 use super::table::UdpSocket;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
+use crate::errno::{EACCES, EDESTADDRREQ, EINVAL, EMSGSIZE};
 use crate::ip::{Outgoing, Path, PathKey, PathKind, has_room, ip_queue_xmit, ip_route_output, reserve};
 use crate::net::Net;
 use crate::wire::ipv4::Protocol;
@@ -35,27 +36,13 @@ impl SendError {
     /// Linux's error number for it; `None` where Linux tells the sender nothing.
     pub fn errno(self) -> Option<i32> {
         match self {
-            Self::NoDestination => Some(89),
-            Self::BadPort => Some(22),
-            Self::BroadcastNotAllowed => Some(13),
-            Self::TooLong => Some(90),
+            Self::NoDestination => Some(EDESTADDRREQ),
+            Self::BadPort => Some(EINVAL),
+            Self::BroadcastNotAllowed => Some(EACCES),
+            Self::TooLong => Some(EMSGSIZE),
             Self::Busy => None,
-            Self::Dropped(reason) => errno_of(reason),
+            Self::Dropped(reason) => reason.errno(),
         }
-    }
-}
-
-fn errno_of(reason: DropReason) -> Option<i32> {
-    match reason {
-        DropReason::IpNoRoute => Some(101),                             // ENETUNREACH
-        DropReason::IpRouteRefused => Some(113),                        // EHOSTUNREACH
-        DropReason::IpTooBig => Some(90),                               // EMSGSIZE
-        DropReason::DeviceDown | DropReason::DeviceNoPort => Some(100), // ENETDOWN
-        DropReason::IpMartianSource | DropReason::IpMartianDestination => Some(22), // EINVAL
-        DropReason::HookDropped => Some(1),                             // EPERM
-        DropReason::NeighbourTableFull => Some(105),                    // ENOBUFS
-        // A full queue or a silent neighbour is the network's loss, of which UDP senders hear nothing.
-        _ => None,
     }
 }
 

@@ -10,8 +10,10 @@
 //! * a turn takes at most one burst from each side and gives at most two to each.
 
 mod path;
+mod wait;
 
 pub use path::{JoinStats, QUEUE_FRAMES};
+pub use wait::WAIT_OTHERS_MAX;
 
 use crate::rng::Rng;
 use crate::sim::{Impairment, Line};

@@ -50,7 +50,7 @@ pub enum ModeWish {
 }
 
 /// A transport protocol whose ports can be steered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Protocol {
     /// RFC 9293.

@@ -11,6 +11,9 @@ const PEER_SYN: u32 = u32::MAX - 3000;
 /// What the peer's timestamps count from.
 const PEER_TIMESTAMP: u32 = 0x7fff_ff00;
 
+/// Our first timestamp, unless the line that sees it says otherwise.
+const FIRST_TIMESTAMP: u32 = 100;
+
 #[derive(Clone, Copy, Debug)]
 struct Flow {
     ours: SocketAddrV4,
@@ -76,6 +79,12 @@ impl Flows {
         ours.or_else(peer).unwrap_or_default()
     }
 
+    /// Between whom the last flow is: we and the peer.
+    pub(crate) fn last(&self) -> Result<(SocketAddrV4, SocketAddrV4), String> {
+        let flow = self.0.last().ok_or("no line before this one speaks of a flow")?;
+        Ok((flow.ours, flow.peer))
+    }
+
     /// The flow between these two, or the last; it becomes the last.
     fn flow(&mut self, ours: Option<SocketAddrV4>, peer: Option<SocketAddrV4>) -> Result<&mut Flow, String> {
         if let (Some(ours), Some(peer)) = (ours, peer) {
@@ -113,8 +122,8 @@ impl Flow {
         if view.flags().contains(Flags::SYN) {
             self.syn = Some(view.seq().wrapping_sub(wanted.seq));
         }
-        if let (Some(wanted), Some(is)) = (wanted.timestamp_value(), timestamp(&segment)) {
-            self.timestamp.get_or_insert(is.wrapping_sub(wanted));
+        if let Some(is) = timestamp(&segment) {
+            self.timestamp.get_or_insert(is.wrapping_sub(wanted.timestamp_value().unwrap_or(FIRST_TIMESTAMP)));
         }
     }
 }

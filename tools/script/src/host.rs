@@ -10,7 +10,7 @@ use xmit_dataplane::device::Queue;
 use xmit_dataplane::lane::{Lane, LaneCommand, LaneMail, LaneReport, Remains};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
-use xmit_dataplane::socket::{Binder, Binds, Report};
+use xmit_dataplane::socket::{Answer, Books, Report, Reporter};
 use xmit_nic::pool::Census;
 use xmit_nic::{Instant, Pool, Port};
 use xmit_shared::mailbox::{Mail, Mailbox, mailbox};
@@ -22,7 +22,7 @@ pub struct Host {
     lane: Lane,
     snapshot: Arc<Snapshot>,
     publisher: Publisher<Arc<Snapshot>>,
-    binds: Binds,
+    books: Books,
     commands: Mail<LaneCommand>,
     reports: Mailbox<(u16, LaneReport)>,
     sessions: u32,
@@ -50,7 +50,7 @@ impl Host {
         let publisher = Publisher::new(Arc::clone(&snapshot));
         let reader = publisher.reader();
         let lane = Lane::new(0, Pool::anonymous(0, frames)?, now, seed, mail, reader, || 0);
-        Ok(Self { lane, snapshot, publisher, binds: Binds::new(1, seed), commands: to_lane, reports, sessions: 0 })
+        Ok(Self { lane, snapshot, publisher, books: Books::new(1, seed), commands: to_lane, reports, sessions: 0 })
     }
 
     /// Adds a port of the first interface.
@@ -136,26 +136,20 @@ impl Host {
         while let Some(report) = self.reports.take() {
             answered += 1;
             if let (_, LaneReport::Session(report)) = report {
-                self.answer(report);
+                self.answer(&report);
             }
         }
         answered
     }
 
-    fn answer(&mut self, report: Report) {
-        match report {
-            Report::Bind { session, slot, wanted } => {
-                let binder = Binder { lane: 0, session, slot, privileged: true };
-                let result = self.binds.bind(&self.snapshot, wanted, binder);
-                // The mailbox holds more than one session can have under way here.
-                let _ = self.commands.send(LaneCommand::Bound { session, slot, result });
-            }
-            Report::Unbind { session, address } => {
-                self.binds.release(session, address);
-            }
-            Report::Broken { session, .. } => {
-                self.binds.release_session(session);
-            }
+    fn answer(&mut self, report: &Report) {
+        let settled = self.books.settle(&self.snapshot, Reporter { lane: 0, uid: 0, privileged: true }, report);
+        if let Some(Answer { session, slot, result }) = settled.answer {
+            // The mailbox holds more than one session can have under way here.
+            let _ = self.commands.send(LaneCommand::Bound { session, slot, result });
+        }
+        if let Report::Broken { session, .. } = report {
+            self.books.release_session(*session);
         }
     }
 }

@@ -10,10 +10,12 @@
 //! leaves are verified; a script that ends with frames that nobody asked for, or without all frames in their pool, fails.
 
 mod client;
+mod connection;
 mod errno;
 mod flows;
 mod gate;
 mod host;
+mod info;
 mod medium;
 mod memory;
 pub mod packet;
@@ -26,6 +28,7 @@ mod stand;
 mod statement;
 mod stream_act;
 mod streams;
+mod tcp_look;
 mod words;
 
 pub use client::Client;

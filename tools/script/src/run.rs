@@ -9,6 +9,7 @@ use crate::setup::{PEER_MAC, Setup};
 use crate::sockets::Sockets;
 use crate::stand::{SLACK, Stand};
 use crate::statement::Statement;
+use crate::tcp_look;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -84,11 +85,15 @@ impl Run {
         match statement {
             Statement::At(time) => self.stand.run_to(*time),
             Statement::After(time) => self.stand.run_to(self.stand.elapsed() + *time),
-            Statement::Arrives(packet) => {
+            Statement::Arrives(packet) => packet.parts().iter().try_for_each(|packet| {
                 let frame = self.flows.arriving(packet)?.build(&self.setup.defaults())?;
                 self.stand.arrive(&frame)
-            }
-            Statement::Leaves(packet) => self.leaves(packet),
+            }),
+            Statement::Leaves(packet) => packet.parts().iter().try_for_each(|packet| self.leaves(packet)),
+            Statement::Lines(lines) => lines
+                .iter()
+                .try_for_each(|(line, statement)| self.statement(statement).map_err(|why| format!("`{line}`: {why}"))),
+            Statement::Setting(name, value) => tcp_look::set(&mut self.stand.host, name, value),
             Statement::NothingLeaves => self.nothing_leaves(),
             Statement::PeerKnown(address) => self.peer_known(*address),
             Statement::Socket(name, act) => self.sockets.act(&mut self.stand, name, act),
@@ -149,6 +154,11 @@ impl Run {
                 let (_, seen) = watch.ok_or("no hook watches there")?;
                 equal("packets seen", seen.load(Ordering::Relaxed), *wanted)
             }
+            Statement::FlowState(wanted) => {
+                let is = tcp_look::state(host, self.flows.last()?);
+                if is == wanted { Ok(()) } else { Err(format!("it is {is}")) }
+            }
+            Statement::Holds(wanted, what) => equal(what, tcp_look::count(host, what)?, *wanted),
             Statement::FramesConserved => {
                 let census = host.census();
                 let total = census.free + census.lane + census.receive + census.transmit;

@@ -127,7 +127,7 @@ impl Sockets {
         stand.settle()
     }
 
-    fn call(&mut self, stand: &mut Stand, slot: u32, op: Op) -> Result<Completion, String> {
+    pub(crate) fn call(&mut self, stand: &mut Stand, slot: u32, op: Op) -> Result<Completion, String> {
         let token = self.client.submit(slot, op)?;
         for _ in 0..CALL_TURNS_MAX {
             stand.step();

@@ -1,9 +1,10 @@
 //! One line of a script after its set-up: what happens, or what must be seen.
 
+use crate::connection;
 use crate::errno;
 use crate::packet::Pattern;
 use crate::setup::PEER;
-use crate::stream_act::{self, StreamAct};
+use crate::stream_act::{StreamAct, fails};
 use crate::words::Words;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -54,6 +55,14 @@ pub(crate) enum Statement {
     Socket(String, SocketAct),
     /// `N times ...`.
     Repeat(u32, Box<Self>),
+    /// `connection ...`: what it stands for, and how that is written.
+    Lines(Vec<(String, Self)>),
+    /// `setting NAME = VALUE`: a sysctl by Linux's name, without `net.ipv4` or `net.core`.
+    Setting(String, String),
+    /// `state NAME`: of the flow that was spoken of last.
+    FlowState(String),
+    /// `holds N requests`, `N connections`, `N time-waits`: objects in the tables.
+    Holds(u64, String),
 }
 
 /// What a program does with a socket, or sees at it.
@@ -92,6 +101,9 @@ impl Statement {
         if let Some(statement) = Self::read_state(words)? {
             return Ok(statement);
         }
+        if words.take("connection") {
+            return Ok(Self::Lines(connection::read(words, sockets)?));
+        }
         if words.take("socket") {
             let name = words.bare("a name")?;
             sockets.push(name.clone());
@@ -101,7 +113,7 @@ impl Statement {
             Some(name) if sockets.iter().any(|s| s == name) => {
                 let name = words.bare("a socket")?;
                 if let Some(act) = StreamAct::read(words, sockets)? {
-                    return Ok(Self::Socket(name, SocketAct::Stream(act)));
+                    return Ok(Self::Socket(name, act));
                 }
                 Ok(Self::Socket(name, act(words)?))
             }
@@ -163,6 +175,14 @@ impl Statement {
             hook(words)?
         } else if words.take("frames conserved") {
             Self::FramesConserved
+        } else if words.take("state") {
+            Self::FlowState(words.bare("a state")?)
+        } else if words.take("holds") {
+            Self::Holds(words.number("a number")?, words.bare("requests, connections, time-waits or orphans")?)
+        } else if words.take("setting") {
+            let name = words.bare("a setting")?;
+            words.expect("=")?;
+            Self::Setting(name, words.rest()?)
         } else {
             return Ok(None);
         }))
@@ -214,10 +234,6 @@ fn open(words: &mut Words) -> Result<SocketAct, String> {
     Ok(SocketAct::Open(transport, bind, fails(words)?))
 }
 
-fn fails(words: &mut Words) -> Result<Option<u16>, String> {
-    if words.take("fails") { errno::number(&words.bare("an error number")?).map(Some) } else { Ok(None) }
-}
-
 fn act(words: &mut Words) -> Result<SocketAct, String> {
     if words.take("connect") {
         return Ok(SocketAct::Connect(words.value("an address with a port")?, fails(words)?));
@@ -260,9 +276,6 @@ fn receives(words: &mut Words) -> Result<SocketAct, String> {
 }
 
 fn option(words: &mut Words) -> Result<SocketAct, String> {
-    if let Some((option, value)) = stream_act::option(words)? {
-        return Ok(SocketAct::Option(option, value, fails(words)?));
-    }
     let option = match words.bare("an option")?.as_str() {
         "ttl" => SocketOption::Ttl,
         "tos" => SocketOption::Tos,

@@ -1,34 +1,41 @@
 //! What a program does with a stream socket, or sees at it.
 
+use crate::errno;
+use crate::info::{Wanted, field};
 use crate::sockets::Sockets;
 use crate::stand::Stand;
-use crate::words::Words;
+use crate::statement::SocketAct;
+use crate::words::{Words, filler_at};
 use std::net::SocketAddrV4;
-use xmit_shared::session::{CongestionName, How, Op, SocketOption, StreamEvents, StreamFlags, TcpInfo};
+use xmit_shared::session::{CongestionName, How, Op, SocketOption, StreamEvents, StreamFlags};
 
 /// A line about a stream socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StreamAct {
-    /// `s1 listen N [granting M]`: connections are taken into M slots, 4 unless said.
-    Listen(u32, u32),
+    /// `s1 listen N [granting M] [fails ERRNO]`: connections are taken into M slots, 4 unless said.
+    Listen(u32, u32, Option<u16>),
     /// `s1 accepts c1 [from ADDRESS]`; `s1 accepts nothing`.
     Accepts(Option<String>, Option<SocketAddrV4>),
-    /// `s1 write DATA [more]`, all of it; `s1 write urgent DATA`.
-    Write(Vec<u8>, Written),
+    /// `s1 write DATA [more] [takes N]`, all of it unless said; `s1 write urgent DATA`.
+    Write(Vec<u8>, Written, Option<usize>),
     /// `s1 reads DATA`: the next bytes are these.
     Reads(Vec<u8>),
+    /// `s1 reads N bytes`: the next bytes are so many of those that `N bytes` of a packet stands for.
+    ReadsFiller(usize),
     /// `s1 reads nothing`: nothing is there, and more may come.
     ReadsNothing,
     /// `s1 reads end`: nothing more comes.
     ReadsEnd,
     /// `s1 urgent at N`: bytes before the last urgent one; behind it if negative. `s1 no urgent`.
     Urgent(Option<i32>),
-    /// `s1 shutdown read|write|both`.
-    Shutdown(How),
+    /// `s1 shutdown read|write|both [fails ERRNO]`.
+    Shutdown(How, Option<u16>),
     /// `s1 is connected`, `s1 is not connected`, `s1 is closed`.
     Is(StreamEvents, bool),
-    /// `s1 info FIELD = N`: a field of `TCP_INFO`.
-    Info(String, u64),
+    /// `s1 info FIELD = N`, `> N`, `< N`: a field of `TCP_INFO`.
+    Info(String, Wanted),
+    /// `s1 option NAME is N`: what `getsockopt` tells.
+    OptionIs(SocketOption, i32),
     /// `s1 nodelay on|off`, `s1 cork on|off`.
     Flags(StreamFlags, bool),
     /// `s1 queued N unsent M`: bytes not acknowledged, and those never sent.
@@ -48,6 +55,7 @@ pub(crate) enum Written {
 
 /// The options of stream sockets by the names that scripts use.
 const OPTIONS: &[(&str, SocketOption)] = &[
+    ("congestion", SocketOption::Congestion),
     ("keepalive", SocketOption::KeepAlive),
     ("keepidle", SocketOption::KeepIdle),
     ("keepinterval", SocketOption::KeepInterval),
@@ -68,25 +76,50 @@ const OPTIONS: &[(&str, SocketOption)] = &[
     ("reuse-port", SocketOption::ReusePort),
 ];
 
-/// Reads a stream's option and its value, if one comes next.
-pub(crate) fn option(words: &mut Words) -> Result<Option<(SocketOption, i32)>, String> {
-    if words.take("congestion") {
-        let name = words.bare("cubic, reno, dctcp")?;
-        let known = CongestionName::named(&name).ok_or_else(|| format!("`{name}` is no congestion control"))?;
-        return Ok(Some((SocketOption::Congestion, known.number())));
+/// Reads `option NAME VALUE`, `option NAME is VALUE` of a stream, if it comes next.
+fn option(words: &mut Words) -> Result<Option<SocketAct>, String> {
+    let mut ahead = words.clone();
+    if !ahead.take("option") {
+        return Ok(None);
     }
-    let Some((_, option)) = OPTIONS.iter().find(|(name, _)| words.take(name)) else { return Ok(None) };
-    let value = if words.take("off") { -1 } else { words.number::<u32>("a value")?.cast_signed() };
-    Ok(Some((*option, value)))
+    let Some((_, option)) = OPTIONS.iter().find(|(name, _)| ahead.take(name)) else { return Ok(None) };
+    *words = ahead;
+    let is = words.take("is");
+    let value = match option {
+        SocketOption::Congestion => congestion(&words.bare("cubic, reno, dctcp")?)?,
+        _ if words.take("off") => -1,
+        _ => words.number::<u32>("a value")?.cast_signed(),
+    };
+    Ok(Some(if is {
+        SocketAct::Stream(StreamAct::OptionIs(*option, value))
+    } else {
+        SocketAct::Option(*option, value, fails(words)?)
+    }))
+}
+
+fn congestion(name: &str) -> Result<i32, String> {
+    let known = CongestionName::named(name).ok_or_else(|| format!("`{name}` is no congestion control"))?;
+    Ok(known.number())
+}
+
+pub(crate) fn fails(words: &mut Words) -> Result<Option<u16>, String> {
+    if words.take("fails") { errno::number(&words.bare("an error number")?).map(Some) } else { Ok(None) }
 }
 
 impl StreamAct {
     /// Reads a line about a stream socket, if it is one.
-    pub(crate) fn read(words: &mut Words, sockets: &mut Vec<String>) -> Result<Option<Self>, String> {
+    pub(crate) fn read(words: &mut Words, sockets: &mut Vec<String>) -> Result<Option<SocketAct>, String> {
+        if let Some(act) = option(words)? {
+            return Ok(Some(act));
+        }
+        Ok(Self::read_act(words, sockets)?.map(SocketAct::Stream))
+    }
+
+    fn read_act(words: &mut Words, sockets: &mut Vec<String>) -> Result<Option<Self>, String> {
         Ok(Some(if words.take("listen") {
             let backlog = words.number("a backlog")?;
             let grants = if words.take("granting") { words.number("a number of slots")? } else { 4 };
-            Self::Listen(backlog, grants)
+            Self::Listen(backlog, grants, fails(words)?)
         } else if words.take("accepts nothing") {
             Self::Accepts(None, None)
         } else if words.take("accepts") {
@@ -95,27 +128,32 @@ impl StreamAct {
             let from = if words.take("from") { Some(words.value("an address with a port")?) } else { None };
             Self::Accepts(Some(name), from)
         } else if words.take("write urgent") {
-            Self::Write(words.some_data()?, Written::Urgent)
+            Self::Write(words.some_data()?, Written::Urgent, None)
         } else if words.take("write") {
             let data = words.some_data()?;
-            Self::Write(data, if words.take("more") { Written::More } else { Written::Now })
+            let how = if words.take("more") { Written::More } else { Written::Now };
+            let takes = if words.take("takes") { Some(words.number("a number of bytes")?) } else { None };
+            Self::Write(data, how, takes)
         } else if words.take("reads nothing") {
             Self::ReadsNothing
         } else if words.take("reads end") {
             Self::ReadsEnd
         } else if words.take("reads") {
-            Self::Reads(words.some_data()?)
+            let is_filler = words.peek().is_some_and(|word| word.parse::<u64>().is_ok());
+            let data = words.some_data()?;
+            if is_filler { Self::ReadsFiller(data.len()) } else { Self::Reads(data) }
         } else if words.take("urgent at") {
             Self::Urgent(Some(words.bare("a distance")?.parse().map_err(|_| "a distance is a number")?))
         } else if words.take("no urgent") {
             Self::Urgent(None)
         } else if words.take("shutdown") {
-            Self::Shutdown(match words.bare("read, write or both")?.as_str() {
+            let how = match words.bare("read, write or both")?.as_str() {
                 "read" => How::Read,
                 "write" => How::Write,
                 "both" => How::Both,
                 other => return Err(format!("`{other}` is not read, write or both")),
-            })
+            };
+            Self::Shutdown(how, fails(words)?)
         } else {
             return Self::read_state(words);
         }))
@@ -131,9 +169,7 @@ impl StreamAct {
         } else if words.take("is not closed") {
             Self::Is(StreamEvents::CLOSED, false)
         } else if words.take("info") {
-            let field = words.bare("a field of TCP_INFO")?;
-            words.expect("=")?;
-            Self::Info(field, words.number("a number")?)
+            Self::Info(words.bare("a field of TCP_INFO")?, Wanted::read(words)?)
         } else if words.take("nodelay on") {
             Self::Flags(StreamFlags::NODELAY, true)
         } else if words.take("nodelay off") {
@@ -156,13 +192,14 @@ impl Sockets {
     /// Does, or looks for, what a line says of the stream in `slot`.
     pub(crate) fn stream_act(&mut self, stand: &mut Stand, slot: u32, act: &StreamAct) -> Result<(), String> {
         match act {
-            StreamAct::Listen(backlog, grants) => self.listen(stand, slot, *backlog, *grants),
+            StreamAct::Listen(backlog, grants, fails) => self.listen(stand, slot, *backlog, *grants, *fails),
             StreamAct::Accepts(name, from) => self.accepts(stand, slot, name.as_deref(), *from),
-            StreamAct::Write(data, how) => self.write(stand, slot, data, *how),
+            StreamAct::Write(data, how, takes) => self.write(stand, slot, data, *how, takes.unwrap_or(data.len())),
             StreamAct::Reads(data) => self.reads(stand, slot, data),
+            StreamAct::ReadsFiller(len) => self.reads_filler(stand, slot, *len),
             StreamAct::ReadsNothing => self.reads_nothing(stand, slot, false),
             StreamAct::ReadsEnd => self.reads_nothing(stand, slot, true),
-            StreamAct::Shutdown(how) => self.call_expecting(stand, slot, Op::Shutdown(*how), None),
+            StreamAct::Shutdown(how, fails) => self.call_expecting(stand, slot, Op::Shutdown(*how), *fails),
             StreamAct::Flags(flags, push) => {
                 self.client.set_flags(slot, *flags, *push);
                 stand.settle()
@@ -189,18 +226,32 @@ impl Sockets {
                 let is = self.client.outstanding(slot).map_err(|rubbish| rubbish.to_string())?;
                 if is == (*all, *unsent) { Ok(()) } else { Err(format!("{} are queued, {} unsent", is.0, is.1)) }
             }
-            StreamAct::Info(field, wanted) => {
+            StreamAct::Info(name, wanted) => {
                 self.call_expecting(stand, slot, Op::Info, None)?;
                 let info = self.client.info(slot).ok_or("there is no TCP_INFO")?;
-                let is = info_field(&info, field)?;
-                if is == *wanted { Ok(()) } else { Err(format!("{field} is {is}")) }
+                wanted.check(name, field(&info, name)?)
+            }
+            StreamAct::OptionIs(option, wanted) => {
+                let is = self.call(stand, slot, Op::GetOption(*option))?;
+                let same = is.result == 0 && is.value == *wanted;
+                if same { Ok(()) } else { Err(format!("it is {}, and the call's result {}", is.value, is.result)) }
             }
             other => Err(format!("{other:?} is nothing to look at")),
         }
     }
 
-    fn listen(&mut self, stand: &mut Stand, slot: u32, backlog: u32, grants: u32) -> Result<(), String> {
-        self.call_expecting(stand, slot, Op::Listen(backlog), None)?;
+    fn listen(
+        &mut self,
+        stand: &mut Stand,
+        slot: u32,
+        backlog: u32,
+        grants: u32,
+        fails: Option<u16>,
+    ) -> Result<(), String> {
+        self.call_expecting(stand, slot, Op::Listen(backlog), fails)?;
+        if fails.is_some() {
+            return Ok(());
+        }
         for _ in 0..grants {
             let granted = self.slot_without_name();
             self.call_expecting(stand, slot, Op::Grant(granted), None)?;
@@ -232,15 +283,15 @@ impl Sockets {
         }
     }
 
-    fn write(&mut self, stand: &mut Stand, slot: u32, data: &[u8], how: Written) -> Result<(), String> {
+    fn write(&mut self, stand: &mut Stand, slot: u32, data: &[u8], how: Written, takes: usize) -> Result<(), String> {
         let written = match how {
             Written::Now => self.client.write(slot, data, false),
             Written::More => self.client.write(slot, data, true),
             Written::Urgent => self.client.write_urgent(slot, data),
         };
         let written = written.map_err(|rubbish| rubbish.to_string())?;
-        if written < data.len() {
-            return Err(format!("only {written} of {} bytes have room", data.len()));
+        if written != takes {
+            return Err(format!("{written} of {} bytes have room", data.len()));
         }
         stand.settle()
     }
@@ -257,6 +308,20 @@ impl Sockets {
         stand.settle()
     }
 
+    fn reads_filler(&mut self, stand: &mut Stand, slot: u32, wanted: usize) -> Result<(), String> {
+        stand.settle()?;
+        let mut is = vec![0; wanted];
+        let len = self.client.read(slot, &mut is).map_err(|rubbish| rubbish.to_string())?;
+        if len < wanted {
+            return Err(format!("it reads {len} bytes"));
+        }
+        let start = is.first().copied().unwrap_or(0);
+        if is != filler_at(start.into(), wanted as u64) {
+            return Err("the bytes are not in the order in which they stand in the stream".to_owned());
+        }
+        stand.settle()
+    }
+
     fn reads_nothing(&mut self, stand: &mut Stand, slot: u32, ended: bool) -> Result<(), String> {
         stand.settle()?;
         let is_ended = self.client.events(slot).contains(StreamEvents::RECEIVE_END);
@@ -268,39 +333,4 @@ impl Sockets {
             len => Err(format!("it reads \"{}\"", byte[..len].escape_ascii())),
         }
     }
-}
-
-/// The fields of `TCP_INFO` that scripts look at.
-fn info_field(info: &TcpInfo, field: &str) -> Result<u64, String> {
-    Ok(match field {
-        "state" => info.state.into(),
-        "ca_state" => info.ca_state.into(),
-        "retransmits" => info.retransmits.into(),
-        "probes" => info.probes.into(),
-        "backoff" => info.backoff.into(),
-        "options" => info.options.into(),
-        "rto" => info.rto.into(),
-        "snd_mss" => info.snd_mss.into(),
-        "rcv_mss" => info.rcv_mss.into(),
-        "unacked" => info.unacked.into(),
-        "sacked" => info.sacked.into(),
-        "lost" => info.lost.into(),
-        "retrans" => info.retrans.into(),
-        "pmtu" => info.pmtu.into(),
-        "rtt" => info.rtt.into(),
-        "snd_ssthresh" => info.snd_ssthresh.into(),
-        "snd_cwnd" => info.snd_cwnd.into(),
-        "advmss" => info.advmss.into(),
-        "total_retrans" => info.total_retrans.into(),
-        "bytes_acked" => info.bytes_acked,
-        "bytes_received" => info.bytes_received,
-        "notsent_bytes" => info.notsent_bytes.into(),
-        "delivered" => info.delivered.into(),
-        "delivered_ce" => info.delivered_ce.into(),
-        "dsack_dups" => info.dsack_dups.into(),
-        "rcv_ooopack" => info.rcv_ooopack.into(),
-        "snd_wnd" => info.snd_wnd.into(),
-        "total_rto" => info.total_rto.into(),
-        other => return Err(format!("scripts do not look at `{other}`")),
-    })
 }

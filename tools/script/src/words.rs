@@ -147,6 +147,15 @@ impl Words {
         self.data()?.ok_or_else(|| format!("expected data (\"text\", hex ..., or N bytes) before {}", self.here()))
     }
 
+    /// Reads all words that are left, with one space between them.
+    pub(crate) fn rest(&mut self) -> Result<String, String> {
+        let mut text = self.bare("a value")?;
+        while !self.is_empty() {
+            text = format!("{text} {}", self.bare("a value")?);
+        }
+        Ok(text)
+    }
+
     /// Fails if a word is left.
     pub(crate) fn end(&self) -> Result<(), String> {
         if self.is_empty() { Ok(()) } else { Err(format!("did not understand {}", self.here())) }
@@ -163,7 +172,12 @@ impl Words {
 
 /// What `N bytes` stands for: bytes that differ from their neighbours.
 pub(crate) fn filler(count: u64) -> Vec<u8> {
-    (0..count).map(|i| (i % 251) as u8).collect()
+    filler_at(0, count)
+}
+
+/// The same from place `start` of a stream on.
+pub(crate) fn filler_at(start: u32, count: u64) -> Vec<u8> {
+    (0..count).map(|i| ((u64::from(start) + i) % 251) as u8).collect()
 }
 
 /// Bytes in hexadecimal, without spaces.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use xmit_shared::clock;
 
 use crate::Failure;
-use crate::demo::namespace::inside;
 use crate::demo::narrator::{Narrator, go_on};
 use crate::demo::shown::Echoes;
 use crate::demo::window::Window;
+use crate::namespace::inside;
 use crate::wait::Interrupt;
 
 /// How much to exchange.

@@ -1,7 +1,7 @@
 //! The demo against the kernel: two acts in one lab, over AF_XDP and over two 3C501s.
 //!
 //! ```text
-//!   xmit-a: ping, a UDP program, TCP            xmit-b: xmitd, the echo on its shared memory, TCP
+//!   xmit-a: ping, programs with UDP and TCP     xmit-b: xmitd, programs on its shared memory, the kernel's TCP
 //!   1)  xa0 10.77.0.1 ---- veth ---- xb0 --AF_XDP-- lane, 10.77.0.2
 //!   2)  xa0 10.77.0.1 ---- veth ---- xb0 --AF_XDP-- 3C501 ==coax, 10 Mbit/s== 3C501 -- lane, 10.77.0.4
 //! ```
@@ -16,7 +16,8 @@ use crate::demo::narrator::Narrator;
 use crate::demo::not_shown;
 use crate::demo::ping::ping;
 use crate::demo::place::Place;
-use crate::demo::shown::Shown;
+use crate::demo::shown::{Shown, Streamed};
+use crate::demo::stream;
 use crate::demo::talk::Talk;
 use crate::demo::xmitd::Xmitd;
 use crate::view::lists;
@@ -31,6 +32,8 @@ struct Act {
     /// The rest of the daemon's configuration.
     interface: &'static str,
     load: Load,
+    /// Bytes that go there and back on each TCP connection.
+    stream_bytes: usize,
     has_collisions: bool,
 }
 
@@ -41,6 +44,7 @@ const ACTS: [Act; 2] = [
         address: Ipv4Addr::new(10, 77, 0, 2),
         interface: "[[interface]]\nname = \"xb0\"\naddresses = [\"10.77.0.2/24\"]\n",
         load: Load { datagrams: 20_000, window: 64 },
+        stream_bytes: 16 << 20,
         has_collisions: false,
     },
     Act {
@@ -51,6 +55,7 @@ const ACTS: [Act; 2] = [
                     [interface.el3c501]\nsegment = \"coax0\"\njoin = \"af_xdp:xb0\"\npeer = \"card\"\n",
         // Two at once meet on the wire now and then; more would only overrun cards with one buffer.
         load: Load { datagrams: 500, window: 2 },
+        stream_bytes: 128 << 10,
         has_collisions: true,
     },
 ];
@@ -60,6 +65,9 @@ const PINGS: u32 = 20;
 const ECHO: u16 = 7;
 /// The kernel's own address beside the daemon's, and a port for its TCP.
 const KERNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 77, 0, 3)), 2222);
+
+/// The kernel's echo of TCP, on the other side of the wire.
+const KERNEL_ECHO: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1)), ECHO);
 
 /// Both acts, one after the other, with one TCP connection of the kernel all along.
 pub fn run(place: Place, narrator: &Narrator, interrupt: &Interrupt) -> Result<Vec<Shown>, Failure> {
@@ -107,6 +115,8 @@ fn play(act: &Act, place: &Place, talk: &Talk, narrator: &Narrator, interrupt: &
     let echoes = exchange(&a.namespace, target, act.load, narrator, interrupt)?;
     narrator.say(&format!("UDP: {} of {} datagrams came back as they were sent", echoes.echoed, echoes.wanted))?;
 
+    let streams = streams(act, place, &xmitd, narrator, interrupt)?;
+
     let stat = xmitd.client.stat()?;
     narrator.say(&format!("\n{}", stat_text(&stat, None, StatOptions::default())))?;
     echo.stop();
@@ -115,7 +125,25 @@ fn play(act: &Act, place: &Place, talk: &Talk, narrator: &Narrator, interrupt: &
     narrator.say("xmitd stopped in order.")?;
     let collisions = act.has_collisions.then(|| collisions(&stat));
     let kernel_tcp_lines = Some(talk.lines() - lines_before);
-    Ok(Shown { over: act.over, mode, pings, echoes, collisions, kernel_tcp_lines, frames_lost: None })
+    Ok(Shown { over: act.over, mode, pings, echoes, streams, collisions, kernel_tcp_lines, frames_lost: None })
+}
+
+/// A TCP connection each way: the kernel's program to the echo on xmit, and one on xmit to the kernel's echo.
+fn streams(
+    act: &Act,
+    place: &Place,
+    xmitd: &Xmitd,
+    narrator: &Narrator,
+    interrupt: &Interrupt,
+) -> Result<Vec<Streamed>, Failure> {
+    let [a, _] = &place.state.sides;
+    let target = SocketAddrV4::new(act.address, ECHO);
+    let bytes = act.stream_bytes;
+    let there = stream::from_the_kernel(&a.namespace, target, bytes, narrator, interrupt)?;
+    narrator.say(&format!("TCP: {there}"))?;
+    let back = stream::to_the_kernel(&xmitd.session, &a.namespace, KERNEL_ECHO, bytes, narrator, interrupt)?;
+    narrator.say(&format!("TCP: {back}"))?;
+    Ok(vec![there, back])
 }
 
 /// Collisions that the daemon's cards had part in.

@@ -1,7 +1,7 @@
 //! `xmit demo`: shows the whole thing at work, and says with numbers what was shown.
 //!
-//! As root ([`kernel`]): the kernel in one namespace pings xmitd in another and exchanges datagrams with a program on
-//! its shared memory, over AF_XDP and then over two 3C501s. Else ([`simulated`]): the same between two stacks in this
+//! As root ([`kernel`]): the kernel in one namespace pings xmitd in another, exchanges datagrams with a program on
+//! its shared memory and connects with TCP, both ways, over AF_XDP and then over two 3C501s. Else ([`simulated`]): the same between two stacks in this
 //! process, in virtual time.
 //!
 //! Invariants:
@@ -14,7 +14,6 @@ pub mod datagram;
 pub mod echo;
 pub mod exchange;
 pub mod kernel;
-pub mod namespace;
 pub mod narrator;
 pub mod ping;
 pub mod pinger;
@@ -22,6 +21,7 @@ pub mod place;
 pub mod shown;
 pub mod simulated;
 pub mod stacks;
+pub mod stream;
 pub mod talk;
 pub mod window;
 pub mod xmitd;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::Failure;
 use crate::demo::child::Running;
-use crate::demo::namespace;
 use crate::demo::narrator::until;
 use crate::demo::not_shown;
 use crate::demo::shown::Pings;
+use crate::namespace;
 use crate::wait::Interrupt;
 
 /// One `ping` ends by itself after a second; this is for one that does not.

@@ -41,6 +41,42 @@ pub struct Echoes {
     pub seconds: f64,
 }
 
+/// Bytes of a TCP connection and their way back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Streamed {
+    /// Who connected to whom.
+    pub direction: &'static str,
+    /// Bytes sent.
+    pub wanted: usize,
+    /// Bytes that came back.
+    pub echoed: usize,
+    /// Whether one of them was another than the one sent.
+    pub wrong: bool,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Streamed {
+    /// Nothing came back yet.
+    pub fn new(direction: &'static str, wanted: usize) -> Self {
+        Self { direction, wanted, echoed: 0, wrong: false, seconds: 0.0 }
+    }
+
+    /// Whether everything came back as it was sent.
+    pub fn holds(&self) -> bool {
+        self.echoed == self.wanted && !self.wrong
+    }
+}
+
+impl fmt::Display for Streamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { direction, wanted, echoed, wrong, seconds } = self;
+        let rate = *echoed as f64 * 8e-6 / seconds.max(1e-9);
+        let wrong = if *wrong { ", not as they were sent" } else { "" };
+        write!(f, "{direction}, {echoed} of {wanted} bytes came back{wrong}, {rate:.1} Mbit/s each way")
+    }
+}
+
 /// One way between two hosts and what went over it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Shown {
@@ -52,6 +88,8 @@ pub struct Shown {
     pub pings: Pings,
     /// UDP.
     pub echoes: Echoes,
+    /// TCP, where there is some: each direction of connecting.
+    pub streams: Vec<Streamed>,
     /// Collisions, where the way has them.
     pub collisions: Option<u64>,
     /// Lines that a TCP connection of the kernel carried over the same interface meanwhile, where there is one.
@@ -66,6 +104,7 @@ impl Shown {
         self.pings.answered >= self.pings.wanted
             && self.echoes.echoed == self.echoes.wanted
             && self.echoes.wrong == 0
+            && self.streams.iter().all(Streamed::holds)
             && self.kernel_tcp_lines != Some(0)
             && self.frames_lost.unwrap_or(0) == 0
     }
@@ -79,6 +118,9 @@ impl fmt::Display for Shown {
         writeln!(f, "    ping  {} of {} answered, median {:.3} ms", pings.answered, pings.sent, pings.median_ms)?;
         write!(f, "    UDP   {} of {} datagrams echoed, {rate:.0} a second", echoes.echoed, echoes.wanted)?;
         writeln!(f, ", {} sent again, {} wrong", echoes.again, echoes.wrong)?;
+        for stream in &self.streams {
+            writeln!(f, "    TCP   {stream}")?;
+        }
         if let Some(lines) = self.kernel_tcp_lines {
             writeln!(f, "    TCP   {lines} lines on the kernel's connection over the same interface meanwhile")?;
         }
@@ -102,6 +144,7 @@ mod tests {
             mode: "AF_XDP native, copy".to_owned(),
             pings: Pings::new(3, 3, vec![3.0, 1.0, 2.0]),
             echoes: Echoes { wanted: 10, echoed: 10, seconds: 0.5, ..Echoes::default() },
+            streams: vec![Streamed { echoed: 1_000_000, seconds: 2.0, ..Streamed::new("kernel to xmit", 1_000_000) }],
             collisions: None,
             kernel_tcp_lines: Some(7),
             frames_lost: None,
@@ -114,6 +157,7 @@ mod tests {
             "  xmitd on AF_XDP (AF_XDP native, copy)",
             "    ping  3 of 3 answered, median 2.000 ms",
             "    UDP   10 of 10 datagrams echoed, 20 a second, 0 sent again, 0 wrong",
+            "    TCP   kernel to xmit, 1000000 of 1000000 bytes came back, 4.0 Mbit/s each way",
             "    TCP   7 lines on the kernel's connection over the same interface meanwhile",
         ];
         assert_eq!(shown().to_string().lines().collect::<Vec<_>>(), expected);
@@ -122,10 +166,12 @@ mod tests {
 
     #[test]
     fn each_shortfall_does_not_hold() {
-        let spoil: [fn(&mut Shown); 5] = [
+        let spoil: [fn(&mut Shown); 7] = [
             |s| s.pings.answered = 2,
             |s| s.echoes.echoed = 9,
             |s| s.echoes.wrong = 1,
+            |s| s.streams[0].echoed = 999_999,
+            |s| s.streams[0].wrong = true,
             |s| s.kernel_tcp_lines = Some(0),
             |s| s.frames_lost = Some(1),
         ];

@@ -75,7 +75,7 @@ fn show(
     let table = counters([("a", &mut stacks.a.host), ("b", &mut stacks.b.host)]);
     narrator.say(&format!("\n{table}"))?;
     let frames_lost = Some(stacks.finish());
-    Ok(Shown { over, mode, pings, echoes, collisions: None, kernel_tcp_lines: None, frames_lost })
+    Ok(Shown { over, mode, pings, echoes, streams: Vec::new(), collisions: None, kernel_tcp_lines: None, frames_lost })
 }
 
 /// What the hosts and their ports counted, without zeros.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use xmit_shared::clock;
 
 use crate::Failure;
-use crate::demo::namespace::inside;
+use crate::namespace::inside;
 
 /// Somebody types this fast.
 const TYPING: Duration = Duration::from_millis(5);

@@ -11,10 +11,10 @@ use xmitd::config::Machine;
 
 use crate::Failure;
 use crate::demo::child::Running;
-use crate::demo::namespace;
 use crate::demo::narrator::until;
 use crate::demo::not_shown;
 use crate::demo::place::Place;
+use crate::namespace;
 use crate::wait::Interrupt;
 
 /// How long the daemon, or a program on it, may take to be there.
@@ -25,7 +25,8 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 pub struct Xmitd {
     running: Running,
     log: PathBuf,
-    session: PathBuf,
+    /// Where its clients connect.
+    pub session: PathBuf,
     /// The operator API.
     pub client: Client,
     /// Who answered.
@@ -65,7 +66,7 @@ impl Xmitd {
         })
     }
 
-    /// Starts the echo at `address`, a process with a socket in shared memory, and waits until it is bound.
+    /// Starts the echo at `address`, a process with sockets in shared memory, and waits until they are bound.
     pub fn start_echo(&mut self, address: SocketAddrV4, interrupt: &Interrupt) -> Result<Running, Failure> {
         let own = std::env::current_exe().map_err(Failure::io("find this program"))?;
         let mut command = std::process::Command::new(own);

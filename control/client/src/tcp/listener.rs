@@ -44,7 +44,7 @@ pub(crate) struct Listener {
 /// A listener's part on one lane.
 #[derive(Debug)]
 struct Share {
-    socket: TcpSocket,
+    socket: Arc<TcpSocket>,
     granted: Mutex<Vec<u32>>,
 }
 
@@ -83,7 +83,8 @@ impl TcpListener {
     ///
     /// # Errors
     /// `EADDRINUSE`, `EMFILE`, `ENETDOWN`.
-    pub fn listen(socket: TcpSocket, backlog: u32) -> io::Result<Self> {
+    pub fn listen(socket: impl Into<Arc<TcpSocket>>, backlog: u32) -> io::Result<Self> {
+        let socket = socket.into();
         let session = socket.session.clone();
         socket.listen(backlog)?;
         let (first_lane, first) = (socket.lane, socket.index);
@@ -93,7 +94,7 @@ impl TcpListener {
             let socket = TcpSocket::open(session.clone(), lane, index)?;
             socket.share(first)?;
             socket.listen(backlog)?;
-            shares.push(Share { socket, granted: Mutex::default() });
+            shares.push(Share { socket: socket.into(), granted: Mutex::default() });
         }
         let share = session.shared.config().slots / (STOCK_SHARE * session.lanes());
         let stock = backlog.min(STOCK_MAX).min(share).max(1) as usize;
@@ -115,7 +116,7 @@ impl TcpListener {
             Some(accepted) => accepted,
             None if listener.nonblocking.load(Ordering::Relaxed) => return Err(os_error(libc::EAGAIN)),
             None => {
-                let deadline = listener.first().and_then(|socket| socket.read_timeout.deadline());
+                let deadline = listener.first().and_then(|socket| socket.read_timeout.deadline(listener.session.now()));
                 listener.session.wait_for(deadline, || listener.try_accept())?
             }
         };
@@ -161,6 +162,19 @@ impl TcpListener {
         self.0.first().map_or(Ok(()), |socket| socket.read_timeout.set(timeout))
     }
 
+    /// `listen` once more: another length of the queue of connections that nobody has accepted.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
+        self.0.shares.iter().try_for_each(|share| share.socket.listen(backlog))
+    }
+
+    /// How the listener stands: readable if a connection waits.
+    pub fn readiness(&self) -> Readiness {
+        self.0.readiness()
+    }
+
     /// `TCP_NODELAY`, which accepted connections inherit.
     ///
     /// # Errors
@@ -182,7 +196,7 @@ impl TcpListener {
     /// # Errors
     /// None; a `Result` as in `std`.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.0.first().map_or(Ok(None), TcpSocket::take_error)
+        self.0.first().map_or(Ok(None), |socket| socket.take_error())
     }
 
     pub(crate) fn inner(&self) -> &Arc<Listener> {
@@ -199,7 +213,7 @@ impl Iterator for Incoming<'_> {
 
 impl Listener {
     fn first(&self) -> Option<&TcpSocket> {
-        self.shares.first().map(|share| &share.socket)
+        self.shares.first().map(|share| &*share.socket)
     }
 
     pub(crate) fn session(&self) -> &Arc<Inner> {

@@ -13,7 +13,7 @@ mod urgent;
 
 pub(crate) use listener::Listener;
 pub use listener::{Incoming, TcpListener};
-pub(crate) use readiness::Readiness;
+pub use readiness::{Marks, Readiness};
 pub use socket::TcpSocket;
 pub use stream::TcpStream;
 pub use transfer::MsgFlags;

@@ -22,7 +22,7 @@ impl TcpSocket {
             // Taking the cork out, and `TCP_NODELAY`, send what waits.
             tx.set_flags(flags, on != (flag == StreamFlags::CORK));
         }
-        self.session.shared.kick(self.lane, self.index);
+        self.session.kick(self.lane, self.index);
         Ok(())
     }
 
@@ -46,9 +46,35 @@ impl TcpSocket {
         self.set_flag(StreamFlags::CORK, cork)
     }
 
+    /// `TCP_NODELAY`.
+    pub fn nodelay(&self) -> bool {
+        self.flag(StreamFlags::NODELAY)
+    }
+
+    /// `TCP_CORK`.
+    pub fn cork(&self) -> bool {
+        self.flag(StreamFlags::CORK)
+    }
+
     /// `SO_OOBINLINE`: the urgent byte stays in its place in the stream.
     pub fn set_oob_inline(&self, inline: bool) {
         lock(&self.urgent).inline = inline;
+    }
+
+    /// `SO_OOBINLINE`.
+    pub fn oob_inline(&self) -> bool {
+        lock(&self.urgent).inline
+    }
+
+    /// `SO_RCVLOWAT`: reading waits for so many bytes, and the socket is not readable before; at least 1.
+    pub fn set_receive_lowat(&self, bytes: u32) {
+        self.rcvlowat.store(bytes.max(1), Ordering::Relaxed);
+        self.session.tell_pollers(self.index);
+    }
+
+    /// `SO_RCVLOWAT`.
+    pub fn receive_lowat(&self) -> u32 {
+        self.rcvlowat.load(Ordering::Relaxed)
     }
 
     /// `setsockopt` for everything that the lane has to know.

@@ -15,8 +15,8 @@ use std::io;
 use std::net::{Ipv4Addr, Shutdown};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use xmit_shared::Instant;
 use xmit_shared::session::{Accepted, Completion, How, Op, StreamEvents, Transport};
-use xmit_shared::{Instant, clock};
 
 /// A TCP socket of `xmitd`, in any state.
 #[derive(Debug)]
@@ -37,6 +37,12 @@ pub struct TcpSocket {
     pub(super) linger: AtomicI32,
     /// `TCP_NOTSENT_LOWAT`; zero for none.
     pub(super) notsent_lowat: AtomicU32,
+    /// `SO_RCVLOWAT`.
+    pub(super) rcvlowat: AtomicU32,
+    /// A writer found no room and was not told of any since.
+    pub(super) starved: AtomicBool,
+    /// How often it was.
+    pub(super) refills: AtomicU32,
     pub(super) urgent: Mutex<Urgent>,
     /// The lane has closed the slot already.
     closed: AtomicBool,
@@ -108,6 +114,9 @@ impl TcpSocket {
             flags: AtomicU32::new(0),
             linger: AtomicI32::new(NO_LINGER),
             notsent_lowat: AtomicU32::new(0),
+            rcvlowat: AtomicU32::new(1),
+            starved: AtomicBool::new(false),
+            refills: AtomicU32::new(0),
             urgent: Mutex::new(Urgent::default()),
             closed: AtomicBool::new(false),
         }
@@ -128,7 +137,7 @@ impl TcpSocket {
     /// `EINPROGRESS` if it was begun and nothing waits for it, `EALREADY` while it lasts, `EISCONN` afterwards; `ECONNREFUSED`, `ETIMEDOUT`,
     /// `ENETUNREACH`, `EHOSTUNREACH`; `EADDRNOTAVAIL` without a free port.
     pub fn connect(&self, addr: SocketAddrV4) -> io::Result<()> {
-        self.connect_until(addr, self.write_timeout.deadline())
+        self.connect_until(addr, self.write_timeout.deadline(self.session.now()))
     }
 
     pub(super) fn connect_until(&self, addr: SocketAddrV4, deadline: Option<Instant>) -> io::Result<()> {
@@ -171,6 +180,17 @@ impl TcpSocket {
             return Err(os_error(failed.unwrap_or(libc::ECONNABORTED)));
         }
         Ok(None)
+    }
+
+    /// Ends the connection without a word to the program: `connect` to `AF_UNSPEC` (`tcp_disconnect`).
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn disconnect(&self) -> io::Result<()> {
+        self.call(Op::Disconnect)?;
+        lock(&self.names).peer = None;
+        self.set_phase(Phase::Idle);
+        Ok(())
     }
 
     /// Makes a bound socket listen.
@@ -247,7 +267,7 @@ impl TcpSocket {
     }
 
     /// The slot of a closed listener is free again.
-    pub(super) fn release_slot(self) {
+    pub(super) fn release_slot(&self) {
         self.session.untake_slot(self.index);
     }
 
@@ -301,7 +321,7 @@ impl Drop for TcpSocket {
         }
         let linger = self.linger.load(Ordering::Relaxed);
         if linger > 0 {
-            let deadline = clock::monotonic() + Duration::from_secs(linger.unsigned_abs().into());
+            let deadline = self.session.now() + Duration::from_secs(linger.unsigned_abs().into());
             let drained = || {
                 self.session.check_up()?;
                 let slot = self.slot()?;

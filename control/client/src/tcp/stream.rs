@@ -9,7 +9,6 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use xmit_shared::clock;
 use xmit_shared::session::{SocketOption, StreamFlags, TcpInfo};
 
 /// A TCP connection of `xmitd`. Closed when the last handle of [`TcpStream::try_clone`] is dropped; what was written is still sent.
@@ -55,7 +54,7 @@ impl TcpStream {
         }
         let SocketAddr::V4(addr) = *addr else { return Err(os_error(libc::EAFNOSUPPORT)) };
         let socket = TcpSocket::new(session)?;
-        match socket.connect_until(addr, Some(clock::monotonic() + timeout)) {
+        match socket.connect_until(addr, Some(session.0.now() + timeout)) {
             Ok(()) => Ok(Self(Arc::new(socket))),
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
                 Err(io::Error::new(io::ErrorKind::TimedOut, "connection timed out"))

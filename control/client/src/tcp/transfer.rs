@@ -42,7 +42,7 @@ impl TcpSocket {
         let outcome = match first {
             Ok(None) => {
                 slot.status.want_room();
-                let outcome = self.session.wait_for(self.write_timeout.deadline(), || {
+                let outcome = self.session.wait_for(self.write_timeout.deadline(self.session.now()), || {
                     self.send_some(slot, parts, &mut sent, total, flags, WRITABLE_SHARE)
                 });
                 slot.status.forget_room();
@@ -71,10 +71,14 @@ impl TcpSocket {
         if !self.may_send(slot, *sent > 0)? {
             return Ok(None);
         }
+        self.look_for_room(slot);
         let written = self.write_parts(slot, parts, *sent, total, flags, share)?;
         if written > 0 {
             *sent += written;
-            self.session.shared.kick(self.lane, self.index);
+            self.session.kick(self.lane, self.index);
+        }
+        if *sent < total {
+            self.starved.store(true, Ordering::Relaxed);
         }
         Ok((*sent == total).then_some(()))
     }
@@ -145,16 +149,17 @@ impl TcpSocket {
             return Ok(0);
         }
         let (mut received, mut ended) = (0, false);
+        let target = if flags.wait_all { total } else { total.min(self.receive_lowat() as usize) };
         let attempt = |parts: &mut [IoSliceMut<'_>], received: &mut usize, ended: &mut bool| {
             let Some(len) = self.receive_some(slot, parts, *received, flags)? else { return Ok(None) };
             *received += len;
             *ended = len == 0;
-            let enough = !flags.wait_all || flags.peek || *received == total || *ended;
+            let enough = flags.peek || *received >= target || *ended;
             Ok(enough.then_some(()))
         };
         let mut outcome = attempt(parts, &mut received, &mut ended);
         if matches!(outcome, Ok(None)) && self.waits(flags) {
-            let deadline = self.read_timeout.deadline();
+            let deadline = self.read_timeout.deadline(self.session.now());
             outcome = self.session.wait_for(deadline, || attempt(parts, &mut received, &mut ended)).map(Some);
         }
         match outcome {
@@ -217,7 +222,7 @@ impl TcpSocket {
         }
         drop(rx);
         if told {
-            self.session.shared.kick(self.lane, self.index);
+            self.session.kick(self.lane, self.index);
         }
         Ok((readable > 0).then_some(len))
     }

@@ -3,17 +3,19 @@
 use super::{Control, TOKENS_SESSIONS};
 use crate::run::sessions::SessionEvent;
 use mio::Token;
-use std::net::SocketAddrV4;
 use std::time::Duration;
 use tracing::{debug, warn};
 use xmit_dataplane::lane::{LaneCommand, LaneReport};
 use xmit_dataplane::route::InterfaceId;
-use xmit_dataplane::socket::{Binder, Report};
+use xmit_dataplane::socket::{Answer, Left, Report, Reporter, Taken};
 use xmit_shared::session::LaneEnd;
 use xmit_shared::{Instant, clock};
 
 /// Linux's "no space left on device": a steering program has no room for one more port.
 const ENOSPC: i32 = 28;
+
+/// The user of a program that is gone.
+const NOBODY: u32 = u32::MAX;
 
 /// While commands wait for a lane with a full mailbox, the loop looks again this often.
 const OUTBOX_RETRY: Duration = Duration::from_millis(1);
@@ -52,12 +54,11 @@ impl Control {
 
     fn on_report(&mut self, _now: Instant, lane: u16, report: LaneReport) {
         match report {
-            LaneReport::Session(Report::Bind { session, slot, wanted }) => self.on_bind(lane, session, slot, wanted),
-            LaneReport::Session(Report::Unbind { session, address }) => self.release(lane, session, address),
             LaneReport::Session(Report::Broken { session, what }) => {
                 warn!("session {session} wrote rubbish into its region and is ended: {what}");
                 self.end(session);
             }
+            LaneReport::Session(report) => self.settle(lane, &report),
             LaneReport::Ended => self.failed = Some(format!("lane {lane} ended by a panic; its message stands above")),
             LaneReport::Refused { session } => {
                 warn!("lane {lane} has no place for session {session}, which is ended: lower [client] sessions_max");
@@ -106,50 +107,54 @@ impl Control {
         if let Some(lanes) = &mut self.lanes {
             lanes.tell_all(|_| LaneCommand::Detach { session });
         }
-        for (address, binder) in self.binds.release_session(session) {
-            self.forget(binder.lane, address);
-        }
+        let settled = self.books.release_session(session);
+        settled.closed.into_iter().for_each(|taken| self.forget(taken));
     }
 
-    fn on_bind(&mut self, lane: u16, session: u32, slot: u32, wanted: SocketAddrV4) {
-        let result = self.bind(lane, session, slot, wanted);
+    /// Settles what a socket wants or gives back: the book first, then the XDP programs, then the other lanes.
+    fn settle(&mut self, lane: u16, report: &Report) {
+        let client = report.session().map(|session| self.sessions.as_ref().and_then(|all| all.client(session)));
+        let uid = client.flatten().map_or(NOBODY, |client| client.uid);
+        // The session ended while its lane asked: nobody is left to have the address.
+        if let (Some(None), Some((session, slot))) = (client, report.asks()) {
+            return self.tell_bound(lane, Answer { session, slot, result: Err(libc::ENETDOWN) });
+        }
+        let who = Reporter { lane, uid, privileged: uid == 0 };
+        let settled = self.books.settle(&self.snapshot, who, report);
+        settled.closed.into_iter().for_each(|taken| self.forget(taken));
+        let Some(mut answer) = settled.answer else { return };
+        if let Some(taken) = settled.opened {
+            match self.steer.open(taken.protocol, taken.address) {
+                Ok(()) => self.tell_others(taken),
+                Err(error) => {
+                    warn!("{} cannot be steered here: {error}", taken.address);
+                    self.books.of(taken.protocol).release(answer.session, answer.slot, taken.address, Left::Nothing);
+                    answer.result = Err(ENOSPC);
+                }
+            }
+        }
+        self.tell_bound(lane, answer);
+    }
+
+    fn tell_bound(&mut self, lane: u16, Answer { session, slot, result }: Answer) {
         if let Some(lanes) = &mut self.lanes {
             lanes.tell(lane.into(), LaneCommand::Bound { session, slot, result });
         }
     }
 
-    /// Settles a bind: the book first, then the XDP programs, then the other lanes.
-    fn bind(&mut self, lane: u16, session: u32, slot: u32, wanted: SocketAddrV4) -> Result<SocketAddrV4, i32> {
-        let client = self.sessions.as_ref().and_then(|sessions| sessions.client(session));
-        // The session ended while its lane asked: nobody is left to have the address.
-        let Some(client) = client else { return Err(libc::ENETDOWN) };
-        let binder = Binder { lane, session, slot, privileged: client.uid == 0 };
-        let address = self.binds.bind(&self.snapshot, wanted, binder)?;
-        if let Err(error) = self.steer.open_udp(address) {
-            warn!("UDP {address} cannot be steered here: {error}");
-            self.binds.release(session, address);
-            return Err(ENOSPC);
-        }
-        self.tell_others(lane, address, Some(lane));
-        Ok(address)
+    fn forget(&mut self, taken: Taken) {
+        self.steer.close(taken.protocol, taken.address);
+        self.tell_others(taken);
     }
 
-    fn release(&mut self, lane: u16, session: u32, address: SocketAddrV4) {
-        if self.binds.release(session, address) {
-            self.forget(lane, address);
-        }
-    }
-
-    fn forget(&mut self, lane: u16, address: SocketAddrV4) {
-        self.steer.close_udp(address);
-        self.tell_others(lane, address, None);
-    }
-
-    fn tell_others(&mut self, lane: u16, address: SocketAddrV4, owner: Option<u16>) {
+    /// Tells every lane but the one that it happened on where `taken`'s address is now.
+    fn tell_others(&mut self, Taken { protocol, address, .. }: Taken) {
         let Some(lanes) = &mut self.lanes else { return };
-        for other in (0..lanes.len()).filter(|other| *other != usize::from(lane)) {
-            lanes.tell(other, LaneCommand::Elsewhere { address, lane: owner });
+        if lanes.len() < 2 {
+            return;
         }
+        let book = self.books.of(protocol);
+        lanes.tell_all(|lane| LaneCommand::Elsewhere { protocol, address, lane: book.lane_for(address, lane as u16) });
     }
 
     fn resolve(&mut self, interface: InterfaceId, address: std::net::Ipv4Addr) {

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{error, info, warn};
 use xmit_dataplane::snapshot::Snapshot;
-use xmit_dataplane::socket::Binds;
+use xmit_dataplane::socket::Books;
 use xmit_nic::rng::Rng;
 use xmit_shared::snapshot::Publisher;
 use xmit_shared::{Instant, clock};
@@ -80,7 +80,7 @@ pub struct Control {
     steer: Steer,
     joins: Vec<Joined>,
     lanes: Option<Lanes>,
-    binds: Binds,
+    books: Books,
     sessions: Option<Sessions>,
     captures: Captures,
     /// Why the daemon cannot go on: it stops, so that clients see it dead instead of waiting.
@@ -118,7 +118,7 @@ impl Control {
             generation: 0,
             snapshots: Publisher::new(Arc::default()),
             snapshot: Arc::default(),
-            binds: Binds::new(lanes, rng.next_u64()),
+            books: Books::new(lanes, rng.next_u64()),
             rng,
             frames: Vec::new(),
             umems: Vec::new(),

@@ -4,8 +4,6 @@
 
 use crate::boot::StepError;
 use crate::config::{El3c501, Join as Wish, Peer};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -86,17 +84,8 @@ fn run(mut join: Join, stop: &AtomicBool) {
         if join.turn(now) > 0 {
             continue;
         }
-        let wakeup = join.sleep(now);
-        let until = wakeup.at.map_or(LOOK, |at| at.saturating_since(now).min(LOOK));
-        let mut fds: Vec<PollFd<'_>> = wakeup
-            .fds
-            .iter()
-            // SAFETY: the descriptors belong to the two ports of `join`, which this function owns and does not touch
-            // until `poll` is over.
-            .map(|fd| PollFd::from_borrowed_fd(unsafe { BorrowedFd::borrow_raw(*fd) }, PollFlags::IN))
-            .collect();
-        let timeout = Timespec::try_from(until).ok();
-        let _ = poll(&mut fds, timeout.as_ref());
+        // Whatever ends the wait, a look costs little.
+        let _ = join.wait(now, Some(LOOK), &[]);
     }
     let _ = join.shutdown();
 }

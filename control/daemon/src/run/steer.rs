@@ -5,14 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use tracing::warn;
 use xmit_nic::xdp::{Protocol, Steering, SteeringCounters, XdpError};
+use xmit_shared::session::Transport;
 
 /// What a program sends to the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Entry {
     /// Every packet to an address of our own.
     Address(Ipv4Addr),
-    /// UDP to a port of an address that the kernel has too.
-    Udp(Ipv4Addr, u16),
+    /// A port of an address that the kernel has too.
+    Port(Protocol, Ipv4Addr, u16),
+}
+
+/// A bound address of a protocol.
+type Bind = (Protocol, SocketAddrV4);
+
+fn protocol(transport: Transport) -> Protocol {
+    match transport {
+        Transport::Udp => Protocol::Udp,
+        Transport::Tcp => Protocol::Tcp,
+    }
 }
 
 /// One NIC with its program.
@@ -32,12 +43,12 @@ struct Steered {
 impl Steered {
     /// What `bind` brings: nothing on a NIC whose addresses are ours alone. A bind to all addresses steers the port of
     /// each address that this host has, so that packets routed through it stay with the kernel.
-    fn entries_of(&self, bind: SocketAddrV4) -> impl Iterator<Item = Entry> + '_ {
+    fn entries_of(&self, (protocol, bind): Bind) -> impl Iterator<Item = Entry> + '_ {
         let ours = self.addresses.iter().filter(move |a| bind.ip().is_unspecified() || *a == bind.ip());
-        ours.filter(|_| self.by_ports).map(move |address| Entry::Udp(*address, bind.port()))
+        ours.filter(|_| self.by_ports).map(move |address| Entry::Port(protocol, *address, bind.port()))
     }
 
-    fn wanted(&self, binds: &BTreeMap<SocketAddrV4, u32>) -> BTreeSet<Entry> {
+    fn wanted(&self, binds: &BTreeMap<Bind, u32>) -> BTreeSet<Entry> {
         if self.by_ports {
             binds.keys().flat_map(|bind| self.entries_of(*bind)).collect()
         } else {
@@ -59,7 +70,7 @@ impl Steered {
         }
         match entry {
             Entry::Address(address) => self.steering.add_address(address)?,
-            Entry::Udp(address, port) => self.steering.open_port(Some(address), Protocol::Udp, port)?,
+            Entry::Port(protocol, address, port) => self.steering.open_port(Some(address), protocol, port)?,
         }
         self.entries.insert(entry);
         Ok(())
@@ -71,7 +82,7 @@ impl Steered {
         }
         match entry {
             Entry::Address(address) => self.steering.remove_address(address)?,
-            Entry::Udp(address, port) => self.steering.close_port(Some(address), Protocol::Udp, port)?,
+            Entry::Port(protocol, address, port) => self.steering.close_port(Some(address), protocol, port)?,
         };
         self.entries.remove(&entry);
         Ok(())
@@ -82,8 +93,8 @@ impl Steered {
 #[derive(Debug, Default)]
 pub struct Steer {
     nics: Vec<Steered>,
-    /// Bound UDP addresses, with how many sockets have each.
-    binds: BTreeMap<SocketAddrV4, u32>,
+    /// Bound addresses, with how many sockets have each.
+    binds: BTreeMap<Bind, u32>,
 }
 
 impl Steer {
@@ -113,36 +124,51 @@ impl Steer {
         outcome
     }
 
-    /// Steers UDP to `address` here, on the NICs that are shared by ports.
+    /// True if a NIC is shared with the kernel by ports.
+    pub fn by_ports(&self) -> bool {
+        self.nics.iter().any(|nic| nic.by_ports)
+    }
+
+    /// Steers `transport` to `address` here, on the NICs that are shared by ports.
     ///
     /// # Errors
     /// If a program has no room for it; then it is steered nowhere.
-    pub fn open_udp(&mut self, address: SocketAddrV4) -> Result<(), XdpError> {
-        *self.binds.entry(address).or_insert(0) += 1;
+    pub fn open(&mut self, transport: Transport, address: SocketAddrV4) -> Result<(), XdpError> {
+        let bind = (protocol(transport), address);
+        *self.binds.entry(bind).or_insert(0) += 1;
         let opened = self.nics.iter_mut().try_for_each(|nic| {
-            let entries: Vec<_> = nic.entries_of(address).collect();
+            let entries: Vec<_> = nic.entries_of(bind).collect();
             entries.into_iter().try_for_each(|entry| nic.add(entry))
         });
         if opened.is_err() {
-            self.close_udp(address);
+            self.close(transport, address);
         }
         opened
     }
 
-    /// No longer steers UDP to `address` here, unless another bind wants it.
-    pub fn close_udp(&mut self, address: SocketAddrV4) {
-        let Some(count) = self.binds.get_mut(&address) else { return };
+    /// No longer steers `transport` to `address` here, unless another bind wants it.
+    pub fn close(&mut self, transport: Transport, address: SocketAddrV4) {
+        let bind = (protocol(transport), address);
+        let Some(count) = self.binds.get_mut(&bind) else { return };
         *count -= 1;
         if *count > 0 {
             return;
         }
-        self.binds.remove(&address);
+        self.binds.remove(&bind);
+        let wildcard = (bind.0, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, address.port()));
         for nic in &mut self.nics {
-            // Two binds never share an entry: an address and all addresses conflict on one port.
-            let entries: Vec<_> = nic.entries_of(address).collect();
+            // An address and all addresses may share a port (`SO_REUSEADDR`), and then share entries.
+            let kept = |entry: &Entry| match *entry {
+                Entry::Port(protocol, ip, port) => {
+                    let exact = (protocol, SocketAddrV4::new(ip, port));
+                    self.binds.contains_key(&wildcard) || self.binds.contains_key(&exact)
+                }
+                Entry::Address(_) => true,
+            };
+            let entries: Vec<_> = nic.entries_of(bind).filter(|entry| !kept(entry)).collect();
             for entry in entries {
                 if let Err(error) = nic.remove(entry) {
-                    warn!("UDP to {address} still comes to the daemon on {}: {error}", nic.steering.interface().name);
+                    warn!("{address} still comes to the daemon on {}: {error}", nic.steering.interface().name);
                 }
             }
         }

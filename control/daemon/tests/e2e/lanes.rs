@@ -8,7 +8,7 @@ use xmit_netns::{VethOptions, report_skipped, require_root};
 use crate::harness::{HOST, LIMIT, Lab, OURS, Program, Stream, again, until};
 
 /// Two lanes on the two queues of `xb`.
-const TWO: &str = "[[lane]]\ncore = 0\n[[lane]]\ncore = 1\n[[interface]]\nname = \"xb\"\n\
+pub(crate) const TWO: &str = "[[lane]]\ncore = 0\n[[lane]]\ncore = 1\n[[interface]]\nname = \"xb\"\n\
                    addresses = [\"10.77.0.2/24\"]\nlanes = [0, 1]\nqueues = [0, 1]\n";
 
 /// Senders, each with a port of its own, so that the kernel spreads them over the queues.

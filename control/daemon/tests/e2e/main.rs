@@ -17,6 +17,7 @@ mod quotas;
 mod readiness;
 mod refusals;
 mod steering;
+mod tcp;
 
 /// Not a test: what client processes of the tests run.
 #[test]

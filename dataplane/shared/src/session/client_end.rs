@@ -248,6 +248,13 @@ impl ClientRx {
         self.0.peek()
     }
 
+    /// Grows with every datagram that arrives, modulo 2^32.
+    pub fn shown(&mut self) -> u32 {
+        // Rubbish is reported by the next read.
+        let _ = self.0.available();
+        self.0.shown()
+    }
+
     /// Copies the peeked datagram's payload into `out`. Answers the bytes copied; the rest is left out.
     #[inline]
     pub fn copy(&self, out: &mut [u8]) -> usize {

@@ -206,6 +206,16 @@ impl ReceiveReader {
         Ok(len)
     }
 
+    /// Bytes of the ring, as far as the lane has said.
+    pub fn size(&self) -> u32 {
+        self.area.size()
+    }
+
+    /// Bytes shown since the stream began, modulo 2^32, as of the last [`ReceiveReader::available`].
+    pub fn shown(&self) -> u32 {
+        self.head.wrapping_add(self.len)
+    }
+
     /// Copies bytes from `offset` behind the oldest one to `out`, as many as [`ReceiveReader::available`] has seen; answers how many.
     #[inline]
     pub fn copy_at(&self, offset: u32, out: &mut [u8]) -> usize {

@@ -4,11 +4,11 @@
 //! `tcp_twsk_unique`).
 
 use super::birth::Birth;
-use super::errno::{EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ENOBUFS};
 use super::initial_window::{Opening, advertised_mss};
 use crate::Instant;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
+use crate::errno::{EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ENOBUFS};
 use crate::ip::{PathKey, ip_route_output};
 use crate::net::Net;
 use crate::owner::Owner;

@@ -212,7 +212,7 @@ impl Connection {
             self.deadlines.disarm(Timer::Retransmission);
         } else {
             let delay = self.probe_interval();
-            self.arm_retransmission(ctx, Retransmission::WindowProbe, delay);
+            self.arm_window_probe(ctx, delay);
         }
     }
 
@@ -234,6 +234,7 @@ impl Connection {
         (self.send.wl1, self.send.wnd) = (segment.seq, window);
         if changed {
             self.predict(segment.window);
+            self.slow_start_after_idle(ctx);
             if window > self.send.wnd_max {
                 self.send.wnd_max = window;
                 // A segment is at most half of the largest window (`tcp_bound_to_half_wnd`).

@@ -131,5 +131,6 @@ impl Connection {
             Some(armed) if armed <= at => {}
             _ => self.deadlines.arm(&mut ctx.commons.wheel, self.id.index, Timer::DelayedAck, at),
         }
+        self.watch_for_ack(ctx);
     }
 }

@@ -30,7 +30,9 @@ pub enum Target {
     TimeWait(u32),
     /// Nobody has the flow; somebody listens.
     Listener(u32),
-    /// Nobody here.
+    /// Another lane has the port.
+    Elsewhere(u16),
+    /// Nobody: answered with a reset.
     Nobody,
 }
 
@@ -108,7 +110,10 @@ impl Tcp {
             }
             Some(Place::Request(index)) => Target::Request(index),
             Some(Place::TimeWait(index)) => Target::TimeWait(index),
-            None => self.listener_for(&segment.flow).map_or(Target::Nobody, Target::Listener),
+            None => match self.listener_for(&segment.flow) {
+                Some(index) => Target::Listener(index),
+                None => self.lane_of(segment.flow.local).map_or(Target::Nobody, Target::Elsewhere),
+            },
         }
     }
 
@@ -128,7 +133,7 @@ impl Tcp {
                 let flow = self.table.time_waits.get(index)?.flow;
                 Some(self.listeners.get(self.listener_for(&flow)?)?.owner)
             }
-            Target::Nobody => None,
+            Target::Elsewhere(_) | Target::Nobody => None,
         }
     }
 
@@ -144,7 +149,8 @@ impl Tcp {
             Target::Request(index) => self.on_request_segment(net, now, end, index, &segment, &packet),
             Target::TimeWait(index) => self.on_time_wait_segment(net, now, end, index, &segment, &packet),
             Target::Listener(index) => self.to_listener(net, now, end, index, &segment, &packet),
-            Target::Nobody => nobody(net, now, &segment),
+            // One that was handed over already goes no further.
+            Target::Elsewhere(_) | Target::Nobody => nobody(net, now, &segment),
         }
         net.pool.release(packet.frame);
     }

@@ -17,3 +17,4 @@ mod urgent;
 mod validate;
 
 pub use demux::{Found, Target, tcp_v4_rcv};
+pub(super) use established::UNPREDICTED;

@@ -99,14 +99,20 @@ impl Connection {
     /// New bytes were written: how the connection stood without them (`tcp_slow_start_after_idle_check`,
     /// `tcp_rate_check_app_limited`).
     fn on_written(&mut self, ctx: &mut Ctx<'_>) {
+        self.slow_start_after_idle(ctx);
+        let little = self.unsent() < u32::from(self.send.mss);
+        if little && self.sent.in_flight() < self.congestion.cwnd() && self.sent.lost() <= self.sent.retransmitted() {
+            self.sent.set_app_limited();
+        }
+    }
+
+    /// Nothing was sent for a timeout: what the window knew of the path is old (`tcp_slow_start_after_idle_check`; RFC
+    /// 5681 section 4.1). Also when a closed window opens.
+    pub(super) fn slow_start_after_idle(&mut self, ctx: &Ctx<'_>) {
         let idle = ctx.now.saturating_since(self.send.last_at);
         let rto = self.rtt.rto();
         if self.sent.segments() == 0 && idle > rto && ctx.commons.settings.slow_start_after_idle {
             self.congestion.restart_after_idle(ctx.now, idle, rto);
-        }
-        let little = self.unsent() < u32::from(self.send.mss);
-        if little && self.sent.in_flight() < self.congestion.cwnd() && self.sent.lost() <= self.sent.retransmitted() {
-            self.sent.set_app_limited();
         }
     }
 

@@ -121,23 +121,6 @@ impl Connection {
         after.min(left.max(Duration::from_millis(1)))
     }
 
-    /// An ACK came while nothing was in flight and something waits (`tcp_ack_probe`): if the window takes it, the
-    /// probes end; else the next one is in its time.
-    pub(in crate::tcp) fn on_probe_answered(&mut self, ctx: &mut Ctx<'_>) {
-        if self.unsent() == 0 {
-            return;
-        }
-        if self.window_takes_next() {
-            self.probe_backoff = 0;
-            self.stalled_since = None;
-            if self.deadlines.retransmission == Retransmission::WindowProbe {
-                self.deadlines.disarm(super::super::deadlines::Timer::Retransmission);
-            }
-        } else {
-            self.arm_window_probe(ctx, self.probe_interval());
-        }
-    }
-
     /// Makes the peer speak (`tcp_write_wakeup`): by data if its window takes some, else by a number that it has seen.
     /// False for want of room.
     pub(in crate::tcp) fn wake_peer(&mut self, ctx: &mut Ctx<'_>, keep_alive: bool) -> bool {

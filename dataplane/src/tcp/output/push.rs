@@ -150,8 +150,10 @@ impl Connection {
     pub(super) fn on_new_sent(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
         let first = self.sent.segments() == 0;
         let (start, end) = (outbound.seq, outbound.end());
-        let syn = outbound.flags.contains(Flags::SYN);
-        self.sent.push(&mut ctx.commons.slab, ctx.now, start, end.since(start), syn);
+        let id = self.sent.push(&mut ctx.commons.slab, ctx.now, start, end.since(start), false);
+        if let Some(id) = id.filter(|_| outbound.flags.contains(Flags::PSH)) {
+            ctx.commons.slab.mark_push(id);
+        }
         self.send.nxt = end;
         self.recovery.on_sent_new(1);
         if outbound.len < self.current_mss() {

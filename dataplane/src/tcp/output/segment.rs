@@ -31,12 +31,6 @@ impl Outbound {
     pub(in crate::tcp) fn end(&self) -> SeqNum {
         self.seq + self.len + self.flags.sequence_len()
     }
-
-    /// Takes sequence numbers that were not used before.
-    #[inline]
-    pub(in crate::tcp) fn is_new(&self) -> bool {
-        !self.again && (self.len > 0 || self.flags.intersects(Flags::SYN | Flags::FIN))
-    }
 }
 
 impl Connection {
@@ -53,7 +47,7 @@ impl Connection {
             outbound.len -= 1;
             outbound.flags |= Flags::FIN;
         }
-        if outbound.len > 0 && kept.end() == self.send.pushed {
+        if kept.marks().push {
             outbound.flags |= Flags::PSH;
         }
         outbound

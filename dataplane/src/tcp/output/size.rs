@@ -2,7 +2,6 @@
 
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
-use super::super::mss::Mss;
 use crate::wire::tcp_options::{LEN_MAX, SACK_BLOCKS_MAX, TIMESTAMPS_LEN};
 
 /// IP and TCP headers without options.
@@ -20,7 +19,7 @@ impl Connection {
         let mss = pmtu.saturating_sub(HEADERS_LEN).min(self.send.mss_clamp).max(settings.min_snd_mss);
         let mss = mss.saturating_sub(options);
         self.send.pmtu = pmtu;
-        self.send.mss = Mss::new(self.bound_to_half_window(mss, options)).bytes();
+        self.send.mss = self.bound_to_half_window(mss, options).max(1);
     }
 
     /// A window of less than two segments would make the peer wait for its delayed ACK (`tcp_bound_to_half_wnd`).

@@ -6,23 +6,24 @@ use super::super::connection::{Connection, FastOpenState};
 use super::super::settings::EcnMode;
 use super::super::state::State;
 use super::segment::Outbound;
-use super::transmit::Departure;
-use crate::counters::Snmp;
 use crate::wire::tcp::Flags;
 
 impl Connection {
-    /// Sends the first SYN, with data if `choose_fast_open` said so.
+    /// Sends the first SYN; what Fast Open adds to it was chosen (`fast_open`).
     pub(in crate::tcp) fn send_syn(&mut self, ctx: &mut Ctx<'_>) {
         self.send.nxt = self.isn;
         let mut outbound = Outbound::control(self.isn, Flags::SYN);
         if self.asks_for_ecn(ctx) {
             outbound.flags |= Flags::ECE | Flags::CWR;
         }
-        if let FastOpenState::SentData(end) = self.fast_open {
-            outbound.len = end.since(self.isn + 1);
+        match self.fast_open {
+            FastOpenState::Requested => outbound.fast_open = true,
+            FastOpenState::SentData(end) => {
+                outbound.fast_open = self.cookie.is_some();
+                outbound.len = end.since(self.isn + 1);
+            }
+            FastOpenState::Off | FastOpenState::Deferred | FastOpenState::Server => {}
         }
-        let asks = self.fast_open == FastOpenState::Requested;
-        outbound.fast_open = asks || (outbound.len > 0 && self.cookie.is_some());
         self.depart_syn(ctx, &outbound);
     }
 
@@ -47,10 +48,8 @@ impl Connection {
 
     /// Sends it if it can; it counts as sent anyway, so that the timer repeats it.
     fn depart_syn(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
-        if let Some(path) = self.route(ctx)
-            && self.transmit(ctx, &path, outbound) == Departure::Left
-        {
-            ctx.net.counters.inc(Snmp::TcpExtTCPOrigDataSent);
+        if let Some(path) = self.route(ctx) {
+            let _ = self.transmit(ctx, &path, outbound);
         }
         let (slab, isn, now) = (&mut ctx.commons.slab, self.isn, ctx.now);
         self.sent.push(slab, now, isn, 1, true);

@@ -8,6 +8,7 @@ use super::super::commons::Ctx;
 use super::super::congestion::Signal;
 use super::super::connection::Connection;
 use super::super::recovery::Phase;
+use super::super::window::WireWindow;
 use super::segment::Outbound;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
@@ -76,10 +77,10 @@ impl Connection {
             ctx.net.pool.release(frame);
             return Departure::NoData;
         }
-        let window = if outbound.flags.contains(Flags::SYN) {
-            self.receive.wnd.0.min(0xffff) as u16
+        let (window, space) = if outbound.flags.contains(Flags::SYN) {
+            (WireWindow(self.receive.wnd.0.min(0xffff) as u16), None)
         } else {
-            self.select_window(ctx).0
+            self.select_window(ctx)
         };
         let flags = self.ecn_flags(outbound) | outbound.flags;
         let urgent = self.urgent_pointer(outbound);
@@ -89,7 +90,7 @@ impl Connection {
             seq: outbound.seq.number(),
             ack: if flags.contains(Flags::ACK) { self.receive.nxt.number() } else { 0 },
             flags: if urgent.is_some() { flags | Flags::URG } else { flags },
-            window,
+            window: window.0,
             urgent: urgent.unwrap_or(0),
             options,
         };
@@ -103,6 +104,9 @@ impl Connection {
         }
         let out = self.ip_header(ctx, outbound);
         self.count_departure(ctx, outbound, flags);
+        if let Some(space) = space {
+            self.after_window(ctx, space);
+        }
         if let Err(reason) = ip_queue_xmit(ctx.net, ctx.now, path, &out, frame) {
             self.on_local_loss(reason);
         }
@@ -193,7 +197,7 @@ impl Connection {
     #[inline]
     fn is_ecn_capable(&self, outbound: &Outbound) -> bool {
         let everything = self.congestion.kind().needs_ecn();
-        self.agreed.ecn && (everything || (outbound.len > 0 && !outbound.again))
+        self.agreed.ecn && (everything || (outbound.len > 0 && !outbound.again && !outbound.flags.contains(Flags::SYN)))
     }
 
     /// The urgent pointer, while urgent data lies ahead (`tcp_urg_mode`).

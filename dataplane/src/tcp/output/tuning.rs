@@ -28,17 +28,8 @@ impl Connection {
         }
     }
 
-    /// The program may have read: the window opens (`tcp_cleanup_rbuf`), the buffer grows.
-    pub(in crate::tcp) fn on_read(&mut self, ctx: &mut Ctx<'_>) {
-        let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return };
-        if end.rx_room(owner.slot).is_ok() {
-            let unread = end.rx_unread(owner.slot);
-            self.tune_receive(ctx, unread);
-            self.announce_window(ctx);
-        }
-    }
-
     /// Once per round trip: what the program read decides how much the peer may send (`tcp_rcv_space_adjust`).
+    #[inline]
     pub(super) fn tune_receive(&mut self, ctx: &mut Ctx<'_>, unread: u32) {
         let rtt = Duration::from_micros((self.tuning.rtt_8 >> 3).into());
         if self.tuning.rtt_8 == 0 || ctx.now.saturating_since(self.tuning.at) < rtt {

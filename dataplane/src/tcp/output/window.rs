@@ -5,6 +5,7 @@
 
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
+use super::super::input::UNPREDICTED;
 use super::super::window::{Window, WireWindow};
 use crate::counters::Snmp;
 
@@ -15,6 +16,10 @@ pub(super) struct Space {
     pub(super) free: u32,
     /// All that may ever (`tcp_full_space`).
     pub(super) allowed: u32,
+    /// Bytes that have a place in the ring.
+    room: u32,
+    /// Bytes that the program has not read.
+    pub(super) unread: u32,
 }
 
 impl Connection {
@@ -25,9 +30,9 @@ impl Connection {
         edge.distance(self.receive.nxt).max(0) as u32
     }
 
-    /// The window for the segment that leaves now, noted as announced (`tcp_select_window`).
+    /// The window for the segment that leaves now, noted as announced (`tcp_select_window`), and what it was made of.
     #[inline]
-    pub(super) fn select_window(&mut self, ctx: &mut Ctx<'_>) -> WireWindow {
+    pub(super) fn select_window(&mut self, ctx: &mut Ctx<'_>) -> (WireWindow, Option<Space>) {
         let left = self.window_left();
         let space = self.space(ctx);
         let mut window = space.map_or(left, |space| self.window_for(space));
@@ -41,24 +46,18 @@ impl Connection {
         let before = self.receive.wnd.0;
         (self.receive.wnd, self.receive.wup) = (Window(window), self.receive.nxt);
         self.receive.last_ack = self.receive.nxt;
-        let cap = if self.receive.scale.shift() == 0 && ctx.commons.settings.workaround_signed_windows {
-            WINDOW_SIGNED_MAX
-        } else {
-            u32::MAX
-        };
-        let wire = self.receive.scale.to_wire(Window(window.min(cap)));
+        let unscaled = self.receive.scale.shift() == 0 && ctx.commons.settings.workaround_signed_windows;
+        let window = if unscaled { window.min(WINDOW_SIGNED_MAX) } else { window };
+        let wire = self.receive.scale.to_wire(Window(window));
         self.note_zero(ctx, before, wire);
-        if let Some(space) = space {
-            self.watch_reader(ctx, space);
-        }
-        wire
+        (wire, space)
     }
 
     /// A closed window takes every segment to the slow path.
     #[inline]
     fn note_zero(&mut self, ctx: &mut Ctx<'_>, before: u32, wire: WireWindow) {
         if wire.0 == 0 {
-            self.prediction = 0;
+            self.prediction = UNPREDICTED;
             if before > 0 {
                 ctx.net.counters.inc(Snmp::TcpExtTCPToZeroWindowAdv);
             }
@@ -72,12 +71,12 @@ impl Connection {
     pub(super) fn space(&self, ctx: &mut Ctx<'_>) -> Option<Space> {
         let allowed = self.receive.buffer / 2;
         if self.closed_by_user {
-            return Some(Space { free: allowed, allowed });
+            return Some(Space { free: allowed, allowed, room: allowed, unread: 0 });
         }
         let (owner, end) = (self.owner?, ctx.end.as_deref_mut()?);
         let room = end.rx_room(owner.slot).ok()?;
         let unread = end.rx_unread(owner.slot);
-        Some(Space { free: allowed.saturating_sub(unread).min(room), allowed })
+        Some(Space { free: allowed.saturating_sub(unread).min(room), allowed, room, unread })
     }
 
     /// `__tcp_select_window`.
@@ -98,7 +97,9 @@ impl Connection {
         }
         let free = free.min(self.receive.threshold);
         if self.receive.scale.shift() > 0 {
-            return free.saturating_add(unit) & !unit;
+            let rounded = free.saturating_add(unit) & !unit;
+            // What was rounded up must have a place, too.
+            return if rounded > space.room { free & !unit } else { rounded };
         }
         let window = self.receive.wnd.0;
         if window + mss <= free || window > free {
@@ -110,50 +111,79 @@ impl Connection {
         }
     }
 
-    /// Asks to be told of reading when that can open the window so far that it has to be announced: to twice what is
-    /// left of it (`tcp_cleanup_rbuf`), or, while an ACK waits for the program's answer, when all is read.
+    /// After a window was announced: asks to be told of reading when that can open it so far that it has to be
+    /// announced anew, to twice what is left of it (`tcp_cleanup_rbuf`), and lets the buffer grow.
     #[inline]
-    fn watch_reader(&mut self, ctx: &mut Ctx<'_>, space: Space) {
+    pub(super) fn after_window(&mut self, ctx: &mut Ctx<'_>, space: Space) {
+        self.tune_receive(ctx, space.unread);
         let left = self.receive.wnd.0;
-        let full = self.receive.clamp.min(space.allowed);
-        if 2 * left > full && !self.receive.watching {
+        let wide = 2 * u64::from(left) > u64::from(self.receive.clamp.min(space.allowed));
+        if wide && !self.receive.watching {
             return;
         }
-        self.set_watch(ctx, space, if 2 * left > full { 0 } else { self.wanted_reading(space, left) });
+        let bytes = if wide || self.receive.shut { 0 } else { self.reading_wanted(space, left) };
+        self.watch(ctx, bytes);
     }
 
     /// Bytes that must be read before a window of twice `left` can be announced.
-    fn wanted_reading(&self, space: Space, left: u32) -> u32 {
+    fn reading_wanted(&self, space: Space, left: u32) -> u32 {
         let least = (space.allowed >> 4).max(u32::from(self.ack.segment_size)).max(1);
-        (2 * left).max(least).saturating_sub(space.free).max(1)
+        left.saturating_mul(2).max(least).saturating_sub(space.free).max(1)
     }
 
+    /// Asks to be told when `bytes` more were read; 0: no more. If they are read already, the window is announced in this
+    /// turn.
     #[cold]
-    fn set_watch(&mut self, ctx: &mut Ctx<'_>, _space: Space, bytes: u32) {
+    fn watch(&mut self, ctx: &mut Ctx<'_>, bytes: u32) {
         let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return };
         self.receive.watching = bytes > 0;
-        if let Ok(false) = end.rx_watch(owner.slot, bytes) {
-            // Read already: look again at the end of the turn.
-            self.pending.send = true;
+        if end.rx_watch(owner.slot, bytes) == Ok(false) {
             self.receive.watching = false;
+            self.pending.ack_now = true;
         }
     }
 
-    /// The program has read: tells the peer of a window that opened far enough (`tcp_cleanup_rbuf`).
-    pub(super) fn announce_window(&mut self, ctx: &mut Ctx<'_>) {
+    /// An ACK waits for the program's answer, after a short segment: if the program only reads, its reading sends the
+    /// ACK (`ICSK_ACK_PUSHED` in `tcp_cleanup_rbuf`). Asks to be told of it.
+    pub(in crate::tcp) fn watch_for_ack(&mut self, ctx: &mut Ctx<'_>) {
+        if !self.reading_pays_ack() || self.receive.shut {
+            return;
+        }
+        let unread = self.space(ctx).map_or(0, |space| space.unread);
+        if unread > 0 {
+            self.watch(ctx, unread);
+        }
+    }
+
+    /// The program is to be acknowledged by reading everything.
+    fn reading_pays_ack(&self) -> bool {
+        self.ack.scheduled && (self.ack.pushed_twice || (self.ack.pushed && self.ack.pingpong == 0))
+    }
+
+    /// The program may have read: pays the ACK that waited for it, tells the peer of a window that opened far enough
+    /// (`tcp_cleanup_rbuf`), and lets the buffer grow.
+    pub(in crate::tcp) fn on_read(&mut self, ctx: &mut Ctx<'_>) {
         if self.receive.shut || !self.state.may_receive() {
+            return;
+        }
+        let Some(space) = self.space(ctx) else { return };
+        self.tune_receive(ctx, space.unread);
+        let waits = self.receive.nxt.since(self.receive.wup);
+        if self.ack.scheduled
+            && (waits > u32::from(self.ack.segment_size) || (space.unread == 0 && self.reading_pays_ack()))
+        {
+            self.pending.ack_now = true;
             return;
         }
         let left = self.window_left();
         if 2 * u64::from(left) > u64::from(self.receive.clamp) {
             return;
         }
-        let Some(space) = self.space(ctx) else { return };
         let window = self.window_for(space);
-        if window > 0 && window >= 2 * left {
+        if window > 0 && u64::from(window) >= 2 * u64::from(left) {
             self.pending.ack_now = true;
         } else {
-            self.set_watch(ctx, space, self.wanted_reading(space, left));
+            self.watch(ctx, self.reading_wanted(space, left));
         }
     }
 }

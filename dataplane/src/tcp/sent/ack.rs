@@ -93,14 +93,14 @@ impl Sent {
 
     /// The rate from the leaving of the newest segment that arrived until now (`tcp_rate_gen`).
     fn rate(&mut self, ack: &Ack, outcome: &AckOutcome) -> Option<RateSample> {
-        let (base, sent_at, app_limited) = outcome.rate_base?;
+        let (base, sent_at) = outcome.rate_base?;
         self.delivered.flight_began = sent_at;
         let sending = sent_at.saturating_since(base.flight_began);
         let acking = ack.now.saturating_since(base.at);
         Some(RateSample {
             segments: self.delivered.segments.wrapping_sub(base.segments),
             interval: sending.max(acking),
-            app_limited,
+            app_limited: base.app_limited,
             prior_delivered: base.segments,
         })
     }
@@ -120,9 +120,9 @@ pub(super) fn note_order(segment: &Segment, ack: &Ack, outcome: &mut AckOutcome)
 /// (`tcp_skb_spurious_retrans`; RFC 8985 section 6.2 step 2).
 pub(super) fn arrived(segment: &Segment, ack: &Ack, earlier: bool, outcome: &mut AckOutcome) {
     outcome.delivered += 1;
-    let later = outcome.rate_base.is_none_or(|(_, sent_at, _)| segment.sent_at >= sent_at);
+    let later = outcome.rate_base.is_none_or(|(_, sent_at)| segment.sent_at >= sent_at);
     if later {
-        outcome.rate_base = Some((segment.delivered, segment.sent_at, segment.app_limited));
+        outcome.rate_base = Some((segment.delivered, segment.sent_at));
     }
     if earlier {
         return;

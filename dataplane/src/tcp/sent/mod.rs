@@ -63,7 +63,8 @@ impl Default for Sent {
 impl Sent {
     /// Nothing sent. Holds no segment of any slab.
     pub const fn new() -> Self {
-        const NEVER: Delivered = Delivered { segments: 0, at: Instant::ZERO, flight_began: Instant::ZERO };
+        const NEVER: Delivered =
+            Delivered { segments: 0, app_limited: false, at: Instant::ZERO, flight_began: Instant::ZERO };
         Self {
             by_seq: List::EMPTY,
             by_time: List::EMPTY,
@@ -100,12 +101,11 @@ impl Sent {
             start,
             end: start + len,
             sent_at: now,
-            delivered: self.delivered,
+            delivered: self.delivered_now(),
             by_seq: Links::NONE,
             by_time: Links::NONE,
             marks: Marks { syn, timed: true, ..Marks::default() },
             retransmits: 0,
-            app_limited: self.app_limited_until.is_some(),
         })?;
         self.by_seq.push_back::<BySeq>(slab, id);
         self.by_time.push_back::<ByTime>(slab, id);
@@ -116,10 +116,10 @@ impl Sent {
     /// Notes that `id` was sent again at `now`.
     pub fn retransmit(&mut self, slab: &mut SegmentSlab, now: Instant, id: SegmentId) {
         let now = self.departure(now);
+        let delivered = self.delivered_now();
         let segment = &mut slab[id];
         segment.sent_at = now;
-        segment.delivered = self.delivered;
-        segment.app_limited = self.app_limited_until.is_some();
+        segment.delivered = delivered;
         segment.retransmits = segment.retransmits.saturating_add(1);
         segment.marks.ever_retransmitted = true;
         if !segment.marks.in_flight_again {
@@ -142,6 +142,7 @@ impl Sent {
         let marks = Marks { syn: false, ..first.marks };
         let second = slab.acquire(Segment { start: at, marks, ..first })?;
         slab[id].end = at;
+        slab[id].marks.push = false;
         self.by_seq.insert_after::<BySeq>(slab, id, second);
         if marks.timed {
             self.by_time.insert_after::<ByTime>(slab, id, second);
@@ -327,6 +328,11 @@ impl Sent {
         }
         let kept = (self.delivered, self.total_retransmits, self.last_sent);
         *self = Self { delivered: kept.0, total_retransmits: kept.1, last_sent: kept.2, ..Self::new() };
+    }
+
+    /// The base of a rate sample for what leaves now.
+    fn delivered_now(&self) -> Delivered {
+        Delivered { app_limited: self.app_limited_until.is_some(), ..self.delivered }
     }
 
     /// `now`, or a moment after the last departure.

@@ -111,7 +111,7 @@ pub struct AckOutcome {
     /// The end of the highest selectively acknowledged segment before this ACK; internal to the scoreboard.
     pub(super) prior_highest: Option<SeqNum>,
     /// Where the rate sample begins; internal to the scoreboard.
-    pub(super) rate_base: Option<(Delivered, Instant, bool)>,
+    pub(super) rate_base: Option<(Delivered, Instant)>,
 }
 
 impl AckOutcome {

@@ -50,6 +50,8 @@ pub struct Marks {
     pub(super) timed: bool,
     /// Carries the SYN, whose acknowledgment is no data (`FLAG_SYN_ACKED`).
     pub syn: bool,
+    /// Carries PSH, also when it is sent again.
+    pub push: bool,
 }
 
 /// What the connection had delivered when the segment left: the base of a delivery rate sample
@@ -58,6 +60,8 @@ pub struct Marks {
 pub struct Delivered {
     /// Segments delivered.
     pub segments: u32,
+    /// The application had left the pipe unfilled.
+    pub app_limited: bool,
     /// When the last of them was.
     pub at: Instant,
     /// When the first segment of the flight that ended with it left.
@@ -75,7 +79,6 @@ pub struct Segment {
     pub(super) by_time: Links,
     pub(super) marks: Marks,
     pub(super) retransmits: u8,
-    pub(super) app_limited: bool,
 }
 
 const _: () = assert!(size_of::<Segment>() <= 64, "a segment is one cache line");
@@ -141,7 +144,6 @@ impl SegmentSlab {
             by_time: Links::NONE,
             marks: Marks::default(),
             retransmits: 0,
-            app_limited: false,
         };
         let free = if capacity == 0 { SegmentId::NONE } else { SegmentId(0) };
         Self { segments: (0..capacity).map(blank).collect(), free, free_len: capacity }
@@ -155,6 +157,12 @@ impl SegmentSlab {
     /// Segments in use by all connections.
     pub fn in_use(&self) -> usize {
         self.segments.len() - self.free_len
+    }
+
+    /// Notes that `id` carries PSH.
+    #[inline]
+    pub fn mark_push(&mut self, id: SegmentId) {
+        self[id].marks.push = true;
     }
 
     /// Takes a free segment and fills it.

@@ -19,7 +19,8 @@ impl Connection {
     /// The retransmission timeout (`tcp_retransmit_timer`).
     pub(super) fn on_timeout(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         if self.sent.segments() == 0 {
-            return Fate::Lives;
+            // A SYN for which the scoreboard had no place was never kept.
+            return if self.state == State::SynSent { self.give_up(ctx) } else { Fate::Lives };
         }
         let handshaking = matches!(self.state, State::SynSent | State::SynReceived);
         let window_closed = self.send.wnd.0 == 0 && !self.closed_by_user && !handshaking;
@@ -104,18 +105,18 @@ impl Connection {
             if self.has_timed_out(ctx, suspect, 0) {
                 self.suspect_black_hole(ctx);
             }
-            if self.closed_by_user { self.orphan_retries(ctx)? } else { retries }
+            if let Some(fate) = self.yield_to_orphans(ctx) {
+                return Some(fate);
+            }
+            if self.closed_by_user { self.orphan_retries(ctx) } else { retries }
         };
-        if handshaking && user_timeout == 0 {
-            return None;
-        }
         self.has_timed_out(ctx, retries, user_timeout).then(|| self.give_up(ctx))
     }
 
     /// Retries of an orphan (`tcp_orphan_retries`).
-    fn orphan_retries(&self, ctx: &Ctx<'_>) -> Option<u8> {
+    fn orphan_retries(&self, ctx: &Ctx<'_>) -> u8 {
         let alive = self.rtt.rto() < RTO_MAX;
-        Some(orphan_retries(ctx.commons.settings.orphan_retries, alive, self.soft_error != 0))
+        orphan_retries(ctx.commons.settings.orphan_retries, alive, self.soft_error != 0)
     }
 
     /// `retries` timeouts, or `user_timeout` milliseconds, have passed since the first (`retransmits_timed_out`).
@@ -146,7 +147,8 @@ impl Connection {
             return;
         }
         let (base, floor, least) = (settings.base_mss, settings.mtu_probe_floor, settings.min_snd_mss);
-        let half = (self.send.pmtu.saturating_sub(40) / 2).min(base).max(floor).max(least);
+        let now = self.send.pmtu.saturating_sub(40);
+        let half = if now > base { base } else { now / 2 }.max(floor).max(least);
         if half + 40 < self.send.pmtu {
             self.update_mss(ctx, half + 40);
         }
@@ -164,6 +166,9 @@ impl Connection {
         }
         if self.probes >= self.probes_max(ctx) {
             return self.give_up(ctx);
+        }
+        if let Some(fate) = self.yield_to_orphans(ctx) {
+            return fate;
         }
         let left = self.wake_peer(ctx, false);
         if self.sent.segments() > 0 || self.unsent() == 0 {

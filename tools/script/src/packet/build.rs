@@ -107,7 +107,7 @@ impl Pattern {
             _ => return Err("only an IP packet can be quoted".to_owned()),
         };
         let header = IpHeader {
-            tos: self.ip.tos.unwrap_or(0),
+            tos: self.ip.tos.unwrap_or(0) | self.ip.ecn.unwrap_or(0),
             ident: self.ip.ident.unwrap_or(1),
             dont_fragment: self.ip.df.unwrap_or(false),
             more_fragments: self.ip.mf.unwrap_or(false),

@@ -130,6 +130,7 @@ fn header(wanted: &Ip, view: &Ipv4<'_>) -> Result<(), String> {
     same("IP destination", wanted.destination, view.destination())?;
     same("TTL", wanted.ttl, view.ttl())?;
     same("type of service", wanted.tos, view.tos())?;
+    same("ECN field", wanted.ecn, view.tos() & 3)?;
     same("identification", wanted.ident, view.ident())?;
     same("DF", wanted.df, view.dont_fragment())?;
     same("MF", wanted.mf, view.more_fragments())?;

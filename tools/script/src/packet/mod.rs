@@ -13,6 +13,7 @@
 //! compared with the fields that the pattern mentions. The checksums of everything that leaves are verified always.
 
 mod build;
+mod comparable;
 mod describe;
 mod matching;
 mod parse;
@@ -21,6 +22,7 @@ mod tcp;
 mod tests;
 
 pub use build::Defaults;
+pub use comparable::comparable;
 pub use describe::describe;
 pub(crate) use describe::describe_in;
 pub use matching::{matches, trimmed, verify};
@@ -69,6 +71,8 @@ pub struct Ip {
     pub ttl: Option<u8>,
     /// `tos`.
     pub tos: Option<u8>,
+    /// `not-ect`, `ect1`, `ect0`, `ce`: the last two bits of the type of service.
+    pub ecn: Option<u8>,
     /// `ident`.
     pub ident: Option<u16>,
     /// `df` or `no df`.

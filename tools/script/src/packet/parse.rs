@@ -25,6 +25,9 @@ pub(super) const ICMP_NAMES: &[(&str, u8, u8)] = &[
     ("address mask reply", 18, 0),
 ];
 
+/// The codepoints of RFC 3168 by their numbers.
+const ECN_NAMES: [&str; 4] = ["not-ect", "ect1", "ect0", "ce"];
+
 impl Pattern {
     /// Reads a packet from `text`, which holds nothing else.
     ///
@@ -63,6 +66,16 @@ impl Pattern {
             pattern.modifier(words)?;
         }
         Ok(pattern)
+    }
+
+    /// The packets that this stands for: several if it says so of a segment.
+    pub(crate) fn parts(&self) -> Vec<Self> {
+        match &self.body {
+            Body::Tcp(tcp) if tcp.count > 1 => {
+                tcp.parts().into_iter().map(|tcp| Self { body: Body::Tcp(Box::new(tcp)), ..self.clone() }).collect()
+            }
+            _ => vec![self.clone()],
+        }
     }
 
     fn modifier(&mut self, words: &mut Words) -> Result<(), String> {
@@ -112,6 +125,8 @@ impl Pattern {
             ip.ttl = Some(words.number("a TTL")?);
         } else if words.take("tos") {
             ip.tos = Some(words.number("a type of service")?);
+        } else if let Some(at) = ECN_NAMES.iter().position(|name| words.take(name)) {
+            ip.ecn = Some(at as u8);
         } else if words.take("ident") {
             ip.ident = Some(words.number("an identification")?);
         } else if words.take("df") {

@@ -9,7 +9,7 @@
 //! without addresses speaks of the flow of the line before. Options that leave are compared only if some are written, and then all of
 //! them; timestamps count from the first that each side sent, `TS val 100` of that line being 100.
 
-use crate::words::{Words, filler};
+use crate::words::{Words, filler_at};
 use std::net::SocketAddrV4;
 use xmit_dataplane::wire::checksum::Sum;
 use xmit_dataplane::wire::ipv4::Protocol;
@@ -29,6 +29,8 @@ pub struct Tcp {
     pub seq: u32,
     /// Data bytes.
     pub len: u32,
+    /// So many segments of `len` bytes each, one behind the other.
+    pub count: u32,
     /// `ack`, relative.
     pub ack: Option<u32>,
     /// `win`, as it stands in the header.
@@ -92,7 +94,7 @@ impl Tcp {
             tcp.destination = Some(words.value("an address with a port")?);
         }
         tcp.flags = flags(&words.bare("control bits (F S R P . U E W, or -)")?)?;
-        (tcp.seq, tcp.len) = range(&words.bare("sequence numbers, A:B(LENGTH)")?)?;
+        (tcp.seq, tcp.len, tcp.count) = range(&words.bare("sequence numbers, A:B(LENGTH)")?)?;
         Ok(tcp)
     }
 
@@ -112,6 +114,16 @@ impl Tcp {
         Ok(true)
     }
 
+    /// The segments that this stands for: PSH and FIN are the last one's.
+    pub(super) fn parts(&self) -> Vec<Self> {
+        let last = self.count.saturating_sub(1);
+        let part = |i: u32| {
+            let flags = if i < last { self.flags & !(Flags::PSH | Flags::FIN).bits() } else { self.flags };
+            Self { flags, seq: self.seq.wrapping_add(i.wrapping_mul(self.len)), count: 1, ..self.clone() }
+        };
+        (0..=last).map(part).collect()
+    }
+
     /// The segment, with its checksum not filled in.
     pub(super) fn build(&self, source: SocketAddrV4, destination: SocketAddrV4) -> Result<Vec<u8>, String> {
         let origin = &self.origin;
@@ -124,7 +136,7 @@ impl Tcp {
         if header_len > 60 {
             return Err(format!("the options are {} bytes long, and 40 fit", options.len()));
         }
-        let data = self.data.clone().unwrap_or_else(|| filler(self.len.into()));
+        let data = self.data.clone().unwrap_or_else(|| filler_at(self.seq.wrapping_sub(1), self.len.into()));
         let ack = self.ack.map_or(0, |ack| ack.wrapping_add(origin.ack));
         let mut bytes = Vec::with_capacity(header_len + data.len());
         bytes.extend(source.port().to_be_bytes());
@@ -269,18 +281,23 @@ pub(super) fn text(bits: u16) -> String {
     if letters.is_empty() { "-".to_owned() } else { letters }
 }
 
-/// `A:B(LENGTH)`: first number and length; `B` has to be their sum.
-fn range(word: &str) -> Result<(u32, u32), String> {
+/// `A:B(LENGTH)`: first number and length; `B` has to be their sum. `A:B(N*LENGTH)`: of each of N segments.
+fn range(word: &str) -> Result<(u32, u32, u32), String> {
     let parse = || {
         let (first, rest) = word.split_once(':')?;
         let (last, len) = rest.split_once('(')?;
+        let len = len.strip_suffix(')')?;
+        let (count, len) = len.split_once('*').unwrap_or(("1", len));
         let number = |text: &str| text.parse::<u32>().ok();
-        Some((number(first)?, number(last)?, number(len.strip_suffix(')')?)?))
+        Some((number(first)?, number(last)?, number(len)?, number(count).filter(|n| (1..=1000).contains(n))?))
     };
     match parse() {
-        Some((first, last, len)) if first.wrapping_add(len) == last => Ok((first, len)),
-        Some((first, _, len)) => {
-            Err(format!("`{word}`: from {first} on {len} bytes end at {}", first.wrapping_add(len)))
+        Some((first, last, len, count)) if first.wrapping_add(len.wrapping_mul(count)) == last => {
+            Ok((first, len, count))
+        }
+        Some((first, _, len, count)) => {
+            let all = len.wrapping_mul(count);
+            Err(format!("`{word}`: from {first} on {all} bytes end at {}", first.wrapping_add(all)))
         }
         None => Err(format!("`{word}` is not a range of sequence numbers like 1:11(10)")),
     }

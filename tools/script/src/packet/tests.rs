@@ -126,7 +126,8 @@ fn faults_are_built_and_seen() {
 fn mistakes_are_named() {
     for (text, expected) in [
         ("", "expected a packet"),
-        ("tcp 10.0.0.1:1 > 10.0.0.2:2", "`tcp` is not a packet"),
+        ("tcp 10.0.0.1:1 > 10.0.0.2:2", "control bits"),
+        ("tcp 10.0.0.1:1 > 10.0.0.2:2 P. 1:20(2*10)", "20 bytes end at 21"),
         ("udp 10.0.0.1:1 10.0.0.2:2", "expected `>` before `10.0.0.2:2`"),
         ("udp 10.0.0.1:1 > 10.0.0.2:2 ttl 256", "too large for a TTL"),
         ("udp 10.0.0.1:1 > 10.0.0.2:2 options what", "`what` is not an option"),

@@ -64,10 +64,13 @@ fn say(text: impl std::fmt::Display) {
 pub(crate) const NOBODY: u32 = 65_534;
 
 /// In a child: does its task. `echo ADDRESS` answers datagrams until it is killed; `bind ADDRESS` says what came of it;
-/// `nobody ADDRESS` does so as a user without rights.
+/// `nobody ADDRESS` does so as a user without rights; `serve ADDRESS` returns what comes on TCP connections.
 pub(crate) fn run_as_child() {
     let Ok(task) = std::env::var(TASK) else { return };
     let (verb, address) = task.split_once(' ').unwrap();
+    if verb == "serve" {
+        return serve(address);
+    }
     if verb == "nobody" {
         // Of this thread alone, which is the one that connects.
         set_thread_gid(Gid::from_raw(NOBODY)).unwrap();
@@ -81,6 +84,19 @@ pub(crate) fn run_as_child() {
     if verb == "echo" {
         echo(&socket);
     }
+}
+
+/// Sends back what comes on every connection, until the daemon dies.
+fn serve(address: &str) {
+    let listener = match xmit::TcpListener::bind(address) {
+        Ok(listener) => listener,
+        Err(error) => return say(format_args!("{:?} {error}", error.raw_os_error())),
+    };
+    say("bound");
+    while let Ok((stream, _)) = listener.accept() {
+        std::thread::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+    }
+    say("down");
 }
 
 /// Sends every datagram back, until the daemon dies.

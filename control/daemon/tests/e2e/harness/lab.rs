@@ -5,16 +5,25 @@
 //! ```
 //!
 //! With a card, the daemon's address is on an emulated 3C501 whose coax ends at `xb`, or at a tap `xm0` of `b`; then
-//! the kernel of `b` itself is the host at the other end.
+//! the kernel of `b` itself is the host at the other end. With a bad wire a third namespace stands in the middle:
+//!
+//! ```text
+//!   xa  ---- veth ----  wa, packet socket, impaired, packet socket, wb  ---- veth ----  xb
+//! ```
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use xmit_netns::{Netns, VethOptions, veth};
 
-use super::{Daemon, HOST};
+use xmit_netns::{Netns, VethOptions, veth};
+use xmit_nic::sim::Impairment;
+
+use super::{Daemon, HOST, Wire};
 
 /// The daemon's own address.
 pub(crate) const OURS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+
+/// The address of the kernel in the daemon's namespace.
+pub(crate) const KERNEL: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 3);
 
 /// How fast a card's wire is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +47,7 @@ pub(crate) struct Lab {
     pub(crate) a: Netns,
     pub(crate) b: Netns,
     directory: PathBuf,
+    _wire: Option<Wire>,
 }
 
 impl Lab {
@@ -49,10 +59,23 @@ impl Lab {
     pub(crate) fn with(name: &str, options: VethOptions) -> Self {
         let (a, b) = (Netns::new(name).unwrap(), Netns::new(name).unwrap());
         veth(&a, "xa", &b, "xb", options).unwrap();
+        Self::on(a, b, None)
+    }
+
+    /// A pair with a bad wire between them, the same both ways.
+    pub(crate) fn impaired(name: &str, seed: u64, impairment: Impairment) -> Self {
+        let [a, b, middle] = [(); 3].map(|()| Netns::new(name).unwrap());
+        veth(&a, "xa", &middle, "wa", VethOptions::default()).unwrap();
+        veth(&middle, "wb", &b, "xb", VethOptions::default()).unwrap();
+        let wire = Wire::start(middle, seed, impairment);
+        Self::on(a, b, Some(wire))
+    }
+
+    fn on(a: Netns, b: Netns, wire: Option<Wire>) -> Self {
         a.command(&format!("ip addr add {HOST}/24 dev xa")).unwrap();
         let directory = std::env::temp_dir().join(a.name());
         std::fs::create_dir_all(&directory).unwrap();
-        Self { a, b, directory }
+        Self { a, b, directory, _wire: wire }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

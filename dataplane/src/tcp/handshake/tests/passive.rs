@@ -69,7 +69,7 @@ fn a_syn_again_gets_its_answer_again_but_not_too_often() {
     assert_eq!(world.input(&Seg::syn(100)).len(), 1);
     assert_eq!(world.input(&Seg::syn(100)).len(), 0);
     assert_eq!(world.count(Snmp::TcpExtTCPACKSkippedSynRecv), 1);
-    world.now = world.now + 600 * MS;
+    world.now += 600 * MS;
     assert_eq!(world.input(&Seg::syn(100))[0].seq, first.seq);
 }
 
@@ -158,7 +158,7 @@ fn an_old_cookie_is_no_cookie() {
     let mut world = World::new(|settings| settings.syncookies = 2);
     world.listen(5, 1, |_| ());
     let syn_ack = world.input(&Seg::syn(100)).remove(0);
-    world.now = world.now + 130 * SECOND;
+    world.now += 130 * SECOND;
     let sent = world.input(&Seg::new(Flags::ACK, 101, syn_ack.seq + 1).with_ts(1001, syn_ack.ts.unwrap().value));
     assert_eq!(sent[0].flags, Flags::RST);
     assert!(world.tcp.table.connections.is_empty());

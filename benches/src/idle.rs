@@ -1,0 +1,193 @@
+//! Many connections on one lane, most of them idle: what each takes, and what a request costs among them.
+//!
+//! Memory is what the process holds (`/proc/self/smaps_rollup`), less what was held before. Cost is that of the lane, its stages added
+//! up; the far ends and the servers are beside it. Requests go to connections in a random order, so that each finds its own cold.
+
+use crate::numbers::numbers;
+use crate::tcp::REQUEST_BYTES;
+use crate::tcp::peer::CONNECTIONS_PER_PORT;
+use crate::tcp::rig::TcpRig;
+use crate::tcp::server::Service;
+use std::fmt;
+use std::fs;
+use std::io;
+use xmit_shared::clock;
+use xmit_shared::session::ClientSlot;
+
+/// Every connection of the last step has had a request, and so has its ring's pages, up to here: 100,000 take 0.8 GB.
+const ASKED_MAX: u32 = 100_000;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Numbers of connections, growing.
+    pub steps: Vec<u32>,
+    /// Requests measured at each step.
+    pub requests: u32,
+}
+
+/// What was measured at one number of connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step {
+    /// Connections.
+    pub connections: u32,
+    /// Bytes more than before the first, for each connection: established, before any data.
+    pub bytes_established: f64,
+    /// Bytes more for each after one request on each: buffers in use. Not measured beyond [`ASKED_MAX`].
+    pub bytes_asked: Option<f64>,
+    /// Cycles of the lane for a request and its answer, one at a time.
+    pub cycles_single: f64,
+    /// The same, 32 at a time; with that many connections.
+    pub cycles_burst: Option<f64>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Bytes of the tables of both sides for each slot, before any connection.
+    pub bytes_slot: f64,
+    /// Slots.
+    pub slots: u32,
+    /// One for each number of connections.
+    pub steps: Vec<Step>,
+}
+
+/// Requests at once.
+const BURST: usize = 32;
+
+/// Runs it.
+///
+/// # Errors
+/// As [`TcpRig::settle`], and if `/proc` cannot be read.
+pub fn run(options: &Options) -> io::Result<Outcome> {
+    let all = options.steps.iter().copied().max().unwrap_or(0);
+    // One lane on which nothing ever happened, so that code and one-time tables count for nobody.
+    drop(TcpRig::new(1, REQUEST_BYTES, 0, Service::Echo, clock::cycles)?);
+    let before = resident()?;
+    let mut rig = TcpRig::new(all, REQUEST_BYTES, 0, Service::Echo, clock::cycles)?;
+    let empty = resident()?;
+    let slots = all.div_ceil(CONNECTIONS_PER_PORT) * 4096;
+    let bytes_slot = (empty.saturating_sub(before)) as f64 / f64::from(slots.max(1));
+    let mut outcome = Outcome { bytes_slot, slots, steps: Vec::new() };
+    let (mut connected, mut held) = (0, 0.0);
+    for &connections in &options.steps {
+        let start = resident()?;
+        rig.connect(connected..connections)?;
+        held += resident()?.saturating_sub(start) as f64;
+        connected = connections;
+        let mut step = Step { connections, bytes_established: held / f64::from(connections), ..Step::default() };
+        measure(options, &mut rig, &mut step)?;
+        outcome.steps.push(step);
+    }
+    Ok(outcome)
+}
+
+fn measure(options: &Options, rig: &mut TcpRig, step: &mut Step) -> io::Result<()> {
+    if step.connections <= ASKED_MAX {
+        let start = resident()?;
+        for index in 0..step.connections {
+            rig.request(&[index], REQUEST_BYTES as u64)?;
+        }
+        step.bytes_asked = Some(resident()?.saturating_sub(start) as f64 / f64::from(step.connections));
+    }
+    // Beyond that, requests go round among the first ones.
+    let among = step.connections.min(ASKED_MAX);
+    let single: Vec<_> =
+        numbers(1).take(options.requests as usize).map(|n| vec![(n % u64::from(among)) as u32]).collect();
+    step.cycles_single = cycles_each(rig, &single)?;
+    if among as usize >= BURST {
+        let bursts: Vec<_> = numbers(2).take(options.requests as usize / BURST).map(|n| burst(n, among)).collect();
+        step.cycles_burst = Some(cycles_each(rig, &bursts)?);
+    }
+    Ok(())
+}
+
+/// Different connections of one port.
+fn burst(number: u64, among: u32) -> Vec<u32> {
+    let ports = u64::from(among / CONNECTIONS_PER_PORT).max(1);
+    let first = (number % ports) as u32 * CONNECTIONS_PER_PORT;
+    let size = among.min(CONNECTIONS_PER_PORT);
+    // A stride that is odd and prime to the size meets none twice.
+    let stride = size / BURST as u32;
+    let start = (number >> 32) as u32 % size;
+    (0..BURST as u32).map(|step| first + (start + step * stride) % size).collect()
+}
+
+/// Cycles of the lane's stages for each request.
+fn cycles_each(rig: &mut TcpRig, requests: &[Vec<u32>]) -> io::Result<f64> {
+    let spent = |rig: &TcpRig| rig.lane().stages().iter().map(|(_, cycles, _)| cycles).sum::<u64>();
+    let before = spent(rig);
+    for indices in requests {
+        rig.request(indices, REQUEST_BYTES as u64)?;
+    }
+    let count: usize = requests.iter().map(Vec::len).sum();
+    Ok((spent(rig) - before) as f64 / count.max(1) as f64)
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> io::Result<u64> {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
+    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("no Rss in /proc/self/smaps_rollup"))
+}
+
+/// As people read it.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let client = size_of::<ClientSlot>();
+        writeln!(
+            f,
+            "tables of {} slots: {:.0} bytes each, {client} of them the program's own",
+            self.slots, self.bytes_slot
+        )?;
+        writeln!(
+            f,
+            "{:>11} {:>17} {:>14} {:>15} {:>8} {:>15} {:>8}",
+            "connections", "bytes established", "+ bytes asked", "cycles/request", "ratio", "32 at a time", "ratio"
+        )?;
+        let first = self.steps.first().map_or(1.0, |step| step.cycles_single);
+        let first_burst = self.steps.iter().find_map(|step| step.cycles_burst).unwrap_or(1.0);
+        for step in &self.steps {
+            let or_dash =
+                |value: Option<f64>, digits: usize| value.map_or("-".into(), |value| format!("{value:.digits$}"));
+            writeln!(
+                f,
+                "{:>11} {:>17.0} {:>14} {:>15.0} {:>8.2} {:>15} {:>8}",
+                step.connections,
+                step.bytes_established,
+                or_dash(step.bytes_asked, 0),
+                step.cycles_single,
+                step.cycles_single / first,
+                or_dash(step.cycles_burst, 0),
+                or_dash(step.cycles_burst.map(|cycles| cycles / first_burst), 2),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_answered_among_idle_connections() {
+        let outcome = run(&Options { steps: vec![1, 40], requests: 64 }).unwrap();
+        assert_eq!(outcome.steps.len(), 2);
+        assert!(outcome.steps.iter().all(|step| step.cycles_single > 0.0), "{outcome}");
+        assert!(outcome.steps[1].cycles_burst.is_some(), "{outcome}");
+    }
+
+    #[test]
+    fn a_burst_meets_nobody_twice() {
+        for (number, among) in [(1, 32), (u64::MAX, 100), (7 << 32, 4000), (1 << 40, 100_000)] {
+            let mut indices = burst(number, among);
+            indices.sort_unstable();
+            indices.dedup();
+            assert_eq!(indices.len(), BURST, "{number} among {among}");
+            assert!(indices.iter().all(|index| *index < among));
+            assert!(indices.windows(2).all(|pair| TcpRig::server_of(pair[0]) == TcpRig::server_of(pair[1])));
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Calls on stream sockets that make and end connections, with Linux's error numbers (`inet_bind`, `inet_stream_connect`,
+//! `inet_listen`, `inet_shutdown`, `inet_release`).
+
+use super::Sharing;
+use super::calls::{Answer, NO_ADDRESS};
+use super::ctx::Ctx;
+use super::session::{Report, Session};
+use super::slot::{Idle, Slot, Stream, Wish};
+use crate::errno::{
+    EADDRINUSE, EADDRNOTAVAIL, EALREADY, EBADF, EBUSY, EINVAL, EISCONN, ENETUNREACH, ENOTCONN, EOPNOTSUPP,
+};
+use crate::ip::{PathKey, PathKind, ip_route_output};
+use crate::owner::Owner;
+use crate::tcp::ConnectionId;
+use crate::tcp::config::Config;
+use crate::tcp::flow::Flow;
+use crate::tcp::listener::Listener;
+use crate::tcp::state::State;
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use xmit_shared::session::{How, StreamEvents, Transport};
+use xmit_shared::stream::ACCEPTED_BYTES;
+
+/// Ports that a connect asks the control thread for, one after the other, before it gives up.
+const TRIES: u8 = 8;
+
+impl Session {
+    pub(super) fn open_stream(&mut self, ctx: &Ctx<'_>, slot: u32) -> Result<(), i32> {
+        let settings = &ctx.tcp.commons.settings;
+        let (tx, rx) = settings.first_rings();
+        if !self.end.open_stream(slot, tx, rx) {
+            return Err(EBUSY);
+        }
+        let idle = Idle { config: Config::new(settings), bound: None, spent: false };
+        self.set(slot, Stream::Idle(Box::new(idle)));
+        Ok(())
+    }
+
+    pub(super) fn set(&mut self, slot: u32, stream: Stream) {
+        if let Some(entry) = self.slots.get_mut(slot as usize) {
+            *entry = Slot::Stream(stream);
+        }
+    }
+
+    /// The socket in `slot` if it is neither connected nor listening, or why not: `otherwise` for one that is.
+    fn idle(&self, slot: u32, otherwise: i32) -> Result<&Idle, i32> {
+        match self.slot(slot) {
+            Slot::Stream(Stream::Idle(socket)) if socket.spent => Err(otherwise),
+            Slot::Stream(Stream::Idle(socket)) => Ok(socket),
+            Slot::Stream(Stream::Asking { .. }) => Err(EALREADY),
+            Slot::Stream(Stream::Connected { .. } | Stream::Listening { .. }) => Err(otherwise),
+            _ => Err(EBADF),
+        }
+    }
+
+    /// Asks the control thread; the call completes when it answered.
+    fn ask(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, wish: Wish, report: Report) -> Answer {
+        let Some(entry) = self.slots.get_mut(slot as usize) else { return Some(Err(EBADF)) };
+        match std::mem::replace(entry, Slot::Closed) {
+            Slot::Stream(Stream::Idle(socket)) => {
+                *entry = Slot::Stream(Stream::Asking { socket, wish, token, closing: None });
+                ctx.reports.push(report);
+                None
+            }
+            other => {
+                *entry = other;
+                Some(Err(EBADF))
+            }
+        }
+    }
+
+    fn wants(&self, slot: u32, wanted: SocketAddrV4, sharing: Sharing) -> Report {
+        Report::Bind { session: self.name, slot, protocol: Transport::Tcp, wanted, sharing }
+    }
+
+    pub(super) fn bind_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, wanted: SocketAddrV4) -> Answer {
+        let sharing = match self.idle(slot, EINVAL) {
+            Ok(socket) if socket.bound.is_none() => sharing(&socket.config, false),
+            Ok(_) => return Some(Err(EINVAL)),
+            Err(errno) => return Some(Err(errno)),
+        };
+        let report = self.wants(slot, wanted, sharing);
+        self.ask(ctx, slot, token, Wish::Bind, report)
+    }
+
+    pub(super) fn share(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, other: u32) -> Answer {
+        match self.idle(slot, EINVAL) {
+            Ok(socket) if socket.bound.is_none() => {}
+            Ok(_) => return Some(Err(EINVAL)),
+            Err(errno) => return Some(Err(errno)),
+        }
+        let report = Report::Share { session: self.name, slot, listener: other };
+        self.ask(ctx, slot, token, Wish::Bind, report)
+    }
+
+    /// `inet_listen`: a socket without address gets one (`inet_csk_get_port` with port 0).
+    pub(super) fn listen(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, backlog: u32) -> Answer {
+        let backlog = backlog.min(ctx.tcp.commons.settings.somaxconn);
+        if let Slot::Stream(Stream::Listening { index, .. }) = *self.slot(slot) {
+            if let Some(listener) = ctx.tcp.listeners.get_mut(index) {
+                listener.backlog = backlog;
+            }
+            self.end.rx_resize(slot, announcements(backlog));
+            return Some(Ok(()));
+        }
+        let (bound, sharing) = match self.idle(slot, EINVAL) {
+            Ok(socket) => (socket.bound, sharing(&socket.config, true)),
+            Err(errno) => return Some(Err(errno)),
+        };
+        let report = match bound {
+            Some(address) => Report::Listen { session: self.name, slot, address, sharing },
+            None => self.wants(slot, NO_ADDRESS, sharing),
+        };
+        self.ask(ctx, slot, token, Wish::Listen(backlog), report)
+    }
+
+    /// `inet_stream_connect`, `tcp_v4_connect`: the route decides the address of a socket that has none, and the lane
+    /// its port.
+    pub(super) fn connect_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, remote: SocketAddrV4) -> Answer {
+        if let Slot::Stream(Stream::Connected { id, .. }) = *self.slot(slot) {
+            let begun = ctx.tcp.table.get(id).is_some_and(|c| matches!(c.state, State::SynSent | State::SynReceived));
+            return Some(Err(if begun { EALREADY } else { EISCONN }));
+        }
+        let (bound, config) = match self.idle(slot, EISCONN) {
+            Ok(socket) => (socket.bound, socket.config),
+            Err(errno) => return Some(Err(errno)),
+        };
+        let (source, remote) = match way(ctx, bound, remote, &config) {
+            Ok(way) => way,
+            Err(errno) => return Some(Err(errno)),
+        };
+        match bound {
+            Some(bound) => {
+                let flow = Flow { local: SocketAddrV4::new(source, bound.port()), remote };
+                Some(self.begin(ctx, slot, flow, &config))
+            }
+            None if ctx.ports.ask => self.connect_by_asking(ctx, slot, token, source, remote, TRIES),
+            None => Some(self.connect_from_any(ctx, slot, source, remote, &config)),
+        }
+    }
+
+    /// Tries the lane's ports from a random one on (`__inet_hash_connect`). Bounded by the lane's partition.
+    fn connect_from_any(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: u32,
+        source: Ipv4Addr,
+        remote: SocketAddrV4,
+        config: &Config,
+    ) -> Result<(), i32> {
+        let range = ctx.tcp.commons.settings.ip_local_port_range;
+        for port in ctx.tcp.siblings.candidates(range, ctx.net.rng.next_u64()) {
+            let flow = Flow { local: SocketAddrV4::new(source, port), remote };
+            if !ctx.ports.is_free(ctx.tcp, &flow) {
+                continue;
+            }
+            match self.begin(ctx, slot, flow, config) {
+                Err(EADDRNOTAVAIL | EADDRINUSE) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(EADDRNOTAVAIL)
+    }
+
+    /// Asks for a port that seems free; its packets are steered here before the SYN leaves.
+    fn connect_by_asking(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: u32,
+        token: u64,
+        source: Ipv4Addr,
+        remote: SocketAddrV4,
+        tries: u8,
+    ) -> Answer {
+        let range = ctx.tcp.commons.settings.ip_local_port_range;
+        let mut ports = ctx.tcp.siblings.candidates(range, ctx.net.rng.next_u64());
+        let free = |port: &u16| {
+            // Of a port that has flows the control thread knows that it is taken.
+            let local = SocketAddrV4::new(source, *port);
+            ctx.tcp.table.ports.of(*port) == 0 && ctx.ports.is_free(ctx.tcp, &Flow { local, remote })
+        };
+        let Some(port) = ports.find(free) else { return Some(Err(EADDRNOTAVAIL)) };
+        let report = self.wants(slot, SocketAddrV4::new(source, port), Sharing::default());
+        self.ask(ctx, slot, token, Wish::Connect { remote, tries }, report)
+    }
+
+    /// Sends the SYN; the socket is a connection from now on.
+    fn begin(&mut self, ctx: &mut Ctx<'_>, slot: u32, flow: Flow, config: &Config) -> Result<(), i32> {
+        let owner = Owner { session: self.place, slot };
+        let bound = self.slot(slot).stream_bound();
+        // A connect that failed before left its events.
+        self.end.set_stream_events(slot, StreamEvents::default());
+        let id: ConnectionId = ctx.tcp.connect(ctx.net, ctx.now, Some(&mut self.end), flow, owner, config)?;
+        self.set(slot, Stream::Connected { id, bound });
+        Ok(())
+    }
+
+    /// The control thread answered.
+    pub(super) fn stream_answered(&mut self, ctx: &mut Ctx<'_>, slot: u32, result: Result<SocketAddrV4, i32>) {
+        let Some(entry) = self.slots.get_mut(slot as usize) else { return };
+        let Slot::Stream(Stream::Asking { mut socket, wish, token, closing }) = std::mem::replace(entry, Slot::Closed)
+        else {
+            return;
+        };
+        if let (Ok(address), None) = (result, socket.bound) {
+            socket.bound = Some(address);
+            ctx.ports.add(address);
+        }
+        if let Some(close_token) = closing {
+            self.unbind(ctx, slot, socket.bound);
+            self.end.close(slot);
+            self.finish(ctx, token, slot, Err(EBADF));
+            return self.finish(ctx, close_token, slot, Ok(()));
+        }
+        let config = socket.config;
+        self.set(slot, Stream::Idle(socket));
+        let answer = match (result, wish) {
+            (Ok(_), Wish::Bind) => Some(Ok(())),
+            (Ok(address), Wish::Listen(backlog)) => Some(self.begin_listening(ctx, slot, address, backlog, &config)),
+            (Ok(local), Wish::Connect { remote, .. }) => {
+                let begun = self.begin(ctx, slot, Flow { local, remote }, &config);
+                if begun.is_err() {
+                    self.forget_port(ctx, slot);
+                }
+                Some(begun)
+            }
+            (Err(EADDRINUSE), Wish::Connect { remote, tries: 1.. }) => match way(ctx, None, remote, &config) {
+                Ok((source, remote)) => {
+                    let left = if let Wish::Connect { tries, .. } = wish { tries - 1 } else { 0 };
+                    self.connect_by_asking(ctx, slot, token, source, remote, left)
+                }
+                Err(errno) => Some(Err(errno)),
+            },
+            (Err(errno), _) => Some(Err(errno)),
+        };
+        answer.into_iter().for_each(|answer| self.finish(ctx, token, slot, answer));
+        if let Err(rubbish) = self.take_news(ctx) {
+            self.broken = Some(rubbish);
+        }
+    }
+
+    /// A port that was only chosen for a connect goes back when that fails.
+    fn forget_port(&mut self, ctx: &mut Ctx<'_>, slot: u32) {
+        if let Some(Slot::Stream(Stream::Idle(socket))) = self.slots.get_mut(slot as usize) {
+            let bound = socket.bound.take();
+            self.unbind(ctx, slot, bound);
+        }
+    }
+
+    fn begin_listening(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: u32,
+        local: SocketAddrV4,
+        backlog: u32,
+        config: &Config,
+    ) -> Result<(), i32> {
+        let listener = Listener {
+            local,
+            owner: Owner { session: self.place, slot },
+            backlog,
+            config: *config,
+            half_open: 0,
+            fast_open_pending: 0,
+            grants: VecDeque::new(),
+            waiting: VecDeque::new(),
+        };
+        self.end.rx_resize(slot, announcements(backlog));
+        let index = ctx.tcp.listen(listener);
+        self.set(slot, Stream::Listening { index, bound: local });
+        self.end.set_stream_events(slot, StreamEvents::LISTENING);
+        Ok(())
+    }
+
+    /// A slot for the next connection of the listener in `slot`.
+    pub(super) fn grant(&mut self, ctx: &mut Ctx<'_>, slot: u32, granted: u32) -> Result<(), i32> {
+        let Slot::Stream(Stream::Listening { index, .. }) = *self.slot(slot) else { return Err(EINVAL) };
+        match self.slots.get_mut(granted as usize) {
+            Some(entry @ Slot::Closed) => *entry = Slot::Granted(slot),
+            _ => return Err(EBUSY),
+        }
+        ctx.tcp.grant(ctx.net, ctx.now, Some(&mut self.end), index, granted);
+        Ok(())
+    }
+
+    /// `inet_shutdown`.
+    pub(super) fn shutdown_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, how: How) -> Result<(), i32> {
+        match *self.slot(slot) {
+            Slot::Stream(Stream::Connected { id, .. }) => {
+                let begun = ctx.tcp.table.get(id).is_some_and(|connection| connection.state == State::SynSent);
+                ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| {
+                    if begun {
+                        return connection.abort(ctx);
+                    }
+                    if how.reads() {
+                        connection.shutdown_read(ctx);
+                    }
+                    if how.writes() { connection.shutdown_write(ctx) } else { crate::tcp::Fate::Lives }
+                });
+                Ok(())
+            }
+            Slot::Stream(Stream::Listening { index, bound }) if how.reads() => {
+                let config = ctx.tcp.listeners.get(index).map(|listener| listener.config);
+                ctx.tcp.unlisten(ctx.net, ctx.now, index);
+                let config = config.unwrap_or_else(|| Config::new(&ctx.tcp.commons.settings));
+                self.set(slot, Stream::Idle(Box::new(Idle { config, bound: Some(bound), spent: false })));
+                self.end.set_stream_events(slot, StreamEvents::default());
+                Ok(())
+            }
+            Slot::Stream(Stream::Closing { .. }) | Slot::Granted(_) => Err(EBADF),
+            _ => Err(ENOTCONN),
+        }
+    }
+
+    /// `connect` to `AF_UNSPEC`. Of a connection it is not offered: what is left in its rings would be the next one's.
+    pub(super) fn disconnect_stream(&mut self, _ctx: &mut Ctx<'_>, slot: u32) -> Result<(), i32> {
+        self.idle(slot, EOPNOTSUPP).map(|_| ())
+    }
+
+    /// `inet_release`, `tcp_close`. `None`: completes when what was written before is acknowledged or given up, or when the
+    /// control thread has answered.
+    pub(super) fn close_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64) -> Answer {
+        let Some(entry) = self.slots.get_mut(slot as usize) else { return Some(Err(EBADF)) };
+        match std::mem::replace(entry, Slot::Closed) {
+            Slot::Stream(Stream::Idle(socket)) => self.unbind(ctx, slot, socket.bound),
+            Slot::Stream(Stream::Asking { socket, wish, token: asked, closing: None }) => {
+                *entry = Slot::Stream(Stream::Asking { socket, wish, token: asked, closing: Some(token) });
+                return None;
+            }
+            Slot::Stream(Stream::Listening { index, bound }) => self.end_listening(ctx, slot, index, bound),
+            Slot::Stream(Stream::Connected { id, bound }) => {
+                *entry = Slot::Stream(Stream::Closing { id, bound, token: Some(token) });
+                self.close_connection(ctx, id);
+                self.let_go(ctx, slot, id);
+                return None;
+            }
+            other => {
+                *entry = other;
+                return Some(Err(EBADF));
+            }
+        }
+        self.end.close(slot);
+        Some(Ok(()))
+    }
+
+    /// Slots that were granted and not used are the client's again.
+    pub(super) fn end_listening(&mut self, ctx: &mut Ctx<'_>, slot: u32, index: u32, bound: SocketAddrV4) {
+        ctx.tcp.unlisten(ctx.net, ctx.now, index);
+        let unused = |entry: &&mut Slot| matches!(entry, Slot::Granted(listener) if *listener == slot);
+        self.slots.iter_mut().filter(unused).for_each(|entry| *entry = Slot::Closed);
+        self.unbind(ctx, slot, Some(bound));
+    }
+
+    pub(super) fn close_connection(&mut self, ctx: &mut Ctx<'_>, id: ConnectionId) {
+        ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| connection.close(ctx));
+    }
+
+    /// A connection whose data is all acknowledged needs no ring to end: its slot is free at once.
+    fn let_go(&mut self, ctx: &mut Ctx<'_>, slot: u32, id: ConnectionId) {
+        let Some(connection) = ctx.tcp.table.get_mut(id) else { return };
+        if connection.send.una.before(connection.send.end) || !connection.state.fin_queued() {
+            return;
+        }
+        connection.owner = None;
+        self.end_stream(ctx, slot);
+    }
+
+    /// Nothing is left of a closing stream in `slot`.
+    pub(super) fn end_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32) {
+        let Some(entry) = self.slots.get_mut(slot as usize) else { return };
+        let Slot::Stream(Stream::Closing { bound, token, .. }) = *entry else { return };
+        *entry = Slot::Closed;
+        self.unbind(ctx, slot, bound);
+        self.end.close(slot);
+        token.into_iter().for_each(|token| self.finish(ctx, token, slot, Ok(())));
+    }
+
+    /// Gives an address back; while flows of its port are left the control thread keeps it.
+    pub(super) fn unbind(&mut self, ctx: &mut Ctx<'_>, slot: u32, bound: Option<SocketAddrV4>) {
+        let Some(address) = bound else { return };
+        ctx.ports.remove(address);
+        ctx.reports.push(super::gone(ctx.tcp, self.name, slot, address));
+    }
+}
+
+/// From where a connection to `remote` goes, and where it goes: the unspecified address is this host.
+fn way(
+    ctx: &mut Ctx<'_>,
+    bound: Option<SocketAddrV4>,
+    remote: SocketAddrV4,
+    config: &Config,
+) -> Result<(Ipv4Addr, SocketAddrV4), i32> {
+    let to = if remote.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *remote.ip() };
+    let fixed = bound.map(|bound| *bound.ip()).filter(|ip| !ip.is_unspecified());
+    let key = PathKey { destination: to, source: fixed, tos: config.tos, interface: config.interface };
+    let path = ip_route_output(ctx.net, ctx.now, &key).map_err(|reason| reason.errno().unwrap_or(ENETUNREACH))?;
+    if matches!(path.kind, PathKind::Broadcast | PathKind::Multicast) {
+        return Err(ENETUNREACH);
+    }
+    Ok((fixed.unwrap_or(path.source), SocketAddrV4::new(to, remote.port())))
+}
+
+fn sharing(config: &Config, listening: bool) -> Sharing {
+    Sharing { reuse_address: config.reuse_address, reuse_port: config.reuse_port, listening }
+}
+
+/// Room for the announcements of a full backlog; Linux takes one more than the backlog.
+fn announcements(backlog: u32) -> u32 {
+    (backlog.saturating_add(1)).saturating_mul(ACCEPTED_BYTES as u32).next_power_of_two()
+}
