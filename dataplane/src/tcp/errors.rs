@@ -85,7 +85,6 @@ impl Connection {
         }
         // A fast open that the program has accepted counts as connected.
         if opening && self.fast_open != FastOpenState::Server {
-            ctx.net.counters.inc(Snmp::TcpAttemptFails);
             return self.fail(ctx, errno);
         }
         // RFC 1122 section 4.2.3.9: a hint, reported if the connection fails for good.
