@@ -6,33 +6,7 @@ mod common;
 use common::*;
 use std::io::Write;
 use std::os::fd::AsRawFd;
-use xmit_embed::{xm_clock_sleep, xm_clock_usecs, xm_close, xm_fcntl, xm_fini, xm_socket};
-
-fn count(path: &str) -> usize {
-    std::fs::read_dir(path).unwrap().count()
-}
-
-fn maps() -> usize {
-    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
-}
-
-#[test]
-fn many_runs_in_one_process_leave_nothing_behind() {
-    let once = || {
-        let _run = Run::begin();
-        let fd = udp();
-        assert_eq!(bind(fd, "0.0.0.0:7"), 0);
-        inject(&udp_datagram("192.0.2.1:1000", "192.168.0.2:7", b"unread"));
-        assert_eq!(send_to(fd, b"x", 0, "192.0.2.1:1"), 1);
-        let _never_closed = (pipe(), xm_socket(libc::AF_INET, libc::SOCK_STREAM, 0));
-        xm_clock_sleep(5_000_000);
-    };
-    (0..3).for_each(|_| once());
-    let (fds, before) = (count("/proc/self/fd"), maps());
-    (0..50).for_each(|_| once());
-    assert_eq!(count("/proc/self/fd"), fds);
-    assert!(maps() <= before + 2, "{before} mappings before, {} after", maps());
-}
+use xmit_embed::{xm_clock_usecs, xm_close, xm_fcntl, xm_fini};
 
 #[test]
 fn the_end_of_a_run_ends_calls_that_wait_and_the_clock_goes_on() {

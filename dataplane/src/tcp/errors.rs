@@ -2,10 +2,9 @@
 
 use super::commons::{Ctx, Fate};
 use super::connection::{Connection, FastOpenState};
-use super::flow::Flow;
 use super::seq::SeqNum;
 use super::state::State;
-use super::table::{ConnectionId, Place};
+use super::table::ConnectionId;
 use super::transport::Tcp;
 use crate::Instant;
 use crate::counters::Snmp;
@@ -16,22 +15,8 @@ use std::net::IpAddr;
 use xmit_shared::session::LaneEnd;
 
 impl Tcp {
-    /// Takes an error about a segment of ours.
-    pub fn on_icmp(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, news: &IcmpNews) {
-        let flow = Flow { local: news.quote.source, remote: news.quote.destination };
-        match self.table.lookup(&flow) {
-            Some(Place::Connection(index)) => {
-                let id = self.table.connections.get(index).map(|connection| connection.id);
-                if let Some(id) = id {
-                    self.on_connection_error(net, now, end, id, news);
-                }
-            }
-            Some(Place::Request(index)) => self.on_request_error(net, index, news),
-            Some(Place::TimeWait(_)) | None => {}
-        }
-    }
-
-    fn on_connection_error(
+    /// Takes an error about a segment of connection `id`.
+    pub fn on_icmp(
         &mut self,
         net: &mut Net,
         now: Instant,
@@ -52,9 +37,9 @@ impl Tcp {
         });
     }
 
-    /// About a SYN-ACK (`tcp_req_err`): a path that ends nowhere ends the request, silently. What the peer's host says of its
-    /// port does not.
-    fn on_request_error(&mut self, net: &mut Net, index: u32, news: &IcmpNews) {
+    /// Takes an error about the SYN-ACK of the half-open connection `index` (`tcp_req_err`): a path that ends nowhere ends it
+    /// silently. Its peer's port says nothing about ours.
+    pub fn on_request_icmp(&mut self, net: &mut Net, index: u32, news: &IcmpNews) {
         let Some(request) = self.table.requests.get(index) else { return };
         if request.isn != SeqNum::new(news.quote.sequence) {
             net.counters.inc(Snmp::TcpExtOutOfWindowIcmps);

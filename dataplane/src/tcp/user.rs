@@ -6,8 +6,7 @@ use super::input::UNPREDICTED;
 use super::state::State;
 use super::time_wait_len;
 use crate::counters::Snmp;
-
-const ECONNRESET: u16 = 104;
+use crate::errno::ECONNRESET;
 
 impl Connection {
     /// Its slot is dirty: it wrote, read, or changed its flags.
@@ -24,7 +23,7 @@ impl Connection {
     /// `SHUT_WR`: a FIN goes behind what was written.
     pub fn shutdown_write(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         match self.state {
-            State::SynSent => self.fail(ctx, ECONNRESET),
+            State::SynSent => self.fail(ctx, ECONNRESET as u16),
             State::Established | State::CloseWait | State::SynReceived => {
                 self.queue_fin(ctx);
                 Fate::Lives
@@ -118,7 +117,7 @@ impl Connection {
             Closing | LastAck => unsent,
             State::SynSent | State::Closed => false,
         };
-        if tells { self.reset(ctx, ECONNRESET) } else { self.fail(ctx, 0) }
+        if tells { self.reset(ctx, ECONNRESET as u16) } else { self.fail(ctx, 0) }
     }
 
     fn reset(&mut self, ctx: &mut Ctx<'_>, errno: u16) -> Fate {
@@ -132,6 +131,7 @@ impl Connection {
         self.send.pushed = self.send.end;
         self.prediction = UNPREDICTED;
         self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
+        self.expect_nothing();
         self.tell(ctx);
         self.pending.send = true;
     }

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 use xmit_dataplane::lane::{LaneCommand, LaneMail, LaneReport};
 use xmit_dataplane::snapshot::Snapshot;
-use xmit_dataplane::socket::{Binder, Binds, Report};
+use xmit_dataplane::socket::{Answer, Books, Report, Reporter};
+use xmit_dataplane::tcp::Settings;
 use xmit_shared::mailbox::{Mail, Mailbox, mailbox};
 use xmit_shared::session::LaneEnd;
 use xmit_shared::snapshot::{Publisher, Reader};
@@ -13,8 +14,7 @@ use xmit_shared::snapshot::{Publisher, Reader};
 #[derive(Debug)]
 pub(super) struct Control {
     snapshot: Arc<Snapshot>,
-    publisher: Publisher<Arc<Snapshot>>,
-    binds: Binds,
+    books: Books,
     commands: Mail<LaneCommand>,
     reports: Mailbox<(u16, LaneReport)>,
 }
@@ -37,10 +37,10 @@ impl Control {
             others: vec![None],
         };
         let snapshot = Arc::new(snapshot);
-        let publisher = Publisher::new(Arc::clone(&snapshot));
-        let reader = publisher.reader();
-        let binds = Binds::new(1, seed);
-        Ok((Self { snapshot, publisher, binds, commands: to_lane, reports }, mail, reader))
+        // The only snapshot of a run: nobody publishes another.
+        let reader = Publisher::new(Arc::clone(&snapshot)).reader();
+        let books = Books::new(1, seed);
+        Ok((Self { snapshot, books, commands: to_lane, reports }, mail, reader))
     }
 
     /// The lane serves `end` from its next turn on.
@@ -49,10 +49,11 @@ impl Control {
         self.commands.send(attach).map_err(|_| io::Error::other("the lane's mailbox is full"))
     }
 
-    /// Puts another configuration in force, from the next turn on.
-    pub(super) fn publish(&mut self, snapshot: Snapshot) {
-        self.snapshot = Arc::new(snapshot);
-        self.publisher.publish(Arc::clone(&self.snapshot));
+    /// Puts the settings in force that concern addresses.
+    pub(super) fn set(&mut self, settings: &Settings) {
+        for book in [&mut self.books.udp, &mut self.books.tcp] {
+            book.set_range(settings.ip_local_port_range);
+        }
     }
 
     /// Answers what the lane has reported; how much that was. Bounded by the mailbox.
@@ -61,26 +62,20 @@ impl Control {
         while let Some((_, report)) = self.reports.take() {
             answered += 1;
             if let LaneReport::Session(report) = report {
-                self.answer(report);
+                self.answer(&report);
             }
         }
         answered
     }
 
-    fn answer(&mut self, report: Report) {
-        match report {
-            Report::Bind { session, slot, wanted } => {
-                let binder = Binder { lane: 0, session, slot, privileged: true };
-                let result = self.binds.bind(&self.snapshot, wanted, binder);
-                // The mailbox holds more than the session can have under way.
-                let _ = self.commands.send(LaneCommand::Bound { session, slot, result });
-            }
-            Report::Unbind { session, address } => {
-                self.binds.release(session, address);
-            }
-            Report::Broken { session, .. } => {
-                self.binds.release_session(session);
-            }
+    fn answer(&mut self, report: &Report) {
+        let settled = self.books.settle(&self.snapshot, Reporter { lane: 0, uid: 0, privileged: true }, report);
+        if let Some(Answer { session, slot, result }) = settled.answer {
+            // The mailbox holds more than the session can have under way.
+            let _ = self.commands.send(LaneCommand::Bound { session, slot, result });
+        }
+        if let Report::Broken { session, .. } = report {
+            self.books.release_session(*session);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::file::Files;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use xmit::{Embedding, Pulse, Session};
-use xmit_dataplane::tcp::settings::Settings;
+use xmit_dataplane::tcp::Settings;
 use xmit_nic::{Duration, Instant};
 
 /// A run.
@@ -26,7 +26,6 @@ pub(crate) struct Process {
     pub(crate) files: Files,
     stack: Arc<Mutex<Stack>>,
     wire: Wire,
-    config: Config,
     settings: Mutex<Settings>,
 }
 
@@ -49,7 +48,7 @@ pub(crate) fn begin(text: &str) -> Result<()> {
     if process.is_some() {
         return fail(libc::EBUSY);
     }
-    *process = Some(Arc::new(Process::new(config)?));
+    *process = Some(Arc::new(Process::new(&config)?));
     Ok(())
 }
 
@@ -64,7 +63,7 @@ pub(crate) fn current() -> Result<Arc<Process>> {
     let mut process = PROCESS.write().unwrap_or_else(PoisonError::into_inner);
     match &*process {
         Some(process) => Ok(Arc::clone(process)),
-        None => Ok(Arc::clone(process.insert(Arc::new(Process::new(Config::default())?)))),
+        None => Ok(Arc::clone(process.insert(Arc::new(Process::new(&Config::default())?)))),
     }
 }
 
@@ -80,17 +79,17 @@ pub(crate) fn end() {
 }
 
 impl Process {
-    fn new(config: Config) -> Result<Self> {
+    fn new(config: &Config) -> Result<Self> {
         let pulse = Arc::new(Pulse::new(Instant::from_nanos(CLOCK.load(Ordering::Relaxed))));
         let seed = config.seed.map_or_else(random, Ok)?;
         let wire = Wire::default();
-        let (stack, end) = Stack::new(&config, pulse.clone(), wire.clone(), seed)?;
+        let (stack, end) = Stack::new(config, pulse.clone(), wire.clone(), seed)?;
         let stack = Arc::new(Mutex::new(stack));
         let (runner, clock) = (stack.clone(), pulse.clone());
         let run = Box::new(move || lock(&runner).run());
         let session = Session::embedded(end, Embedding { pulse: clock, run });
         let settings = Mutex::new(Settings::default());
-        Ok(Self { pulse, session, files: Files::default(), stack, wire, config, settings })
+        Ok(Self { pulse, session, files: Files::default(), stack, wire, settings })
     }
 
     /// Repeats `attempt` until it gives a value or an error, sleeping in between. `None` after `deadline`.
@@ -205,12 +204,16 @@ impl Process {
     /// # Errors
     /// `ENOENT` for a name that is none, `EINVAL` for a value that it cannot have.
     pub(crate) fn sysctl(&self, name: &str, value: &str) -> Result<()> {
+        if let Some(keys) = sysctl::keys(name, value)? {
+            lock(&self.stack).set_keys(keys);
+            return Ok(());
+        }
         let settings = {
             let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
             sysctl::set(&mut settings, name, value)?;
             *settings
         };
-        lock(&self.stack).publish(&self.config, &settings);
+        lock(&self.stack).set(&settings);
         Ok(())
     }
 }

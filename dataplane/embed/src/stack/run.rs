@@ -9,8 +9,11 @@ use std::sync::Arc;
 use xmit::Pulse;
 use xmit_dataplane::device::Queue;
 use xmit_dataplane::lane::{Lane, Remains};
-use xmit_dataplane::tcp::settings::Settings;
+use xmit_dataplane::tcp::Settings;
+use xmit_dataplane::tcp::challenge::ChallengeLimit;
+use xmit_dataplane::tcp::fastopen::FastOpenKeys;
 use xmit_nic::region::Region;
+use xmit_nic::rng::Rng;
 use xmit_nic::{Instant, Pool};
 use xmit_shared::session::{ClientEnd, SessionConfig, in_process};
 
@@ -81,10 +84,23 @@ impl Stack {
         }
     }
 
-    /// The configuration that is published from now on.
-    pub(super) fn publish(&mut self, config: &Config, _settings: &Settings) {
-        self.control.publish(config.snapshot());
-        self.run();
+    /// Connections to come have these settings; for those that exist only what they look up each time changes, as in Linux.
+    pub(super) fn set(&mut self, settings: &Settings) {
+        self.control.set(settings);
+        let Some(lane) = &mut self.lane else { return };
+        let (commons, net) = (&mut lane.stack.tcp.commons, &mut lane.stack.net);
+        if commons.settings.challenge_ack_limit != settings.challenge_ack_limit {
+            let rng = Rng::new(net.rng.next_u64());
+            commons.challenge = ChallengeLimit::new(self.pulse.now(), settings.challenge_ack_limit, rng);
+        }
+        commons.settings = *settings;
+    }
+
+    /// Fast Open cookies are made with `keys` from now on.
+    pub(super) fn set_keys(&mut self, keys: FastOpenKeys) {
+        if let Some(lane) = &mut self.lane {
+            lane.stack.tcp.commons.keys = keys;
+        }
     }
 }
 

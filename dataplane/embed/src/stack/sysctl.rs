@@ -5,6 +5,7 @@
 use crate::errno::{Result, fail};
 use std::str::FromStr;
 use xmit_dataplane::tcp::congestion::Kind;
+use xmit_dataplane::tcp::fastopen::FastOpenKeys;
 use xmit_dataplane::tcp::settings::{BufferSizes, EcnMode, MtuProbing, Settings};
 use xmit_nic::Duration;
 
@@ -99,12 +100,31 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_workaround_signed_windows", Knob::Flag(|s| &mut s.workaround_signed_windows)),
 ];
 
+/// Keys stand beside the settings: `FastOpenKeys`.
+const KEYS: &str = "net.ipv4.tcp_fastopen_key";
+
+/// The keys of Fast Open, if `name` is theirs.
+///
+/// # Errors
+/// `EINVAL`: `text` is no key.
+pub(super) fn keys(name: &str, text: &str) -> Result<Option<FastOpenKeys>> {
+    if dotted(name) != KEYS {
+        return Ok(None);
+    }
+    FastOpenKeys::parse(text).map_or(fail(libc::EINVAL), |keys| Ok(Some(keys)))
+}
+
+/// `/proc/sys/net/ipv4/x` is `net.ipv4.x`.
+fn dotted(name: &str) -> String {
+    name.strip_prefix("/proc/sys/").unwrap_or(name).replace('/', ".")
+}
+
 /// Gives the setting `name` the value that `text` stands for.
 ///
 /// # Errors
 /// `ENOENT`: there is no such setting here. `EINVAL`: not a value of it.
 pub(super) fn set(settings: &mut Settings, name: &str, text: &str) -> Result<()> {
-    let name = name.strip_prefix("/proc/sys/").unwrap_or(name).replace('/', ".");
+    let name = dotted(name);
     match KNOBS.binary_search_by(|(known, _)| known.cmp(&name.as_str())) {
         Ok(at) => KNOBS.get(at).map_or(fail(libc::ENOENT), |(_, knob)| knob.set(settings, text)),
         Err(_) => fail(libc::ENOENT),
@@ -195,6 +215,7 @@ fn number(word: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::errno::Errno;
 
     #[test]
     fn the_table_is_sorted_and_every_row_takes_something() {
@@ -227,6 +248,9 @@ mod tests {
         assert_eq!(put("net.ipv4.tcp_early_retrans", "5"), fail(libc::EINVAL));
         assert_eq!(put("net.ipv4.tcp_reordering", "--3"), fail(libc::EINVAL));
         assert_eq!(put("net.ipv4.tcp_color", "1"), fail(libc::ENOENT));
+        assert!(keys(KEYS, "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4").is_ok_and(|keys| keys.is_some()));
+        assert_eq!(keys(KEYS, "a1a1a1a1").err(), Some(Errno(libc::EINVAL)));
+        assert!(keys("net.ipv4.tcp_rmem", "1 2 3").is_ok_and(|keys| keys.is_none()));
         assert!(!settings.timestamps);
         assert_eq!(settings.rmem, BufferSizes { min: 4096, initial: 65_536, max: 4_194_304 });
         assert_eq!((settings.fastopen, settings.adv_win_scale), (0x70403, -2));

@@ -171,7 +171,7 @@ impl Connection {
     pub(super) fn on_fin(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         self.receive.nxt += 1;
         self.ack.scheduled = true;
-        self.prediction = super::established::UNPREDICTED;
+        self.expect_nothing();
         self.out_of_order.clear(&mut ctx.commons.ranges);
         match self.state {
             State::Established | State::SynReceived => {

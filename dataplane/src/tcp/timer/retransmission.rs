@@ -10,8 +10,8 @@ use super::super::settings::MtuProbing;
 use super::super::state::State;
 use crate::Duration;
 use crate::counters::Snmp;
+use crate::errno::ETIMEDOUT;
 
-const ETIMEDOUT: u16 = 110;
 /// Timeouts of an orphan that still may reach its peer (`tcp_orphan_retries`).
 const ORPHAN_RETRIES: u8 = 8;
 
@@ -203,7 +203,7 @@ impl Connection {
     /// It is over: the soft error that explains it, else a timeout (`tcp_write_err`).
     pub(in crate::tcp) fn give_up(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnTimeout);
-        let errno = if self.soft_error != 0 { self.soft_error } else { ETIMEDOUT };
+        let errno = if self.soft_error != 0 { self.soft_error } else { ETIMEDOUT as u16 };
         self.fail(ctx, errno)
     }
 }

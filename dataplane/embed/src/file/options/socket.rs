@@ -12,11 +12,6 @@ use xmit_nic::Duration;
 const SO_RCVTIMEO_NEW: i32 = 66;
 const SO_SNDTIMEO_NEW: i32 = 67;
 
-/// What Linux gives a buffer at most and at least when asked (`net.core.wmem_max`, `SOCK_MIN_SNDBUF`, `SOCK_MIN_RCVBUF`).
-const BUFFER_MAX: i32 = 4 << 20;
-const SEND_BUFFER_MIN: i32 = 4608;
-const RECEIVE_BUFFER_MIN: i32 = 2304;
-
 pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
     match name {
         libc::SO_LINGER => return set_linger(file, value),
@@ -44,12 +39,8 @@ pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
             }
             Ok(())
         }
-        libc::SO_SNDBUF | libc::SO_SNDBUFFORCE => {
-            set_in_lane(file, SocketOption::SendBuffer, doubled(number, SEND_BUFFER_MIN))
-        }
-        libc::SO_RCVBUF | libc::SO_RCVBUFFORCE => {
-            set_in_lane(file, SocketOption::ReceiveBuffer, doubled(number, RECEIVE_BUFFER_MIN))
-        }
+        libc::SO_SNDBUF | libc::SO_SNDBUFFORCE => set_in_lane(file, SocketOption::SendBuffer, buffer(number)),
+        libc::SO_RCVBUF | libc::SO_RCVBUFFORCE => set_in_lane(file, SocketOption::ReceiveBuffer, buffer(number)),
         libc::SO_RCVLOWAT => {
             let Kind::Tcp(tcp) = &file.kind else { return fail(libc::ENOPROTOOPT) };
             // Linux takes a negative number for the largest, and zero for one.
@@ -100,9 +91,9 @@ pub(super) fn get(file: &File, name: i32) -> Result<Vec<u8>> {
     }
 }
 
-/// Linux counts what a buffer costs, and takes that for twice the bytes (socket(7)).
-fn doubled(bytes: i32, min: i32) -> i32 {
-    bytes.cast_unsigned().min(BUFFER_MAX.cast_unsigned()).cast_signed().saturating_mul(2).max(min)
+/// The lane bounds and doubles it as Linux does; zero, which is the least there, would let the buffer grow by itself.
+fn buffer(bytes: i32) -> i32 {
+    if bytes < 0 { i32::MAX } else { bytes.max(1) }
 }
 
 fn set_in_lane(file: &File, option: SocketOption, value: i32) -> Result<()> {

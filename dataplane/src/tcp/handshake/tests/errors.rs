@@ -3,6 +3,7 @@
 use super::*;
 use crate::icmp::{IcmpNews, Quote};
 use crate::tcp::state::State;
+use crate::tcp::table::Place;
 
 fn news(errno: i32, fatal: bool, mtu: Option<u16>, sequence: u32) -> IcmpNews {
     let (source, destination) = (SocketAddrV4::new(US, 4000), SocketAddrV4::new(PEER, 80));
@@ -11,7 +12,15 @@ fn news(errno: i32, fatal: bool, mtu: Option<u16>, sequence: u32) -> IcmpNews {
 }
 
 fn tell(world: &mut World, news: &IcmpNews) {
-    world.tcp.on_icmp(&mut world.net, world.now, Some(&mut world.end), news);
+    let flow = Flow { local: news.quote.source, remote: news.quote.destination };
+    match world.tcp.table.lookup(&flow) {
+        Some(Place::Connection(_)) => {
+            let id = world.connection().id;
+            world.tcp.on_icmp(&mut world.net, world.now, Some(&mut world.end), id, news);
+        }
+        Some(Place::Request(index)) => world.tcp.on_request_icmp(&mut world.net, index, news),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn established(world: &mut World) -> (ConnectionId, u32) {
