@@ -2,7 +2,6 @@
 
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
-use super::input::UNPREDICTED;
 use super::state::State;
 use super::time_wait_len;
 use crate::counters::Snmp;
@@ -129,7 +128,6 @@ impl Connection {
     fn queue_fin(&mut self, ctx: &mut Ctx<'_>) {
         self.look(ctx);
         self.send.pushed = self.send.end;
-        self.prediction = UNPREDICTED;
         self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
         self.expect_nothing();
         self.tell(ctx);

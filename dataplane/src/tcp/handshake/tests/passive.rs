@@ -209,3 +209,35 @@ fn the_end_of_a_listener_ends_what_waits() {
     assert!(world.tcp.table.connections.is_empty() && world.tcp.table.requests.is_empty());
     assert_eq!(world.pass(SECOND * 10), []);
 }
+
+#[test]
+fn who_waits_longest_is_placed_first() {
+    let mut world = World::new(|_| ());
+    let listener = world.listen(5, 0, |_| ());
+    for port in [4000, 4001, 4002] {
+        world.open_from(port);
+    }
+    for slot in [7, 8] {
+        world.tcp.grant(&mut world.net, world.now, Some(&mut world.end), listener, slot);
+    }
+    world.sent();
+    let placed = |id: &ConnectionId| {
+        let connection = world.tcp.table.get(*id).unwrap();
+        (connection.flow.remote.port(), connection.owner.unwrap().slot)
+    };
+    assert_eq!(world.accepted.iter().map(placed).collect::<Vec<_>>(), [(4000, 7), (4001, 8)]);
+}
+
+#[test]
+fn old_requests_make_room_for_young_ones() {
+    let mut world = World::new(|settings| settings.max_syn_backlog = 64);
+    world.listen(10, 1, |_| ());
+    for port in 0..8 {
+        world.input(&Seg::syn(100).from(5000 + port));
+    }
+    // All are old after the first timeout: two retries have to do, until the queue is less than half full.
+    let seconds = World::seconds(&world.pass(SECOND * 200));
+    let counts = [1, 3, 7, 15, 31, 63].map(|at| seconds.iter().filter(|second| **second == at).count());
+    assert_eq!(counts, [8, 8, 5, 5, 5, 0]);
+    assert_eq!(world.tcp.listeners.get(0).unwrap().young, 0);
+}
