@@ -149,7 +149,7 @@ fn what_the_program_did_not_read_resets() {
 fn what_was_written_before_close_arrives_and_then_close_answers() {
     let mut stand = Stand::new();
     let data: Vec<u8> = (0..200_000u32).map(|i| i as u8).collect();
-    let (mut written, mut read) = (0, Vec::new());
+    let (mut written, mut read) = (0, Vec::<u8>::new());
     let (a, b) = (stand.a, stand.b);
     let mut closed = false;
     assert!(stand.pair.drive_until(100 * SECOND, |pair| {
