@@ -1,7 +1,7 @@
 //! What the program asks of its connection (`tcp_shutdown`, `tcp_close`, `tcp_disconnect`), and what it did to its rings.
 
 use super::commons::{Ctx, Fate};
-use super::connection::{Connection, FastOpenState};
+use super::connection::Connection;
 use super::state::State;
 use super::time_wait_len;
 use crate::counters::Snmp;
@@ -11,18 +11,12 @@ impl Connection {
     /// Its slot is dirty: it wrote, read, or changed its flags.
     pub fn on_client(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         if self.state == State::SynSent {
-            let deferred = self.fast_open == FastOpenState::Deferred;
-            return if deferred { self.send_deferred_syn(ctx) } else { Fate::Lives };
+            self.send_deferred_syn(ctx);
+            return Fate::Lives;
         }
         self.on_read(ctx);
         self.pending.send = true;
         Fate::Lives
-    }
-
-    /// The SYN waited for data, and that is here.
-    fn send_deferred_syn(&mut self, ctx: &mut Ctx<'_>) -> Fate {
-        self.look(ctx);
-        if self.send.end.after(self.isn + 1) { self.send_first_syn(ctx) } else { Fate::Lives }
     }
 
     /// `SHUT_WR`: a FIN goes behind what was written.
@@ -135,6 +129,7 @@ impl Connection {
         self.look(ctx);
         self.send.pushed = self.send.end;
         self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
+        self.expect_nothing();
         self.tell(ctx);
         self.pending.send = true;
     }

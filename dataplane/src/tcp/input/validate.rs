@@ -45,7 +45,7 @@ impl Connection {
                 || last_sacked.is_some_and(|end| self.agreed.sack && segment.seq == end);
             return if exact { Err(self.on_reset(ctx)) } else { self.challenge(ctx, DropReason::TcpResetUnsure) };
         }
-        if flags.contains(Flags::SYN) {
+        if flags.contains(Flags::SYN) && !self.completes_crossed_syns(segment) {
             // RFC 5961 section 4.2.
             ctx.net.counters.inc(Snmp::TcpExtTCPSYNChallenge);
             return self.challenge(ctx, DropReason::TcpSyn);

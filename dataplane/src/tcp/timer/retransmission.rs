@@ -2,7 +2,7 @@
 //! `tcp_write_timeout`; RFC 1122 section 4.2.3.5, RFC 5482).
 
 use super::super::commons::{Ctx, Fate};
-use super::super::connection::Connection;
+use super::super::connection::{Connection, FastOpenState};
 use super::super::output::{Departure, RESOURCE_PROBE_INTERVAL};
 use super::super::recovery::Sender;
 use super::super::rtt::{RTO_INITIAL, RTO_MAX, RTO_MIN};
@@ -87,9 +87,16 @@ impl Connection {
         let settings = &ctx.commons.settings;
         let user_timeout = self.config.user_timeout;
         let retries = if handshaking {
-            let retries = if self.config.syn_count > 0 { self.config.syn_count } else { settings.syn_retries };
+            let retries = match (self.config.syn_count, self.fast_open) {
+                // One more than of a request: what the program wrote already depends on it (`tcp_fastopen_synack_timer`).
+                (0, FastOpenState::Server) => settings.synack_retries + 1,
+                (0, _) => settings.syn_retries,
+                (count, _) => count,
+            };
             let linear = if self.state == State::SynSent { settings.syn_linear_timeouts } else { 0 };
-            if self.retransmits >= retries.saturating_add(linear) {
+            let expired = self.retransmits >= retries.saturating_add(linear);
+            self.suspect_fast_open(ctx, expired);
+            if expired {
                 return Some(self.give_up(ctx));
             }
             retries
