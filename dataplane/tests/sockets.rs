@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::Duration;
 use xmit_script::{End, Pair};
-use xmit_shared::session::{How, Op, SocketOption, StreamEvents, Transport};
+use xmit_shared::session::{How, Op, SocketOption, StreamEvents, StreamFlags, Transport};
 
 const PORT: u16 = 7;
 const SECOND: Duration = Duration::from_secs(1);
@@ -304,4 +304,19 @@ fn calls_in_the_wrong_state_have_linux_numbers() {
     // A socket that listens without an address gets one.
     assert_ne!(stand.pair.a.call(now, idle, Op::Listen(1)).unwrap().port(), 0);
     stand.pair.a.call(now, idle, Op::Listen(7)).unwrap();
+}
+
+#[test]
+fn a_program_that_writes_rubbish_is_ended_and_its_peer_hears_of_it() {
+    let mut stand = Stand::new();
+    let (a, b) = (stand.a, stand.b);
+    stand.pair.b.client.write(b, &[1; 1000], false).unwrap();
+    stand.pair.drive_for(SECOND);
+    // Its position goes back to the start of the ring.
+    stand.pair.b.client.stream_opened(b);
+    stand.pair.b.client.set_flags(b, StreamFlags::default(), true);
+    assert!(stand.pair.drive_until(SECOND, |pair| pair.a.client.events(a).contains(StreamEvents::CLOSED)));
+    assert_eq!(stand.pair.a.client.take_error(a), Some(ECONNRESET));
+    assert!(stand.pair.b.host.lane().stack.sockets.is_empty());
+    assert_eq!(left(&mut stand.pair.b), (0, 0, 0));
 }
