@@ -320,7 +320,11 @@ impl Drop for TcpSocket {
             return;
         }
         let linger = self.linger.load(Ordering::Relaxed);
-        if linger > 0 {
+        let unread = || self.queued().is_ok_and(|(unread, ..)| unread > 0);
+        // Unread data makes closing a reset, which waits for nothing.
+        if linger > 0 && !unread() {
+            // The end goes out now; what is waited for is that the peer has all that came before it.
+            let _ = self.call(Op::Shutdown(How::Write));
             let deadline = self.session.now() + Duration::from_secs(linger.unsigned_abs().into());
             let drained = || {
                 self.session.check_up()?;

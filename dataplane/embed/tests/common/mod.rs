@@ -54,7 +54,7 @@ pub(crate) fn wait_until_asleep(thread: i32) {
         }
         std::thread::yield_now();
     }
-    panic!("thread {thread} does not sleep");
+    unreachable!("thread {thread} does not sleep");
 }
 
 /// Runs `call` in a thread, and goes on when it sleeps.

@@ -17,10 +17,11 @@ const NAMES: &str = "tools/tidy/linux-names.txt";
 const SCRIPTS: &str = "dataplane/tests";
 
 /// Where each crate's root stands.
-const CRATES: [(&str, &str); 5] = [
+const CRATES: [(&str, &str); 6] = [
     ("xmit_nic", "nic/src"),
     ("xmit_dataplane", "dataplane/src"),
     ("xmit_shared", "dataplane/shared/src"),
+    ("xmit_embed", "dataplane/embed/src"),
     ("xmitd", "control/daemon/src"),
     ("xmit", "control/client/src"),
 ];
