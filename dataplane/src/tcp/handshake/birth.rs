@@ -101,6 +101,7 @@ impl Connection {
             fast_open: FastOpenState::Off,
             cookie: None,
             invalid: InvalidLimit::default(),
+            fin_ahead: None,
             fin_wanted: false,
             closed_by_user: false,
             soft_error: 0,

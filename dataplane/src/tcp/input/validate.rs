@@ -30,6 +30,7 @@ impl Connection {
                 return Err(self.on_reset(ctx));
             }
             if !reset && flags.contains(Flags::SYN) {
+                ctx.net.counters.inc(Snmp::TcpExtTCPSYNChallenge);
                 return self.challenge(ctx, DropReason::TcpSyn);
             }
             if !reset {

@@ -116,7 +116,8 @@ impl Connection {
         Ok(Outbound { seq: self.send.nxt, len, flags, again: false, fast_open: false })
     }
 
-    /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`).
+    /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`), and of
+    /// half the peer's largest window (`tcp_xmit_size_goal`).
     /// True for the last segment of a row of several, which ends at `end` with `left` bytes behind it: its PSH lets a receiver that
     /// gathers segments hand them up (Linux marks every TSO packet so).
     #[inline]
@@ -124,7 +125,8 @@ impl Connection {
         let cwnd = self.congestion.cwnd();
         let quota = cwnd.saturating_sub(self.sent.in_flight());
         if self.row == 0 {
-            self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(mss)) as u8;
+            let by_window = (self.largest_write() / mss.max(1)).max(1);
+            self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(mss)).min(by_window) as u8;
         }
         self.row += 1;
         let room = self.window_end().distance(end).max(0).cast_unsigned();
