@@ -13,6 +13,7 @@ use xmit_dataplane::limits;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
 use xmit_dataplane::socket::Report;
+use xmit_dataplane::tcp::{Capacity, Settings};
 use xmit_nic::{Instant, MacAddr, Pool, Port};
 use xmit_shared::mailbox::{Mail, Mailbox, mailbox};
 use xmit_shared::session::{ClientEnd, SessionConfig, in_process};
@@ -72,6 +73,12 @@ impl Host {
         Ok(Self { lane, commands: to_lane, reports, sessions: 0, _publisher: publisher })
     }
 
+    /// Makes room for so many connections of TCP. Before the first session.
+    pub fn make_room(&mut self, now: Instant, connections: usize) {
+        let capacity = Capacity { connections, ..Capacity::DEFAULT };
+        self.lane.stack.set_tcp(now, &capacity, Settings::default());
+    }
+
     /// A session of its own; the lane takes it in with its next turn.
     ///
     /// # Errors
@@ -101,9 +108,12 @@ impl Host {
     /// The control thread's part: whoever asks for an address gets it. While sockets are made.
     pub fn control(&mut self) {
         while let Some((_, report)) = self.reports.take() {
-            if let LaneReport::Session(Report::Bind { session, slot, wanted, .. }) = report {
-                let _ = self.commands.send(LaneCommand::Bound { session, slot, result: Ok(wanted) });
-            }
+            let (session, slot, address) = match report {
+                LaneReport::Session(Report::Bind { session, slot, wanted, .. }) => (session, slot, wanted),
+                LaneReport::Session(Report::Listen { session, slot, address, .. }) => (session, slot, address),
+                _ => continue,
+            };
+            let _ = self.commands.send(LaneCommand::Bound { session, slot, result: Ok(address) });
         }
     }
 }

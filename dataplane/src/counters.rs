@@ -107,6 +107,7 @@ named_enum! {
         TcpExtTCPFastOpenPassiveAltKey,
         TcpExtTCPFastOpenListenOverflow,
         TcpExtTCPFastOpenCookieReqd,
+        TcpExtTCPFastOpenBlackhole,
         TcpExtTCPSynRetrans,
         TcpExtTCPACKSkippedSynRecv,
         TcpExtTCPACKSkippedFinWait2,

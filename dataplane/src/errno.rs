@@ -16,6 +16,8 @@ pub const EINVAL: i32 = 22;
 pub const ENFILE: i32 = 23;
 /// No room left; of binds: a steering program is full.
 pub const ENOSPC: i32 = 28;
+/// Nobody reads any more.
+pub const EPIPE: i32 = 32;
 /// `ICMP_UNREACH` host unknown.
 pub const ENONET: i32 = 64;
 /// Parameter problem.

@@ -241,12 +241,16 @@ impl Stack {
             Protocol::TCP => {
                 let flow = Flow { local: news.quote.source, remote: news.quote.destination };
                 let Some(place) = self.tcp.table.lookup(&flow) else { return false };
-                let owner = match place {
-                    Place::Connection(index) => self.tcp.table.connections.get(index).and_then(|c| c.owner),
-                    Place::Request(_) | Place::TimeWait(_) => None,
-                };
-                let end = self.sockets.end_of(owner);
-                self.tcp.on_icmp(&mut self.net, now, end, news, news.quote.sequence);
+                match place {
+                    Place::Connection(index) => {
+                        if let Some((id, owner)) = self.tcp.table.connections.get(index).map(|c| (c.id, c.owner)) {
+                            let end = self.sockets.end_of(owner);
+                            self.tcp.on_icmp(&mut self.net, now, end, id, news);
+                        }
+                    }
+                    Place::Request(index) => self.tcp.on_request_icmp(&mut self.net, index, news),
+                    Place::TimeWait(_) => {}
+                }
                 true
             }
             _ => false,

@@ -16,6 +16,9 @@ const PORT: u16 = 7;
 /// Longer than any run: a stall.
 const LIMIT: Duration = Duration::from_secs(3600);
 
+/// What a program needs for a look at its socket.
+const PAUSE: Duration = Duration::from_micros(10);
+
 /// One end's program: what it has to write, and what it read.
 struct Program {
     slot: u32,
@@ -38,12 +41,13 @@ impl Program {
         Self { slot, outgoing, written: 0, incoming: Vec::new(), gulp, reads_after, shut: false, ended: false }
     }
 
-    /// Writes and reads what it can.
-    fn act(&mut self, end: &mut End, now: xmit_nic::Instant) {
+    /// Writes and reads what it can. True if it may go on at once.
+    fn act(&mut self, end: &mut End, now: xmit_nic::Instant) -> bool {
         let events = end.client.events(self.slot);
         if !events.contains(StreamEvents::CONNECTED) {
-            return;
+            return false;
         }
+        let before = (self.written, self.incoming.len());
         let upto = (self.written + self.gulp).min(self.outgoing.len());
         if self.written < upto {
             self.written += end.client.write(self.slot, &self.outgoing[self.written..upto], false).unwrap();
@@ -57,6 +61,7 @@ impl Program {
             self.incoming.extend(&room[..len]);
             self.ended = len == 0 && events.contains(StreamEvents::RECEIVE_END);
         }
+        before != (self.written, self.incoming.len())
     }
 
     fn done(&self) -> bool {
@@ -109,6 +114,43 @@ fn connect(pair: &mut Pair, rng: &mut Rng) -> (u32, u32) {
     (slot, accepted.unwrap().slot)
 }
 
+/// Runs both programs to their end. False if they do not come to it.
+fn run(pair: &mut Pair, [a, b]: &mut [Program; 2]) -> bool {
+    let limit = pair.now + LIMIT;
+    while !(a.done() && b.done()) {
+        let now = pair.now;
+        let busy = a.act(&mut pair.a, now) | b.act(&mut pair.b, now);
+        if !pair.step(if busy { now + PAUSE } else { limit }) && !busy {
+            return a.done() && b.done();
+        }
+    }
+    true
+}
+
+/// How an end's socket and connections stand, for messages.
+fn standing(end: &mut End, slot: u32) -> String {
+    let events = end.client.events(slot);
+    let connections = end.host.lane().stack.tcp.table.connections.iter();
+    let one = |c: &xmit_dataplane::tcp::Connection| {
+        let (send, receive) = (&c.send, &c.receive);
+        let sent = (c.sent.segments(), c.sent.sacked(), c.sent.lost(), c.sent.retransmitted(), c.congestion.cwnd());
+        format!(
+            "{:?}: una {:?} nxt {:?} end {:?} wnd {:?} sent {sent:?}; rcv nxt {:?} wup {:?} wnd {:?}; {:?} {:?}",
+            c.state,
+            send.una,
+            send.nxt,
+            send.end,
+            send.wnd,
+            receive.nxt,
+            receive.wup,
+            receive.wnd,
+            c.deadlines,
+            c.pending
+        )
+    };
+    format!("{events:?} {}", connections.map(|(_, c)| one(c)).collect::<Vec<_>>().join("\n    "))
+}
+
 fn transfer(seed: u64) {
     let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9));
     let mut pair = Pair::with(PairConfig { wire: wire_of(&mut rng, seed), ..PairConfig::new(seed) }).unwrap();
@@ -117,21 +159,18 @@ fn transfer(seed: u64) {
     let (to_b, to_a) = (sizes(), sizes());
     let mut programs = [Program::new(a, to_b, &mut rng), Program::new(b, to_a, &mut rng)];
     let began = pair.now;
-    let done = pair.drive_until(LIMIT, |pair| {
-        let now = pair.now;
-        programs[0].act(&mut pair.a, now);
-        programs[1].act(&mut pair.b, now);
-        programs.iter().all(Program::done)
-    });
+    let done = run(&mut pair, &mut programs);
     let progress: Vec<_> = programs.iter().map(|p| (p.written, p.outgoing.len(), p.incoming.len(), p.ended)).collect();
     let errors = [pair.a.client.take_error(a), pair.b.client.take_error(b)];
-    assert!(done, "seed {seed}: stalled after {:?}: {progress:?} {errors:?}", pair.now.saturating_since(began));
+    let now = pair.now.saturating_since(began);
+    let (at_a, at_b) = (standing(&mut pair.a, a), standing(&mut pair.b, b));
+    assert!(done, "seed {seed}: stalled after {now:?}: {progress:?} {errors:?}\n  {at_a}\n  {at_b}");
     assert_eq!(errors, [None, None], "seed {seed}");
     assert!(programs[0].incoming == programs[1].outgoing, "seed {seed}: bytes to a differ, {progress:?}");
     assert!(programs[1].incoming == programs[0].outgoing, "seed {seed}: bytes to b differ, {progress:?}");
     // A close completes when what was sent is acknowledged.
-    pair.a.client.submit(a, Op::Close).unwrap();
-    pair.b.client.submit(b, Op::Close).unwrap();
+    pair.a.close(a).unwrap();
+    pair.b.close(b).unwrap();
     let mut closed = 0;
     let done = pair.drive_until(LIMIT, |pair| {
         closed += [&mut pair.a, &mut pair.b].into_iter().filter_map(|e| e.client.completion().unwrap()).count();

@@ -44,7 +44,9 @@ impl TcpRig {
         cycles: fn() -> u64,
     ) -> io::Result<Self> {
         let (peer, port) = Peer::new(connections, payload, acknowledge_every);
-        let host = Host::new(ENDS, Box::new(port), Instant::ZERO, cycles)?;
+        let mut host = Host::new(ENDS, Box::new(port), Instant::ZERO, cycles)?;
+        // A few more: those that end are in their places a little longer than in their servers.
+        host.make_room(Instant::ZERO, connections as usize + 1024);
         let mut rig = Self { host, peer, servers: Vec::new(), now: Instant::ZERO };
         for number in 0..connections.div_ceil(CONNECTIONS_PER_PORT) {
             rig.add_server(number as usize, service)?;

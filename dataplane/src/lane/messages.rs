@@ -122,6 +122,8 @@ pub struct LaneDescription {
     pub lane: u16,
     /// Its UDP sockets, with their session's name.
     pub sockets: Vec<(u32, crate::udp::UdpSocket)>,
+    /// Its listeners, connections and TIME_WAITs.
+    pub streams: Vec<StreamDescription>,
     /// Its neighbours.
     pub neighbours: Vec<NeighbourDescription>,
     /// Its queues.
@@ -130,6 +132,35 @@ pub struct LaneDescription {
     pub frames: xmit_nic::pool::Census,
     /// Its ports: name, interface, mode, counters.
     pub ports: Vec<(String, InterfaceId, String, xmit_nic::PortStats)>,
+}
+
+/// One TCP socket, or what is left of one, for operators.
+#[derive(Clone, Debug)]
+pub struct StreamDescription {
+    /// Its session's name; `None` for an orphan, a TIME_WAIT, and what is not accepted yet.
+    pub session: Option<u32>,
+    /// As `ss` says it.
+    pub state: &'static str,
+    /// Where it is.
+    pub local: SocketAddrV4,
+    /// Its peer.
+    pub remote: Option<SocketAddrV4>,
+    /// Bytes that its program has not read; of a listener: connections that wait.
+    pub receive_queue: u32,
+    /// Bytes that its peer has not acknowledged; of a listener: its backlog.
+    pub send_queue: u32,
+    /// The timer that expires next, and when.
+    pub timer: Option<(&'static str, xmit_nic::Instant)>,
+    /// Timeouts in a row.
+    pub retransmits: u8,
+    /// The congestion window in segments, and bytes sent again; zero for what is no connection.
+    pub cwnd: u32,
+    /// See `cwnd`.
+    pub bytes_retrans: u64,
+    /// Bytes received and acknowledged.
+    pub bytes_received: u64,
+    /// See `bytes_received`.
+    pub bytes_acked: u64,
 }
 
 /// One neighbour, for operators.

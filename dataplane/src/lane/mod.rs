@@ -7,13 +7,16 @@
 //! Invariants: every step of a turn is bounded; a lane that says it may sleep has looked once more at everything that
 //! could wake it after announcing that it sleeps.
 
+mod describe;
 mod mail;
 mod messages;
 mod sleep;
 mod stages;
 
 pub use mail::Remains;
-pub use messages::{LaneCommand, LaneDescription, LaneReport, NeighbourDescription, QueueDescription};
+pub use messages::{
+    LaneCommand, LaneDescription, LaneReport, NeighbourDescription, QueueDescription, StreamDescription,
+};
 pub use sleep::Sleep;
 pub use stages::{Stage, Stages};
 
@@ -307,41 +310,6 @@ impl Lane {
         let rung = sockets.notify(layers);
         self.report();
         rung
-    }
-
-    /// The tables that only this lane knows.
-    pub fn describe(&self) -> LaneDescription {
-        let net = &self.stack.net;
-        let named = |socket: &crate::udp::UdpSocket| {
-            let session = self.stack.sockets.name_at(socket.owner.session)?;
-            Some((session, socket.clone()))
-        };
-        let queues = net.devices.iter().map(|d| QueueDescription {
-            port: d.caps.name.clone(),
-            interface: d.interface,
-            discipline: d.queue.name(),
-            limit: d.queue.limit(),
-            stats: d.queue.stats(),
-        });
-        let ports = self.ports.iter().zip(&net.devices);
-        LaneDescription {
-            lane: self.id,
-            sockets: self.stack.udp.iter().filter_map(named).collect(),
-            neighbours: net
-                .neighbours
-                .iter()
-                .map(|n| NeighbourDescription {
-                    interface: n.interface,
-                    address: n.address,
-                    mac: n.is_valid().then_some(n.mac),
-                    state: n.state.name(),
-                    waiting: n.waiting(),
-                })
-                .collect(),
-            queues: queues.collect(),
-            frames: net.pool.census(),
-            ports: ports.map(|(p, d)| (d.caps.name.clone(), d.interface, p.caps().mode.clone(), p.stats())).collect(),
-        }
     }
 
     /// Gives every frame back and closes the ports; answers what [`Remains::settle`] counts the frames from.

@@ -67,6 +67,12 @@ impl Books {
         Self { udp: Binds::new(lanes, seed), tcp: Binds::new(lanes, seed.rotate_left(32)) }
     }
 
+    /// Ephemeral ports are those of `range` from now on (`ip_local_port_range`).
+    pub fn set_range(&mut self, range: (u16, u16)) {
+        self.udp.set_range(range);
+        self.tcp.set_range(range);
+    }
+
     /// The book of `protocol`.
     pub fn of(&mut self, protocol: Transport) -> &mut Binds {
         match protocol {

@@ -5,7 +5,7 @@ use super::ctx::Ctx;
 use super::session::{Report, Session};
 use super::slot::Slot;
 use super::{Left, Sharing};
-use crate::errno::{EACCES, EALREADY, EBADF, EBUSY, EINVAL, ENETUNREACH, ENOBUFS, ENOPROTOOPT, EPERM};
+use crate::errno::{EACCES, EALREADY, EBADF, EINVAL, ENETUNREACH, ENOBUFS, ENOPROTOOPT, EPERM};
 use crate::ip::{PathKey, PathKind, ip_route_output};
 use crate::owner::Owner;
 use crate::qdisc::Priority;
@@ -22,8 +22,9 @@ const PRIORITY_MAX: i32 = 6;
 
 impl Session {
     pub(super) fn open_datagram(&mut self, slot: u32) -> Result<(), i32> {
+        // The slot is free, so it is the session's memory that is used up.
         if !self.end.open(slot) {
-            return Err(EBUSY);
+            return Err(ENOBUFS);
         }
         let owner = Owner { session: self.place, slot };
         self.slots[slot as usize] = Slot::Unbound(Box::new(UdpSocket::new(owner, NO_ADDRESS)));

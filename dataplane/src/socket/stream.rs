@@ -27,11 +27,12 @@ const TRIES: u8 = 8;
 impl Session {
     pub(super) fn open_stream(&mut self, ctx: &Ctx<'_>, slot: u32) -> Result<(), i32> {
         let settings = &ctx.tcp.commons.settings;
-        let (tx, rx) = settings.first_rings();
+        let config = Config::new(settings);
+        let (tx, rx) = config.ring_bytes(settings);
         if !self.end.open_stream(slot, tx, rx) {
             return Err(EBUSY);
         }
-        let idle = Idle { config: Config::new(settings), bound: None, spent: false };
+        let idle = Idle { config, bound: None, spent: false };
         self.set(slot, Stream::Idle(Box::new(idle)));
         Ok(())
     }

@@ -224,6 +224,10 @@ pub struct Connection {
     pub state: State,
     /// What has to be done in this turn.
     pub pending: Pending,
+    /// Segments of the row that is being sent, and how many it may have.
+    pub(in crate::tcp) row: u8,
+    /// See `row`.
+    pub(in crate::tcp) row_len: u8,
     /// What was agreed on.
     pub agreed: Agreed,
     /// The header bits and window that a segment in order has (`pred_flags`); 0: take the slow path.

@@ -2,69 +2,32 @@
 
 use super::commons::{Ctx, Fate};
 use super::connection::{Connection, FastOpenState};
-use super::flow::Flow;
-use super::handshake::errno::EHOSTUNREACH;
 use super::seq::SeqNum;
 use super::state::State;
-use super::table::{ConnectionId, Place};
+use super::table::ConnectionId;
 use super::transport::Tcp;
 use crate::Instant;
 use crate::counters::Snmp;
+use crate::errno::{EHOSTUNREACH, ENETUNREACH, EPROTO};
 use crate::icmp::IcmpNews;
 use crate::net::Net;
-use crate::owner::Owner;
 use std::net::IpAddr;
 use xmit_shared::session::LaneEnd;
 
+/// A segment was too long for the path (`EMSGSIZE`).
+const EMSGSIZE: u16 = 90;
+
 impl Tcp {
-    /// Whose rings an error about `flow` needs.
-    pub fn owner_of_flow(&self, flow: &Flow) -> Option<Owner> {
-        match self.table.lookup(flow)? {
-            Place::Connection(index) => self.table.connections.get(index)?.owner,
-            Place::Request(_) | Place::TimeWait(_) => None,
-        }
-    }
-
-    /// Takes an error about a segment of ours that was numbered `seq`. False if it is about nothing here.
+    /// Takes an error about a segment of connection `id`.
     pub fn on_icmp(
-        &mut self,
-        net: &mut Net,
-        now: Instant,
-        end: Option<&mut LaneEnd>,
-        news: &IcmpNews,
-        seq: u32,
-    ) -> bool {
-        let flow = Flow { local: news.quote.source, remote: news.quote.destination };
-        let seq = SeqNum::new(seq);
-        match self.table.lookup(&flow) {
-            Some(Place::Connection(index)) => {
-                let Some(id) = self.table.connections.get(index).map(|c| c.id) else { return false };
-                self.on_connection_error(net, now, end, id, news, seq);
-            }
-            Some(Place::Request(index)) => {
-                let ours = self.table.requests.get(index).is_some_and(|request| request.isn == seq);
-                if !ours {
-                    net.counters.inc(Snmp::TcpExtOutOfWindowIcmps);
-                } else if news.next_hop_mtu.is_none() && (news.fatal || is_hard(news)) {
-                    self.remove_request(index);
-                    net.counters.inc(Snmp::TcpExtListenDrops);
-                }
-            }
-            Some(Place::TimeWait(_)) => {}
-            None => return false,
-        }
-        true
-    }
-
-    fn on_connection_error(
         &mut self,
         net: &mut Net,
         now: Instant,
         end: Option<&mut LaneEnd>,
         id: ConnectionId,
         news: &IcmpNews,
-        seq: SeqNum,
     ) {
+        let seq = SeqNum::new(news.quote.sequence);
         self.with(net, now, end, id, |connection, ctx| {
             if !connection.is_under_way(seq) {
                 ctx.net.counters.inc(Snmp::TcpExtOutOfWindowIcmps);
@@ -72,15 +35,27 @@ impl Tcp {
             }
             match news.next_hop_mtu {
                 Some(mtu) => connection.on_path_mtu(ctx, mtu),
-                None => connection.on_unreachable(ctx, news),
+                None => connection.on_unreachable(ctx, news, seq),
             }
         });
     }
+
+    /// Takes an error about the SYN-ACK of the half-open connection `index` (`tcp_req_err`): a path that ends nowhere ends it
+    /// silently. Its peer's port says nothing about ours.
+    pub fn on_request_icmp(&mut self, net: &mut Net, index: u32, news: &IcmpNews) {
+        let Some(request) = self.table.requests.get(index) else { return };
+        if request.isn != SeqNum::new(news.quote.sequence) {
+            net.counters.inc(Snmp::TcpExtOutOfWindowIcmps);
+        } else if news.errno == EPROTO || is_transient(news) {
+            self.remove_request(index);
+            net.counters.inc(Snmp::TcpExtListenDrops);
+        }
+    }
 }
 
-/// An unreachable of any kind ends what has not begun (`tcp_v4_err`: a request's fate is that of a SYN_SENT).
-fn is_hard(news: &IcmpNews) -> bool {
-    news.errno != EHOSTUNREACH || news.fatal
+/// The network says that there is no way at present.
+fn is_transient(news: &IcmpNews) -> bool {
+    !news.fatal && matches!(news.errno, ENETUNREACH | EHOSTUNREACH)
 }
 
 impl Connection {
@@ -90,10 +65,13 @@ impl Connection {
     }
 
     /// A segment did not reach its peer.
-    fn on_unreachable(&mut self, ctx: &mut Ctx<'_>, news: &IcmpNews) -> Fate {
+    fn on_unreachable(&mut self, ctx: &mut Ctx<'_>, news: &IcmpNews, seq: SeqNum) -> Fate {
         let errno = news.errno as u16;
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
-        // What a Fast Open server has answered lives on: its peer may be there.
+        if self.fast_open != FastOpenState::Server && is_transient(news) {
+            self.revert_timeout(ctx, seq);
+        }
+        // A fast open that the program has accepted counts as connected.
         if opening && self.fast_open != FastOpenState::Server {
             ctx.net.counters.inc(Snmp::TcpAttemptFails);
             return self.fail(ctx, errno);
@@ -101,6 +79,18 @@ impl Connection {
         // RFC 1122 section 4.2.3.9: a hint, reported if the connection fails for good.
         self.soft_error = errno;
         Fate::Lives
+    }
+
+    /// The segment that timed out did not get as far as to be lost by congestion: the timeout is not doubled for it (RFC 6069;
+    /// `tcp_ld_RTO_revert`).
+    fn revert_timeout(&mut self, ctx: &mut Ctx<'_>, seq: SeqNum) {
+        let Some(first) = self.sent.first() else { return };
+        if seq != self.send.una || self.retransmits == 0 || self.rtt.backoff() == 0 {
+            return;
+        }
+        self.rtt.revert_backoff();
+        let due = ctx.commons.slab[first].sent_at() + self.rtt.rto();
+        self.arm_rto(ctx, due.max(ctx.now));
     }
 
     /// A router says that the path takes no more than `mtu` (RFC 1191; `tcp_v4_mtu_reduced`).
@@ -113,9 +103,9 @@ impl Connection {
         if mtu >= self.send.pmtu {
             return Fate::Lives;
         }
+        self.soft_error = EMSGSIZE;
         let destination = IpAddr::V4(*self.flow.remote.ip());
         ctx.commons.metrics.update(ctx.now, destination, |known| known.pmtu = Some(mtu));
-        self.send.pmtu = mtu;
         self.update_mss(ctx, mtu);
         self.resend_too_long(ctx);
         Fate::Lives
@@ -124,8 +114,11 @@ impl Connection {
     /// What is longer than a segment may be now did not arrive, and not because of congestion
     /// (`tcp_simple_retransmit`). Bounded by the segments in flight.
     fn resend_too_long(&mut self, ctx: &mut Ctx<'_>) {
+        if self.state == State::SynSent {
+            return self.resend_syn(ctx);
+        }
         let (slab, mss) = (&mut ctx.commons.slab, u32::from(self.send.mss));
-        let mut next = self.sent.first();
+        let mut next = self.sent.oldest();
         let mut lost = false;
         while let Some(id) = next {
             next = self.sent.sent_after(slab, id);
@@ -133,6 +126,22 @@ impl Connection {
                 lost |= self.sent.mark_lost(slab, id);
             }
         }
-        self.pending.send |= lost;
+        if lost {
+            self.recovery.on_harmless_loss(self.send.nxt);
+            self.pending.send = true;
+        }
+    }
+
+    /// A SYN with data was too long, whatever its parts are: all of it is lost, and the SYN goes again at once.
+    fn resend_syn(&mut self, ctx: &mut Ctx<'_>) {
+        if !matches!(self.fast_open, FastOpenState::SentData(_)) {
+            return;
+        }
+        self.sent.mark_all_lost(&mut ctx.commons.slab, false);
+        self.recovery.on_harmless_loss(self.send.nxt);
+        if let (Some(first), Some(path)) = (self.sent.first(), self.route(ctx)) {
+            // What does not leave now leaves by the timer.
+            let _ = self.retransmit(ctx, &path, first);
+        }
     }
 }

@@ -168,6 +168,11 @@ impl CookieCache {
         Some(entry.cookie)
     }
 
+    /// True while nobody may send data in a SYN (`tcp_fastopen_active_should_disable`).
+    pub fn is_disabled(&self, now: Instant) -> bool {
+        now < self.disabled_until
+    }
+
     /// Keeps what a SYN-ACK brought.
     pub fn put(&mut self, now: Instant, server: IpAddr, cookie: ServerCookie) {
         let set = self.set(server);

@@ -104,6 +104,11 @@ impl RttEstimator {
         self.backoff = 0;
     }
 
+    /// One doubling less: the timeout was the path's fault, not congestion (RFC 6069).
+    pub fn revert_backoff(&mut self) {
+        self.backoff = self.backoff.saturating_sub(1);
+    }
+
     /// Doublings in effect.
     pub fn backoff(&self) -> u8 {
         self.backoff

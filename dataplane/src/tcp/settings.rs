@@ -126,13 +126,6 @@ pub struct Settings {
     pub nometrics: bool,
 }
 
-impl Settings {
-    /// The rings that a new stream begins with: Linux's first buffers, of which half of the receive buffer is window.
-    pub fn first_rings(&self) -> (u32, u32) {
-        (self.wmem.initial, self.rmem.initial / 2)
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -28,6 +28,8 @@ pub enum State {
 pub const LISTEN: u8 = 10;
 /// What `TCP_INFO` and `xmit sockets` show for TIME_WAIT.
 pub const TIME_WAIT: u8 = 6;
+/// Its name there.
+pub const TIME_WAIT_NAME: &str = "TIME_WAIT";
 
 impl State {
     /// The handshake is over.

@@ -1,35 +1,28 @@
 //! What the program asks of its connection (`tcp_shutdown`, `tcp_close`, `tcp_disconnect`), and what it did to its rings.
 
 use super::commons::{Ctx, Fate};
-use super::connection::{Connection, FastOpenState};
+use super::connection::Connection;
 use super::state::State;
 use super::time_wait_len;
 use crate::counters::Snmp;
-
-const ECONNRESET: u16 = 104;
+use crate::errno::ECONNRESET;
 
 impl Connection {
     /// Its slot is dirty: it wrote, read, or changed its flags.
     pub fn on_client(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         if self.state == State::SynSent {
-            let deferred = self.fast_open == FastOpenState::Deferred;
-            return if deferred { self.send_deferred_syn(ctx) } else { Fate::Lives };
+            self.send_deferred_syn(ctx);
+            return Fate::Lives;
         }
         self.on_read(ctx);
         self.pending.send = true;
         Fate::Lives
     }
 
-    /// The SYN waited for data, and that is here.
-    fn send_deferred_syn(&mut self, ctx: &mut Ctx<'_>) -> Fate {
-        self.look(ctx);
-        if self.send.end.after(self.isn + 1) { self.send_first_syn(ctx) } else { Fate::Lives }
-    }
-
     /// `SHUT_WR`: a FIN goes behind what was written.
     pub fn shutdown_write(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         match self.state {
-            State::SynSent => self.fail(ctx, ECONNRESET),
+            State::SynSent => self.fail(ctx, ECONNRESET as u16),
             State::Established | State::CloseWait | State::SynReceived => {
                 self.queue_fin(ctx);
                 Fate::Lives
@@ -123,7 +116,7 @@ impl Connection {
             Closing | LastAck => unsent,
             State::SynSent | State::Closed => false,
         };
-        if tells { self.reset(ctx, ECONNRESET) } else { self.fail(ctx, 0) }
+        if tells { self.reset(ctx, ECONNRESET as u16) } else { self.fail(ctx, 0) }
     }
 
     fn reset(&mut self, ctx: &mut Ctx<'_>, errno: u16) -> Fate {
@@ -136,6 +129,7 @@ impl Connection {
         self.look(ctx);
         self.send.pushed = self.send.end;
         self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
+        self.expect_nothing();
         self.tell(ctx);
         self.pending.send = true;
     }

@@ -239,6 +239,14 @@ impl End {
         self.call(now, listener, Op::Grant(granted)).map(|_| ())
     }
 
+    /// Closes a socket. The answer comes when the peer has everything, which takes time.
+    ///
+    /// # Errors
+    /// If the ring of calls is full.
+    pub fn close(&mut self, slot: u32) -> Result<(), String> {
+        self.client.submit(slot, Op::Close).map(|_| ())
+    }
+
     /// Makes a socket call and waits for its answer; time stands still.
     ///
     /// # Errors

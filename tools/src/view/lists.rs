@@ -38,11 +38,23 @@ pub fn interfaces(rows: &[Interface]) -> Table {
 
 /// One line a socket.
 pub fn sockets(rows: &[Socket]) -> Table {
-    let mut table = Table::new(&["proto", "state", "local", "remote", "lane", "pid", "counters"]);
+    let mut table =
+        Table::new(&["proto", "state", "recv-q", "send-q", "local", "remote", "lane", "pid", "timer", "counters"]);
     for row in rows {
         let remote = row.remote.map_or_else(|| "*:*".to_owned(), |remote| remote.to_string());
-        let counters = nonzero(&row.counters);
-        table.row(&[&row.protocol, &row.state, &row.local, &remote, &row.lane, &row.pid, &counters]);
+        let (timer, counters) = (or_hyphen(row.timer.as_ref()), nonzero(&row.counters));
+        table.row(&[
+            &row.protocol,
+            &row.state,
+            &row.receive_queue,
+            &row.send_queue,
+            &row.local,
+            &remote,
+            &row.lane,
+            &row.pid,
+            &timer,
+            &counters,
+        ]);
     }
     table
 }

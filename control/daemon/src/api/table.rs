@@ -66,7 +66,14 @@ pub struct Socket {
     pub remote: Option<SocketAddrV4>,
     /// The lane it lives on.
     pub lane: u32,
-    /// `rx_datagrams`, `tx_datagrams`, `rx_buffer_full`, `tx_refused`.
+    /// Streams: bytes that the program has not read; of a listener: connections that wait to be accepted.
+    pub receive_queue: u64,
+    /// Streams: bytes that the peer has not acknowledged; of a listener: its backlog.
+    pub send_queue: u64,
+    /// Streams: the timer that expires next, as `ss -o` shows it: `on`, `persist`, `keepalive`, time left, timeouts in a row.
+    pub timer: Option<String>,
+    /// UDP: `rx_datagrams`, `tx_datagrams`, `rx_buffer_full`, `tx_refused`. Connections: `cwnd` in segments, `bytes_acked`,
+    /// `bytes_received`, `bytes_retrans`.
     pub counters: Counters,
 }
 

@@ -3,6 +3,7 @@
 mod interfaces;
 mod lanes;
 mod routes;
+mod tcp;
 
 pub(crate) use routes::out_interface;
 
@@ -37,6 +38,7 @@ pub fn check(config: &Config, machine: &Machine) -> Vec<Finding> {
     interfaces::check(config, machine, &mut findings);
     routes::check(config, &mut findings);
     check_client(&config.client, &mut findings);
+    tcp::check(&config.tcp, &mut findings);
     findings.0
 }
 

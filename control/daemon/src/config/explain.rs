@@ -1,6 +1,6 @@
 //! What a configuration would do, in sentences: the answer of `xmitd --check`.
 
-use super::{ByteSize, Client, Config, Interface, Join, Kind, Lane, Span, Timing, XdpMode, ZeroCopy};
+use super::{ByteSize, Client, Config, Interface, Join, Kind, Lane, Span, Tcp, Timing, XdpMode, ZeroCopy};
 
 /// One sentence or two for each lane, interface, route and neighbour, in the order of the file.
 pub fn explain(config: &Config) -> Vec<String> {
@@ -22,6 +22,7 @@ pub fn explain(config: &Config) -> Vec<String> {
         lines.push(format!("{} on {} is at {}; nobody is asked.", neighbor.address, neighbor.interface, neighbor.mac));
     }
     lines.push(explain_client(&config.client));
+    lines.push(explain_tcp(&config.tcp));
     lines
 }
 
@@ -114,5 +115,17 @@ fn explain_client(client: &Client) -> String {
     format!(
         "{who} may connect: up to {} clients, each with up to {} sockets of two rings of {}, {} in all{rate}.",
         client.sessions_max, client.sockets_max, client.ring, client.memory
+    )
+}
+
+fn explain_tcp(tcp: &Tcp) -> String {
+    let cookies = match tcp.syncookies {
+        0 => "never",
+        1 => "when a queue is full",
+        _ => "always",
+    };
+    format!(
+        "A lane carries up to {} TCP connections by {}, buffers of up to {} and {}; SYN cookies are sent {cookies}.",
+        tcp.connections_max, tcp.congestion_control, tcp.rmem_max, tcp.wmem_max
     )
 }

@@ -21,6 +21,7 @@ pub mod machine;
 pub mod neighbor;
 pub mod reload;
 pub mod route;
+pub mod tcp;
 pub mod units;
 
 pub use cidr::Cidr;
@@ -32,6 +33,7 @@ pub use lane::Lane;
 pub use machine::Machine;
 pub use neighbor::Neighbor;
 pub use route::Route;
+pub use tcp::Tcp;
 pub use units::{ByteSize, Span};
 
 use serde::{Deserialize, Deserializer};
@@ -59,6 +61,8 @@ pub struct Config {
     pub neighbors: Vec<Neighbor>,
     /// `[client]`: who may connect, and how much one client may take.
     pub client: Client,
+    /// `[tcp]`: what holds for all connections.
+    pub tcp: Tcp,
 }
 
 impl Config {

@@ -24,6 +24,7 @@ pub fn changes(running: &Config, wanted: &Config) -> Result<Vec<String>, NeedsRe
     difference.live(running.neighbors != wanted.neighbors, || {
         format!("static neighbours are now {}", wanted.neighbors.len())
     });
+    difference.fixed("[tcp]", running.tcp != wanted.tcp);
     difference.live(running.client != wanted.client, || "quotas of [client] hold for new sessions and sockets".into());
     if difference.fixed.is_empty() { Ok(difference.live) } else { Err(NeedsRestart(difference.fixed)) }
 }

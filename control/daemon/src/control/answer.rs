@@ -17,7 +17,7 @@ impl Control {
             Request::Interfaces => Response::Interfaces(self.interfaces()),
             Request::Routes => Response::Routes(self.routes()),
             Request::Reload => self.reload().map_or_else(Response::Error, Response::Reloaded),
-            Request::Sockets => Response::Sockets(self.sockets()),
+            Request::Sockets => Response::Sockets(self.sockets(now)),
             Request::Neighbors => Response::Neighbors(self.neighbors()),
             Request::Qdisc => Response::Qdisc(self.qdiscs()),
             Request::CaptureStart { interface, path, snaplen } => self.capture_start(interface, path, snaplen),

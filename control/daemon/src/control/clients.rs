@@ -78,7 +78,7 @@ impl Control {
     pub(super) fn on_session_event(&mut self, token: Token) {
         debug_assert!(token.0 >= TOKENS_SESSIONS);
         let Some(sessions) = &mut self.sessions else { return };
-        for event in sessions.on_event(token, self.poll.registry(), &self.config.client) {
+        for event in sessions.on_event(token, self.poll.registry(), &self.config) {
             match event {
                 SessionEvent::Opened { session, ends } => self.attach(session, ends),
                 SessionEvent::Closed { session } => self.detach(session),
@@ -155,6 +155,14 @@ impl Control {
         }
         let book = self.books.of(protocol);
         lanes.tell_all(|lane| LaneCommand::Elsewhere { protocol, address, lane: book.lane_for(address, lane as u16) });
+    }
+
+    /// Where packets are steered by ports, a port must be opened before its first SYN leaves.
+    pub(super) fn tell_lanes_of_steering(&mut self) {
+        let ask = self.steer.by_ports();
+        if let Some(lanes) = &mut self.lanes {
+            lanes.tell_all(|_| LaneCommand::AskForPorts(ask));
+        }
     }
 
     fn resolve(&mut self, interface: InterfaceId, address: std::net::Ipv4Addr) {

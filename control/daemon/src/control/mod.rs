@@ -103,6 +103,8 @@ impl Control {
     ) -> io::Result<Self> {
         let lanes = config.lanes.len() as u16;
         let mut rng = Rng::new(seed()?);
+        let mut books = Books::new(lanes, rng.next_u64());
+        books.set_range(config.tcp.local_port_range.into());
         Ok(Self {
             poll: Poll::new()?,
             config_file,
@@ -118,7 +120,7 @@ impl Control {
             generation: 0,
             snapshots: Publisher::new(Arc::default()),
             snapshot: Arc::default(),
-            books: Books::new(lanes, rng.next_u64()),
+            books,
             rng,
             frames: Vec::new(),
             umems: Vec::new(),

@@ -103,6 +103,7 @@ fn start_lanes(control: &mut Control) -> Result<(), StepError> {
     let bell = lanes.reports.sleeper().fd().as_raw_fd();
     control.poll.registry().register(&mut SourceFd(&bell), TOKEN_REPORTS, Interest::READABLE)?;
     control.lanes = Some(lanes);
+    control.tell_lanes_of_steering();
     Ok(())
 }
 

@@ -4,8 +4,9 @@ use super::{Control, clients};
 use crate::api::{self, Counters, Response, Stages, Stat};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 use xmit_dataplane::device::Tap;
-use xmit_dataplane::lane::{LaneCommand, LaneDescription};
+use xmit_dataplane::lane::{LaneCommand, LaneDescription, StreamDescription};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::udp::UdpSocket;
 use xmit_shared::Instant;
@@ -40,7 +41,7 @@ impl Control {
                 ("transmit", census.transmit as u64),
             ]);
         }
-        let sockets = descriptions.iter().map(|lane| lane.sockets.len() as u64).sum();
+        let sockets = descriptions.iter().map(|lane| (lane.sockets.len() + lane.streams.len()) as u64).sum();
         let sessions = self.sessions.as_ref().map_or(0, |sessions| sessions.served()) as u64;
         Stat { sockets, sessions, ..Stat::of_lanes(now.as_nanos(), self.generation, lanes) }
     }
@@ -94,13 +95,17 @@ impl Control {
         api::Health { lanes: rows, problems }
     }
 
-    pub(super) fn sockets(&mut self) -> Vec<api::Socket> {
+    pub(super) fn sockets(&mut self, now: Instant) -> Vec<api::Socket> {
+        let lanes = self.describe_lanes();
+        let pid = |session: Option<u32>| {
+            let client = session.and_then(|session| self.sessions.as_ref()?.client(session));
+            client.map_or(0, |client| client.pid)
+        };
         let mut rows = Vec::new();
-        for lane in self.describe_lanes() {
-            for (session, socket) in &lane.sockets {
-                let pid = self.sessions.as_ref().and_then(|s| s.client(*session)).map_or(0, |client| client.pid);
-                rows.push(socket_row(lane.lane, *session, pid, socket));
-            }
+        for lane in &lanes {
+            let datagrams = lane.sockets.iter().map(|(s, socket)| socket_row(lane.lane, *s, pid(Some(*s)), socket));
+            rows.extend(datagrams);
+            rows.extend(lane.streams.iter().map(|stream| stream_row(now, lane.lane, pid(stream.session), stream)));
         }
         rows
     }
@@ -199,12 +204,39 @@ fn socket_row(lane: u16, session: u32, pid: u32, socket: &UdpSocket) -> api::Soc
         local: socket.local,
         remote: socket.remote.filter(|remote| *remote.ip() != Ipv4Addr::UNSPECIFIED),
         lane: lane.into(),
+        receive_queue: 0,
+        send_queue: 0,
+        timer: None,
         counters: named([
             ("rx_datagrams", socket.counts.rx_datagrams),
             ("tx_datagrams", socket.counts.tx_datagrams),
             ("rx_buffer_full", socket.counts.rx_buffer_full),
             ("tx_refused", socket.counts.tx_refused),
         ]),
+    }
+}
+
+fn stream_row(now: Instant, lane: u16, pid: u32, stream: &StreamDescription) -> api::Socket {
+    let left = |at: Instant| crate::config::Span(Duration::from_millis(at.saturating_since(now).as_millis() as u64));
+    let timer = stream.timer.map(|(name, at)| format!("{name},{},{}", left(at), stream.retransmits));
+    let counters = [
+        ("cwnd", u64::from(stream.cwnd)),
+        ("bytes_acked", stream.bytes_acked),
+        ("bytes_received", stream.bytes_received),
+        ("bytes_retrans", stream.bytes_retrans),
+    ];
+    api::Socket {
+        session: stream.session.unwrap_or(0).into(),
+        pid,
+        protocol: "tcp".into(),
+        state: stream.state.into(),
+        local: stream.local,
+        remote: stream.remote,
+        lane: lane.into(),
+        receive_queue: stream.receive_queue.into(),
+        send_queue: stream.send_queue.into(),
+        timer,
+        counters: named(counters),
     }
 }
 

@@ -85,6 +85,7 @@ impl Lanes {
             let now = clock::monotonic();
             let mut lane =
                 Lane::new(id as u16, frames.pool, now, rng.next_u64(), mail, snapshots.reader(), clock::cycles);
+            lane.stack.set_tcp(now, &config.tcp.capacity(), config.tcp.settings());
             for placed in ports.iter_mut().filter(|p| p.as_ref().is_some_and(|p| p.lane == id as u32)) {
                 let Some(Placed { interface, port, .. }) = placed.take() else { continue };
                 info!("lane {id} on core {}: {}: {}", settings.core, port.caps().name, port.caps().mode);

@@ -3,7 +3,7 @@
 //! Owns the listening socket and one connection per client. The connection carries the handshake and nothing else; that it
 //! closes is how either side learns that the other is dead.
 
-use crate::config::Client;
+use crate::config::{Client, Config};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
@@ -125,14 +125,14 @@ impl Sessions {
     }
 
     /// Does what the event of `token` allows: a session may begin, end, or both.
-    pub fn on_event(&mut self, token: Token, registry: &Registry, quota: &Client) -> Vec<SessionEvent> {
+    pub fn on_event(&mut self, token: Token, registry: &Registry, config: &Config) -> Vec<SessionEvent> {
         if token.0 == self.first_token {
-            self.accept(registry, quota);
+            self.accept(registry, &config.client);
             return Vec::new();
         }
         let session = (token.0 - self.first_token) as u32;
         // Events come once: what arrived together with the hello is looked at now or never.
-        std::iter::from_fn(|| self.drive(session, registry, quota)).collect()
+        std::iter::from_fn(|| self.drive(session, registry, config)).collect()
     }
 
     /// The next time that [`Sessions::expire`] has something to do.
@@ -206,7 +206,7 @@ impl Sessions {
     }
 
     /// The hello of a new client, or the end of one.
-    fn drive(&mut self, session: u32, registry: &Registry, quota: &Client) -> Option<SessionEvent> {
+    fn drive(&mut self, session: u32, registry: &Registry, config: &Config) -> Option<SessionEvent> {
         let client = self.clients.get_mut(&session)?;
         if client.served {
             return is_closed(&client.connection).then(|| {
@@ -214,7 +214,7 @@ impl Sessions {
                 SessionEvent::Closed { session }
             });
         }
-        match greet(client, self.lanes, quota) {
+        match greet(client, self.lanes, config) {
             Ok(Some(ends)) => {
                 info!("session {session}: process {} of user {} ({})", client.pid, client.uid, client.name);
                 Some(SessionEvent::Opened { session, ends })
@@ -244,7 +244,7 @@ fn is_closed(connection: &OwnedFd) -> bool {
 }
 
 /// Reads the hello and answers with a region; `None` if it has not come yet.
-fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec<LaneEnd>>> {
+fn greet(client: &mut Peer, lanes: u32, config: &Config) -> io::Result<Option<Vec<LaneEnd>>> {
     let connection = client.connection.as_fd();
     let hello = match receive_hello(connection) {
         Ok(hello) => hello,
@@ -255,20 +255,23 @@ fn greet(client: &mut Peer, lanes: u32, quota: &Client) -> io::Result<Option<Vec
         }
         Err(error) => return Err(io::Error::other(error)),
     };
+    let quota = &config.client;
     let ring = u32::try_from(quota.ring.0).unwrap_or(u32::MAX);
-    let by_memory = u32::try_from(quota.memory.0 / (2 * quota.ring.0).max(1)).unwrap_or(u32::MAX);
+    let (stream_tx_bytes, stream_rx_bytes) = config.tcp.rings();
     // Whoever names no number gets what his quota allows.
     let wanted = if hello.sockets == 0 { SLOTS_MAX } else { hello.sockets.min(SLOTS_MAX) };
-    let slots = wanted.min(quota.sockets_max).min(by_memory).max(1);
-    let config = SessionConfig {
+    let slots = wanted.min(quota.sockets_max).max(1);
+    let sizes = SessionConfig {
         lanes,
         slots,
         control_entries: CONTROL_ENTRIES,
         tx_bytes: ring,
         rx_bytes: ring,
-        ..SessionConfig::default()
+        stream_tx_bytes,
+        stream_rx_bytes,
+        memory_max: quota.memory.0,
     };
-    let (ends, fds) = match create(&config) {
+    let (ends, fds) = match create(&sizes) {
         Ok(made) => made,
         Err(error) => {
             let _ = send_refusal(connection, ENOMEM, &error.to_string());
@@ -295,7 +298,7 @@ mod tests {
         let mut sessions = Sessions::listen(&path, 1, poll.registry(), 0).unwrap();
         let silent = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         connect(&silent, &SocketAddrUnix::new(&path).unwrap()).unwrap();
-        sessions.on_event(Token(0), poll.registry(), &Client::default());
+        sessions.on_event(Token(0), poll.registry(), &Config::default());
         let deadline = sessions.next_deadline().unwrap();
         sessions.expire(deadline - Duration::from_nanos(1), poll.registry());
         assert_eq!(sessions.clients.len(), 1);

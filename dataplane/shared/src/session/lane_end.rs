@@ -11,6 +11,7 @@
 
 use super::layout::{LaneOffsets, Layout, stream_area};
 use super::op::{Completion, Submission};
+use super::quota::{Charge, Quota};
 use super::{SessionConfig, SessionError};
 use crate::dirty::{DirtyBatch, DirtyCollector};
 use crate::doorbell::{Sleeper, Waker};
@@ -28,6 +29,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct LaneEnd {
     config: SessionConfig,
+    pub(super) quota: Arc<Quota>,
     submissions: Consumer,
     completions: Producer,
     /// Submissions taken and not yet completed.
@@ -53,6 +55,8 @@ pub(super) struct LaneSlot {
     /// Open, and for a stream.
     pub(super) streaming: bool,
     pub(super) notsent_lowat: u32,
+    /// The rings that the stream began with.
+    first: (u32, u32),
     tx: RecordReader,
     rx: RecordWriter,
     pub(super) stream_tx: SendReader,
@@ -70,12 +74,14 @@ impl LaneEnd {
         lane: u32,
         bell: OwnedFd,
         client_bell: OwnedFd,
+        quota: Arc<Quota>,
     ) -> Result<Self, SessionError> {
         let config = *layout.config();
         let at = layout.lane(lane);
         let slots = (0..config.slots).map(|slot| LaneSlot::new(memory, layout, slot)).collect::<Result<_, _>>()?;
         Ok(Self {
             config,
+            quota,
             submissions: Consumer::new(submission_ring(memory, &at, config.control_entries)?),
             completions: Producer::new(completion_ring(memory, &at, config.control_entries)?),
             outstanding: 0,
@@ -122,23 +128,32 @@ impl LaneEnd {
         Err(Rubbish::Position { claimed: self.config.control_entries, capacity: self.config.control_entries })
     }
 
-    /// Takes `slot` into use for datagrams: forgets what an earlier socket left to send. False if it is in use, or outside the
-    /// table. [`LaneEnd::open_stream`] does it for streams.
+    /// Takes `slot` into use for datagrams: forgets what an earlier socket left to send. False if it is in use, outside the
+    /// table, or beyond the session's memory. [`LaneEnd::open_stream`] does it for streams.
     pub fn open(&mut self, slot: u32) -> bool {
-        let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| !slot.open) else { return false };
-        slot.tx.restart();
-        slot.rx.restart();
-        slot.events.store(0, Ordering::Relaxed);
-        slot.open = true;
+        let rings = u64::from(self.config.tx_bytes) + u64::from(self.config.rx_bytes);
+        let Some(entry) = self.slots.get_mut(slot as usize).filter(|entry| !entry.open) else { return false };
+        if !self.quota.charge(slot, Charge::Datagrams, rings) {
+            return false;
+        }
+        entry.tx.restart();
+        entry.rx.restart();
+        entry.events.store(0, Ordering::Relaxed);
+        entry.open = true;
         true
     }
 
     /// Ends the use of `slot`. The client forgets what it has not read when it opens the slot again. A stream's memory goes back
     /// to the kernel, by a few system calls if the stream had more than its first rings.
     pub fn close(&mut self, slot: u32) {
-        if let Some(slot) = self.slots.get_mut(slot as usize) {
-            slot.end_stream();
-            slot.open = false;
+        if let Some(entry) = self.slots.get_mut(slot as usize) {
+            if entry.streaming {
+                // First rings are kept for the next socket of the slot.
+                self.quota.overcharge(slot, Charge::Send, entry.first.0.into());
+                self.quota.overcharge(slot, Charge::Receive, entry.first.1.into());
+            }
+            entry.end_stream();
+            entry.open = false;
         }
     }
 
@@ -296,6 +311,10 @@ impl LaneEnd {
 }
 
 impl LaneSlot {
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Takes the slot into use for a stream. False if it is in use.
     pub(super) fn open_stream(&mut self, tx_bytes: u32, rx_bytes: u32) -> bool {
         if self.open {
@@ -304,7 +323,7 @@ impl LaneSlot {
         self.stream_tx.open(tx_bytes);
         self.stream_rx.open(rx_bytes);
         self.events.store(0, Ordering::Relaxed);
-        (self.open, self.streaming, self.notsent_lowat) = (true, true, 0);
+        (self.open, self.streaming, self.notsent_lowat, self.first) = (true, true, 0, (tx_bytes, rx_bytes));
         true
     }
 
@@ -322,6 +341,7 @@ impl LaneSlot {
             open: false,
             streaming: false,
             notsent_lowat: 0,
+            first: (0, 0),
             stream_tx: SendReader::new(send),
             stream_rx: ReceiveWriter::new(receive),
             tx: RecordReader::new(RecordRing {

@@ -7,6 +7,7 @@
 //! Offsets count from the oldest byte not released (sending) and from the in-order end (receiving), as `SND.UNA` and `RCV.NXT` do.
 
 use super::lane_end::LaneSlot;
+use super::quota::Charge;
 use super::{Accepted, LaneEnd, Outgoing, StreamEvents, TcpInfo};
 use crate::rubbish::Rubbish;
 use crate::stream::{ACCEPTED_BYTES, STREAM_RING_MIN};
@@ -16,11 +17,21 @@ const WRITABLE_SHARE: u32 = 3;
 
 impl LaneEnd {
     /// Takes `slot` into use for a stream, with rings of these sizes: powers of two, raised to a page and cut to the session's limits. False
-    /// if it is in use, or outside the table.
+    /// if it is in use, or outside the table. When the session has used up its memory the rings are the smallest.
     pub fn open_stream(&mut self, slot: u32, tx_bytes: u32, rx_bytes: u32) -> bool {
         let config = *self.config();
         let size = |wanted: u32, max: u32| wanted.clamp(STREAM_RING_MIN, max).next_power_of_two();
-        let (tx, rx) = (size(tx_bytes, config.stream_tx_bytes), size(rx_bytes, config.stream_rx_bytes));
+        let (mut tx, mut rx) = (size(tx_bytes, config.stream_tx_bytes), size(rx_bytes, config.stream_rx_bytes));
+        if self.slots.get(slot as usize).is_none_or(LaneSlot::is_open) {
+            return false;
+        }
+        for (ring, what) in [(&mut tx, Charge::Send), (&mut rx, Charge::Receive)] {
+            if !self.quota.charge(slot, what, (*ring).into()) {
+                // A connection that arrives cannot be without rings: the quota is exceeded by two pages.
+                *ring = STREAM_RING_MIN;
+                self.quota.overcharge(slot, what, STREAM_RING_MIN.into());
+            }
+        }
         self.slots.get_mut(slot as usize).is_some_and(|entry| entry.open_stream(tx, rx))
     }
 
@@ -77,7 +88,9 @@ impl LaneEnd {
     /// Lets the send ring grow or shrink to `size`, a power of two within the session's limit. False if it cannot be, or if the last change
     /// is still under way; then try again after further acknowledgements.
     pub fn tx_resize(&mut self, slot: u32, size: u32) -> bool {
-        let changed = self.stream_mut(slot).is_some_and(|stream| stream.stream_tx.resize(size.max(STREAM_RING_MIN)));
+        let size = size.max(STREAM_RING_MIN);
+        let changed = self.may_have(slot, Charge::Send, size)
+            && self.stream_mut(slot).is_some_and(|stream| stream.stream_tx.resize(size));
         if changed {
             self.note_stream_room(slot);
         }
@@ -137,7 +150,21 @@ impl LaneEnd {
 
     /// As [`LaneEnd::tx_resize`], for the receive ring. Room that was seen stays room, so a window never has to be taken back.
     pub fn rx_resize(&mut self, slot: u32, size: u32) -> bool {
-        self.stream_mut(slot).is_some_and(|stream| stream.stream_rx.resize(size.max(STREAM_RING_MIN)))
+        let size = size.max(STREAM_RING_MIN);
+        self.may_have(slot, Charge::Receive, size)
+            && self.stream_mut(slot).is_some_and(|stream| stream.stream_rx.resize(size))
+    }
+
+    /// True if the session's memory allows another ring of `size`; the rings that `slot` had are charged as well.
+    fn may_have(&self, slot: u32, what: Charge, size: u32) -> bool {
+        let Some(stream) = self.stream(slot) else { return false };
+        let (present, max) = match what {
+            Charge::Receive => (stream.stream_rx.size(), self.config().stream_rx_bytes),
+            _ => (stream.stream_tx.size(), self.config().stream_tx_bytes),
+        };
+        let wanted = u64::from(size) * 2;
+        let charged = self.quota.charged(slot, what);
+        size <= max && (size <= present || wanted <= charged || self.quota.charge(slot, what, wanted))
     }
 
     /// Says how the stream stands. Bytes that belong before the end of a stream are shown first.

@@ -57,6 +57,8 @@ pub struct SessionConfig {
     pub stream_tx_bytes: u32,
     /// What a stream's receive buffer may grow to, a power of two of at least 4,096.
     pub stream_rx_bytes: u32,
+    /// Bytes that the buffers in use may hold together; the lanes' matter, not in the region.
+    pub memory_max: u64,
 }
 
 impl Default for SessionConfig {
@@ -71,6 +73,7 @@ impl Default for SessionConfig {
             rx_bytes: 256 << 10,
             stream_tx_bytes: 4 << 20,
             stream_rx_bytes: 8 << 20,
+            memory_max: u64::MAX,
         }
     }
 }
@@ -197,6 +200,7 @@ impl Layout {
             rx_bytes,
             stream_tx_bytes,
             stream_rx_bytes,
+            memory_max: u64::MAX,
         })?;
         if layout.total != memory.len() {
             return Err(SessionError::Header("the region's size is not the one that follows from its header"));

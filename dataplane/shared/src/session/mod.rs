@@ -19,6 +19,7 @@ mod lane_stream;
 mod layout;
 mod op;
 mod option;
+mod quota;
 #[cfg(test)]
 mod stream_tests;
 #[cfg(test)]
@@ -34,8 +35,10 @@ pub use option::{CongestionName, SocketOption};
 use crate::doorbell::bell_pipe;
 use crate::memory::{MapError, Memory, Outside};
 use layout::Layout;
+use quota::Quota;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// The descriptors that a client needs to attach to its session.
@@ -106,13 +109,15 @@ pub fn in_process(config: &SessionConfig) -> Result<(Vec<LaneEnd>, ClientEnd), S
 
 type Ends = (Vec<LaneEnd>, OwnedFd, Vec<OwnedFd>);
 
-fn lane_ends(memory: &std::sync::Arc<Memory>, layout: &Layout) -> Result<Ends, SessionError> {
+fn lane_ends(memory: &Arc<Memory>, layout: &Layout) -> Result<Ends, SessionError> {
     layout.write(memory)?;
     let (client_reads, lanes_write) = bell_pipe()?;
     let (mut lanes, mut lane_bells) = (Vec::new(), Vec::new());
+    let config = layout.config();
+    let quota = Arc::new(Quota::new(config.slots, config.memory_max));
     for lane in 0..layout.config().lanes {
         let (lane_reads, client_writes) = bell_pipe()?;
-        lanes.push(LaneEnd::new(memory, layout, lane, lane_reads, lanes_write.try_clone()?)?);
+        lanes.push(LaneEnd::new(memory, layout, lane, lane_reads, lanes_write.try_clone()?, Arc::clone(&quota))?);
         lane_bells.push(client_writes);
     }
     Ok((lanes, client_reads, lane_bells))

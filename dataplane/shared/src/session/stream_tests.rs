@@ -60,6 +60,23 @@ fn a_stream_is_echoed_while_its_rings_grow() {
 }
 
 #[test]
+fn streams_do_not_grow_beyond_the_sessions_memory() {
+    let config = SessionConfig { lanes: 2, memory_max: (256 << 10) + (48 << 10), slots: 16, ..small() };
+    let config = SessionConfig { tx_bytes: 1 << 17, rx_bytes: 1 << 17, ..config };
+    let (mut lanes, _client) = in_process(&config).unwrap();
+    assert!(lanes[0].open(0) && !lanes[1].open(1), "one datagram socket of 256 KiB");
+    assert!(lanes[0].open_stream(2, 4096, 4096) && lanes[1].open_stream(3, 4096, 4096));
+    assert!(lanes[0].tx_resize(2, 8192), "16 KiB: both rings that it had");
+    assert!(!lanes[1].rx_resize(3, 1 << 14), "32 KiB more do not fit");
+    assert!(lanes[1].rx_resize(3, 8192));
+    assert!(lanes[0].open_stream(4, 1 << 14, 1 << 15), "a connection has rings whatever is left");
+    assert_eq!((lanes[0].tx_size(4), lanes[0].rx_size(4)), (4096, 4096));
+    lanes[0].close(4);
+    lanes[0].close(2);
+    assert!(lanes[1].tx_resize(3, 8192), "what was closed is free");
+}
+
+#[test]
 fn a_writer_is_woken_for_a_third_of_its_ring() {
     let (mut lanes, mut client) = in_process(&small()).unwrap();
     let lane = &mut lanes[0];

@@ -21,6 +21,7 @@ fn small() -> SessionConfig {
         rx_bytes: 1 << 17,
         stream_tx_bytes: 1 << 15,
         stream_rx_bytes: 1 << 15,
+        memory_max: u64::MAX,
     }
 }
 

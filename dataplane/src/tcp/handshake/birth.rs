@@ -63,6 +63,8 @@ impl Connection {
             owner: None,
             state: State::SynSent,
             pending: Pending::default(),
+            row: 0,
+            row_len: 0,
             agreed: Agreed::default(),
             prediction: UNPREDICTED,
             send: send_space(birth),

@@ -67,6 +67,8 @@ impl Tcp {
             child.inherit(ctx, request);
             child.state = State::SynReceived;
             child.init_transfer(ctx, 0, false);
+            // The SYN-ACK is sent again as those of requests are.
+            child.rtt.set_first_rto(crate::Duration::ZERO);
             Fate::Lives
         });
         self.hand_over(net, now, end.as_deref_mut(), request.listener, id);

@@ -4,11 +4,11 @@
 //! `tcp_twsk_unique`).
 
 use super::birth::Birth;
-use super::errno::{EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ENOBUFS};
 use super::initial_window::{Opening, advertised_mss};
 use crate::Instant;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
+use crate::errno::{EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ENOBUFS};
 use crate::ip::{PathKey, ip_route_output};
 use crate::net::Net;
 use crate::owner::Owner;
@@ -154,10 +154,10 @@ impl Connection {
         self.agree_to_offer(ctx);
         self.update_mss(ctx, self.send.pmtu);
         self.guess_segment_size();
-        if self.defer_to_data(ctx) {
-            return Fate::Lives;
+        if !self.defer_to_data(ctx) {
+            self.send_first_syn(ctx);
         }
-        self.send_first_syn(ctx)
+        Fate::Lives
     }
 
     /// What the SYN offers stands as agreed until the SYN-ACK says less.
@@ -169,13 +169,11 @@ impl Connection {
         self.agreed.ecn = settings.ecn == EcnMode::On || self.congestion.kind().needs_ecn();
     }
 
-    /// Sends the SYN for the first time (`tcp_connect`); also called when the data comes that a deferred one waits for.
-    pub(in crate::tcp) fn send_first_syn(&mut self, ctx: &mut Ctx<'_>) -> Fate {
-        self.choose_fast_open(ctx);
+    /// Sends the SYN for the first time (`tcp_connect`).
+    pub(super) fn send_first_syn(&mut self, ctx: &mut Ctx<'_>) {
         ctx.net.counters.inc(Snmp::TcpActiveOpens);
         self.begun_at = ctx.now;
         self.stalled_since = Some(ctx.now);
         self.send_syn(ctx);
-        Fate::Lives
     }
 }

@@ -28,13 +28,16 @@ const SERVER_NO_COOKIE: u32 = 0x200;
 const HEADERS: u16 = 40;
 
 impl Connection {
-    /// True if the SYN waits for data of the program: it has a cookie for this server (`tcp_fastopen_defer_connect`).
+    /// True if the SYN waits for data of the program: data may go with it (`tcp_fastopen_defer_connect`). If it may not
+    /// because there is no cookie, the SYN asks for one.
     pub(super) fn defer_to_data(&mut self, ctx: &mut Ctx<'_>) -> bool {
-        if !self.config.fast_open_connect || ctx.commons.settings.fastopen & CLIENT == 0 {
+        let wanted = self.config.fast_open_connect && ctx.commons.settings.fastopen & CLIENT != 0;
+        if !wanted || ctx.commons.cookies.is_disabled(ctx.now) {
             return false;
         }
         self.cookie = ctx.commons.cookies.get(ctx.now, self.server());
         if self.cookie.is_none() && !self.needs_no_cookie(ctx.commons) {
+            self.fast_open = FastOpenState::Requested;
             return false;
         }
         self.fast_open = FastOpenState::Deferred;
@@ -45,25 +48,26 @@ impl Connection {
         true
     }
 
-    /// What the SYN carries: data, the wish for a cookie, or neither (`tcp_send_syn_data`).
-    pub(super) fn choose_fast_open(&mut self, ctx: &mut Ctx<'_>) {
-        if !self.config.fast_open_connect || ctx.commons.settings.fastopen & CLIENT == 0 {
-            return;
-        }
+    /// The program wrote while the SYN waited for that.
+    pub(in crate::tcp) fn send_deferred_syn(&mut self, ctx: &mut Ctx<'_>) {
         if self.fast_open != FastOpenState::Deferred {
-            self.fast_open = FastOpenState::Requested;
             return;
         }
-        if let Some(cookie) = self.cookie {
-            self.send.mss_clamp = cookie.mss.bytes().min(self.send.mss_clamp);
+        self.look(ctx);
+        if self.send.end.after(self.isn + 1) {
+            self.choose_syn_data();
+            self.send_first_syn(ctx);
         }
-        let path = self.send.pmtu.saturating_sub(HEADERS).min(self.send.mss_clamp).min(self.receive.advertised_mss);
-        let room = u32::from(path.saturating_sub(LEN_MAX as u16));
-        let written = match (self.owner, ctx.end.as_deref_mut()) {
-            (Some(owner), Some(end)) => end.tx_look(owner.slot).map_or(0, |outgoing| outgoing.len),
-            _ => 0,
-        };
-        self.fast_open = FastOpenState::SentData(self.isn + 1 + room.min(written));
+    }
+
+    /// As much data as the server was known to take in a segment goes with the SYN, beside the most options that anybody may
+    /// add on the way (`tcp_send_syn_data`).
+    fn choose_syn_data(&mut self) {
+        let mss = self.cookie.map_or(self.receive.advertised_mss, |cookie| cookie.mss.bytes());
+        self.send.mss_clamp = mss.min(self.send.mss_clamp).min(self.receive.advertised_mss);
+        let segment = self.send.pmtu.saturating_sub(HEADERS).min(self.send.mss_clamp);
+        let room = segment.saturating_sub(LEN_MAX as u16);
+        self.fast_open = FastOpenState::SentData(self.send.end.earlier(self.isn + 1 + u32::from(room)));
     }
 
     /// What the SYN-ACK says about our data and cookie (`tcp_rcv_fastopen_synack`). True if data of the SYN has to be sent
@@ -96,14 +100,22 @@ impl Connection {
         refused
     }
 
-    /// The data of the SYN is sent again, and not because of congestion.
+    /// The data of the SYN is sent again, and not because of congestion (`tcp_non_congestion_loss_retransmit`).
     fn send_syn_data_again(&mut self, ctx: &mut Ctx<'_>) {
-        let mut next = self.sent.first();
-        while let Some(id) = next {
-            self.sent.mark_lost(&mut ctx.commons.slab, id);
-            next = self.sent.sent_after(&ctx.commons.slab, id);
-        }
+        self.sent.mark_all_lost(&mut ctx.commons.slab, false);
+        self.recovery.on_harmless_loss(self.send.nxt);
         self.pending.send = true;
+    }
+
+    /// SYNs are lost that Fast Open touched: perhaps something on the path swallows them
+    /// (`tcp_fastopen_active_detect_blackhole`). `expired`: this timeout was the last.
+    pub(in crate::tcp) fn suspect_fast_open(&self, ctx: &mut Ctx<'_>, expired: bool) {
+        let used = matches!(self.fast_open, FastOpenState::Requested | FastOpenState::SentData(_));
+        let telling = self.retransmits == 2 || (self.retransmits < 2 && expired);
+        if used && telling && !ctx.commons.settings.fastopen_blackhole_timeout.is_zero() {
+            ctx.commons.cookies.on_blackhole(ctx.now);
+            ctx.net.counters.inc(Snmp::TcpExtTCPFastOpenBlackhole);
+        }
     }
 
     fn server(&self) -> IpAddr {

@@ -46,7 +46,7 @@ impl Connection {
             let old = known.srtt.unwrap_or_default();
             // Overestimating is better than underestimating: a longer round trip counts at once.
             known.srtt = Some(if srtt >= old { srtt } else { old - (old - srtt) / 8 });
-            let change = deviation.max(if srtt >= old { srtt - old } else { old - srtt } / 2);
+            let change = deviation.max(srtt.abs_diff(old) / 2);
             let old = known.rttvar.unwrap_or_default();
             known.rttvar = Some(if change >= old { change } else { old - (old - change) / 4 });
         });

@@ -33,14 +33,6 @@ pub(super) use reply::reply_reset;
 use super::settings::Settings;
 use crate::wire::tcp_options::Options;
 
-/// Linux's error numbers, which clients see as they are.
-pub(super) mod errno {
-    pub(in crate::tcp) const EADDRNOTAVAIL: i32 = 99;
-    pub(in crate::tcp) const ENETUNREACH: i32 = 101;
-    pub(in crate::tcp) const ENOBUFS: i32 = 105;
-    pub(in crate::tcp) const EHOSTUNREACH: i32 = 113;
-}
-
 /// The options of a header of `header` bytes that the settings let count (`tcp_parse_options`).
 fn options_of<'a>(settings: &Settings, header: &'a [u8]) -> Options<'a> {
     let mut options = Options::parse(header.get(crate::wire::tcp::LEN..).unwrap_or_default());

@@ -17,6 +17,8 @@ use crate::wire::tcp_options::Options;
 
 /// A SYN that met an old connection of the peer's is sent again so soon after the reset (`TCP_TIMEOUT_MIN`).
 const SOON: Duration = Duration::from_millis(2);
+/// No window is predicted.
+const UNPREDICTED: u32 = u32::MAX;
 /// What a peer takes that sent no MSS option.
 const MSS_DEFAULT: u16 = 536;
 /// How long the ACK of a SYN-ACK waits for data to carry it (`TCP_DELACK_MAX`), and how many follow at once.
@@ -105,8 +107,7 @@ impl Connection {
 
     /// The SYN-ACK: the connection is established.
     fn on_syn_ack(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, options: &Options<'_>, payload: &[u8]) -> Fate {
-        let echo = options.timestamps.map(|timestamps| timestamps.echo);
-        let spurious = echo == Some(self.clock.value(self.begun_at)) && self.agreed.timestamps;
+        let spurious = self.answers_first(segment);
         let resends = self.sent.total_retransmits();
         // RFC 3168 section 6.1.1: ECE without CWR grants what we asked for.
         self.agreed.ecn &= segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::CWR);
@@ -123,13 +124,11 @@ impl Connection {
         self.guess_segment_size();
         self.init_transfer(ctx, resends, spurious);
         self.begin_keep_alive(ctx);
-        self.predict(segment.window);
+        // The window of a SYN is not scaled: the next segment's looks different.
+        self.prediction = UNPREDICTED;
         let data_was_refused = self.on_fast_open_answer(ctx, options, resends);
         self.tell(ctx);
         self.pending.send = true;
-        if self.fin_wanted {
-            self.state = State::FinWait1;
-        }
         if data_was_refused {
             // What is sent again carries the ACK.
             self.pending.ack_now = true;
@@ -181,6 +180,30 @@ impl Connection {
         self.guess_segment_size();
         self.send_syn_ack(ctx);
         Fate::Lives
+    }
+
+    /// SYN_RECEIVED: the peer's SYN came again, so it has no SYN-ACK of ours (`tcp_check_req` for a fast open). True if that is
+    /// what it is; the answer goes out, not too often.
+    pub(in crate::tcp) fn is_syn_again(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> bool {
+        let pure = segment.flags.contains(Flags::SYN) && !segment.flags.intersects(Flags::ACK | Flags::RST);
+        if !pure || segment.seq != self.peer_isn {
+            return false;
+        }
+        if self.invalid.allow(ctx.now) {
+            self.send_syn_ack(ctx);
+        } else {
+            ctx.net.counters.inc(Snmp::TcpExtTCPACKSkippedSynRecv);
+        }
+        true
+    }
+
+    /// The peer's SYN-ACK, after both sent a SYN: it acknowledges ours.
+    pub(in crate::tcp) fn completes_crossed_syns(&self, segment: &Segment) -> bool {
+        self.state == State::SynReceived
+            && segment.flags.contains(Flags::ACK)
+            && segment.seq == self.peer_isn
+            && segment.end() == self.receive.nxt
+            && segment.ack == self.send.nxt
     }
 
     /// What the peer's SYN says.

@@ -2,7 +2,9 @@
 
 use super::initial_window::window_of_buffer;
 use crate::tcp::commons::Ctx;
-use crate::tcp::connection::Connection;
+use crate::tcp::connection::{Connection, FastOpenState};
+use crate::tcp::segment::Segment;
+use crate::wire::tcp_options::TIMESTAMPS_LEN;
 
 /// SYNs or SYN-ACKs sent again after which the path counts as congested (RFC 6298 section 5.7, RFC 5681 section 3.1).
 const RESENDS_HARMLESS: u32 = 1;
@@ -20,6 +22,28 @@ impl Connection {
         self.ack.last_data_at = ctx.now;
         self.stalled_since = None;
         self.retransmits = 0;
+    }
+
+    /// SYN_RECEIVED of a simultaneous or a fast open ends by `segment`, whose acknowledgment is yet to be taken.
+    pub(in crate::tcp) fn end_syn_received(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) {
+        if self.agreed.timestamps {
+            self.receive.advertised_mss = self.receive.advertised_mss.saturating_sub(TIMESTAMPS_LEN as u16);
+        }
+        if self.fast_open == FastOpenState::Server {
+            // Its transfer began with the SYN.
+            (self.stalled_since, self.retransmits) = (None, 0);
+            self.cookie = None;
+        } else {
+            let spurious = self.answers_first(segment);
+            self.init_transfer(ctx, self.sent.total_retransmits(), spurious);
+        }
+        self.guess_segment_size();
+    }
+
+    /// `segment` echoes the first of our SYNs or SYN-ACKs.
+    pub(super) fn answers_first(&self, segment: &Segment) -> bool {
+        let first = self.clock.value(self.begun_at);
+        self.agreed.timestamps && segment.timestamps.is_some_and(|timestamps| timestamps.echo == first)
     }
 
     /// One segment of the receive buffer is kept free (`tcp_init_buffer_space`).

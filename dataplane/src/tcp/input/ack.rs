@@ -201,7 +201,6 @@ impl Connection {
         self.deadlines.arm_retransmission(&mut ctx.commons.wheel, self.id.index, what, at);
     }
 
-
     /// Nothing was outstanding: the ACK answers a probe of a closed window, or tells that it opened (`tcp_ack_probe`).
     fn after_idle_ack(&mut self, ctx: &mut Ctx<'_>) {
         if self.deadlines.retransmission != Retransmission::WindowProbe {

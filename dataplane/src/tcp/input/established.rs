@@ -82,6 +82,12 @@ impl Connection {
         self.prediction = if plain { u32::from(window) } else { UNPREDICTED };
     }
 
+    /// No segment takes the fast path any more: the connection leaves ESTABLISHED, or its window is closed.
+    #[inline]
+    pub(in crate::tcp) fn expect_nothing(&mut self) {
+        self.prediction = UNPREDICTED;
+    }
+
     /// Bytes behind `RCV.NXT` that were offered (`tcp_receive_window`).
     #[inline]
     pub(in crate::tcp) fn receive_window(&self) -> u32 {

@@ -14,6 +14,9 @@ use crate::wire::tcp::Flags;
 impl Connection {
     /// Takes a segment in any state but SYN_SENT: RFC 9293 section 3.10.7.4, step by step.
     pub(in crate::tcp) fn receive(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, payload: &[u8]) -> Fate {
+        if self.state == State::SynReceived && self.is_syn_again(ctx, segment) {
+            return Fate::Lives;
+        }
         if let Err(fate) = self.validate(ctx, segment) {
             return fate;
         }
@@ -75,6 +78,7 @@ impl Connection {
         self.send.wnd = self.send.scale.to_window(WireWindow(segment.window));
         self.send.wnd_max = self.send.wnd_max.max(self.send.wnd);
         self.send.wl1 = segment.seq;
+        self.end_syn_received(ctx, segment);
         self.deadlines.disarm(Timer::KeepAlive);
         self.begin_keep_alive(ctx);
         if self.send_is_closed() {
@@ -167,6 +171,7 @@ impl Connection {
     pub(super) fn on_fin(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         self.receive.nxt += 1;
         self.ack.scheduled = true;
+        self.expect_nothing();
         self.out_of_order.clear(&mut ctx.commons.ranges);
         match self.state {
             State::Established | State::SynReceived => {

@@ -3,6 +3,7 @@
 
 use crate::counters::Snmp;
 use crate::drop::DropReason;
+use crate::errno::{ECONNREFUSED, ECONNRESET, EPIPE};
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::Connection;
 use crate::tcp::out_of_order::Range;
@@ -13,10 +14,6 @@ use crate::{Duration, Instant};
 
 /// `TS.Recent` is not believed after 24 days of silence (RFC 7323 section 5.5).
 const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 86_400);
-
-const EPIPE: u16 = 32;
-const ECONNRESET: u16 = 104;
-const ECONNREFUSED: u16 = 111;
 
 impl Connection {
     /// `Ok`: goes on with step 5. Otherwise the segment is answered as it deserves, and dropped.
@@ -48,7 +45,7 @@ impl Connection {
                 || last_sacked.is_some_and(|end| self.agreed.sack && segment.seq == end);
             return if exact { Err(self.on_reset(ctx)) } else { self.challenge(ctx, DropReason::TcpResetUnsure) };
         }
-        if flags.contains(Flags::SYN) {
+        if flags.contains(Flags::SYN) && !self.completes_crossed_syns(segment) {
             // RFC 5961 section 4.2.
             ctx.net.counters.inc(Snmp::TcpExtTCPSYNChallenge);
             return self.challenge(ctx, DropReason::TcpSyn);
@@ -59,9 +56,9 @@ impl Connection {
     /// The peer reset the connection (`tcp_reset`).
     pub(in crate::tcp) fn on_reset(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         let errno = match self.state {
-            State::SynSent => ECONNREFUSED,
-            State::CloseWait => EPIPE,
-            _ => ECONNRESET,
+            State::SynSent => ECONNREFUSED as u16,
+            State::CloseWait => EPIPE as u16,
+            _ => ECONNRESET as u16,
         };
         let counter = match self.state {
             State::SynSent | State::SynReceived => Snmp::TcpAttemptFails,

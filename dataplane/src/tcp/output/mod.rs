@@ -16,6 +16,8 @@ mod retransmit;
 mod segment;
 mod size;
 mod syn;
+#[cfg(test)]
+mod tests;
 mod transmit;
 mod tuning;
 mod window;

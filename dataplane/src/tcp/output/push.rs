@@ -17,6 +17,9 @@ const SEGMENTS_PER_VISIT: u32 = 64;
 /// New segments that a doubted timeout permits (RFC 5682 section 2.1 step 2b).
 const PROBE_SEGMENTS: u32 = 2;
 
+/// Segments of one row: what a TSO packet of 64 KiB holds.
+const ROW_MAX: u32 = 44;
+
 /// How strictly new data is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -54,6 +57,7 @@ impl Connection {
             Mode::LossProbe => 1,
         };
         let mut count = 0;
+        self.row = 0;
         let stop = loop {
             if count == budget {
                 break if self.unsent() > 0 { Stop::Budget } else { Stop::NoData };
@@ -101,10 +105,33 @@ impl Connection {
         let len = if mode == Mode::Normal { self.hold_back(len, data, fin, mss)? } else { len };
         let end = self.send.nxt + len;
         let mut flags = if fin { Flags::ACK | Flags::FIN } else { Flags::ACK };
-        if len > 0 && end == self.send.pushed {
+        if len > 0 && (self.ends_row(end, data - len, mss) || end == self.send.pushed) {
             flags |= Flags::PSH;
         }
         Ok(Outbound { seq: self.send.nxt, len, flags, again: false, fast_open: false })
+    }
+
+    /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`).
+    /// True for the last segment of a row of several, which ends at `end` with `left` bytes behind it: its PSH lets a receiver that
+    /// gathers segments hand them up (Linux marks every TSO packet so).
+    #[inline]
+    fn ends_row(&mut self, end: SeqNum, left: u32, mss: u32) -> bool {
+        let cwnd = self.congestion.cwnd();
+        let quota = cwnd.saturating_sub(self.sent.in_flight());
+        if self.row == 0 {
+            self.row_len = (cwnd / 2).max(1).min(quota).min(ROW_MAX) as u8;
+        }
+        self.row += 1;
+        let room = self.window_end().distance(end).max(0).cast_unsigned();
+        let over = self.row >= self.row_len
+            || left == 0
+            || room < left.min(mss)
+            || (left < mss && self.hold_back(left, left, false, mss).is_err());
+        let several = self.row > 1;
+        if over {
+            self.row = 0;
+        }
+        over && several
     }
 
     /// What the peer's window takes of the next segment: all of it or nothing, except behind others of this visit

@@ -9,22 +9,18 @@ use super::segment::Outbound;
 use crate::wire::tcp::Flags;
 
 impl Connection {
-    /// Sends the first SYN; what Fast Open adds to it was chosen (`fast_open`).
+    /// Sends the first SYN, with data if `choose_fast_open` said so.
     pub(in crate::tcp) fn send_syn(&mut self, ctx: &mut Ctx<'_>) {
         self.send.nxt = self.isn;
         let mut outbound = Outbound::control(self.isn, Flags::SYN);
         if self.asks_for_ecn(ctx) {
             outbound.flags |= Flags::ECE | Flags::CWR;
         }
-        match self.fast_open {
-            FastOpenState::Requested => outbound.fast_open = true,
-            FastOpenState::SentData(end) => {
-                self.look(ctx);
-                outbound.fast_open = self.cookie.is_some();
-                outbound.len = end.earlier(self.send.end).distance(self.isn + 1).max(0) as u32;
-            }
-            FastOpenState::Off | FastOpenState::Deferred | FastOpenState::Server => {}
+        if let FastOpenState::SentData(end) = self.fast_open {
+            outbound.len = end.since(self.isn + 1);
         }
+        let asks = self.fast_open == FastOpenState::Requested;
+        outbound.fast_open = asks || (outbound.len > 0 && self.cookie.is_some());
         self.depart_syn(ctx, &outbound);
     }
 

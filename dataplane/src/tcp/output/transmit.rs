@@ -12,6 +12,7 @@ use super::super::window::WireWindow;
 use super::segment::Outbound;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
+use crate::errno::{EHOSTUNREACH, ENETUNREACH};
 use crate::ip::{Outgoing, Path, PathKey, PathKind, has_room, ip_queue_xmit, ip_route_output, reserve};
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::{self, Flags};
@@ -56,7 +57,7 @@ impl Connection {
     fn note_no_route(&mut self, ctx: &mut Ctx<'_>, reason: DropReason) {
         ctx.net.counters.inc(Snmp::IpOutNoRoutes);
         ctx.net.counters.dropped(reason);
-        self.soft_error = if reason == DropReason::IpNoRoute { ENETUNREACH } else { EHOSTUNREACH };
+        self.soft_error = if reason == DropReason::IpNoRoute { ENETUNREACH as u16 } else { EHOSTUNREACH as u16 };
     }
 
     /// Builds and sends one segment. Nothing is changed unless it left.
@@ -240,7 +241,3 @@ impl Connection {
         }
     }
 }
-
-/// `ENETUNREACH` and `EHOSTUNREACH`.
-const ENETUNREACH: u16 = 101;
-const EHOSTUNREACH: u16 = 113;

@@ -164,6 +164,18 @@ impl Recovery {
         directive
     }
 
+    /// Segments were lost that were too long for the path, which is not congestion: they are sent again under the window as it
+    /// is (`tcp_non_congestion_loss_retransmit`).
+    pub fn on_harmless_loss(&mut self, nxt: SeqNum) {
+        if self.phase != Phase::Loss {
+            self.phase = Phase::Loss;
+            self.high_seq = nxt;
+            self.undo.end();
+            self.frto = Frto::begin(false);
+            self.tlp.cancel();
+        }
+    }
+
     /// A tail loss probe left; `retransmission` if it carried old data. `nxt` is `SND.NXT` after it.
     pub fn on_probe(&mut self, nxt: SeqNum, retransmission: bool) {
         self.tlp.on_sent(nxt, retransmission);

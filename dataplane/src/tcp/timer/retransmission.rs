@@ -2,7 +2,7 @@
 //! `tcp_write_timeout`; RFC 1122 section 4.2.3.5, RFC 5482).
 
 use super::super::commons::{Ctx, Fate};
-use super::super::connection::Connection;
+use super::super::connection::{Connection, FastOpenState};
 use super::super::output::{Departure, RESOURCE_PROBE_INTERVAL};
 use super::super::recovery::Sender;
 use super::super::rtt::{RTO_INITIAL, RTO_MAX, RTO_MIN};
@@ -10,8 +10,8 @@ use super::super::settings::MtuProbing;
 use super::super::state::State;
 use crate::Duration;
 use crate::counters::Snmp;
+use crate::errno::ETIMEDOUT;
 
-const ETIMEDOUT: u16 = 110;
 /// Timeouts of an orphan that still may reach its peer (`tcp_orphan_retries`).
 const ORPHAN_RETRIES: u8 = 8;
 
@@ -87,9 +87,16 @@ impl Connection {
         let settings = &ctx.commons.settings;
         let user_timeout = self.config.user_timeout;
         let retries = if handshaking {
-            let retries = if self.config.syn_count > 0 { self.config.syn_count } else { settings.syn_retries };
+            let retries = match (self.config.syn_count, self.fast_open) {
+                // One more than of a request: what the program wrote already depends on it (`tcp_fastopen_synack_timer`).
+                (0, FastOpenState::Server) => settings.synack_retries + 1,
+                (0, _) => settings.syn_retries,
+                (count, _) => count,
+            };
             let linear = if self.state == State::SynSent { settings.syn_linear_timeouts } else { 0 };
-            if self.retransmits >= retries.saturating_add(linear) {
+            let expired = self.retransmits >= retries.saturating_add(linear);
+            self.suspect_fast_open(ctx, expired);
+            if expired {
                 return Some(self.give_up(ctx));
             }
             retries
@@ -196,7 +203,7 @@ impl Connection {
     /// It is over: the soft error that explains it, else a timeout (`tcp_write_err`).
     pub(in crate::tcp) fn give_up(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnTimeout);
-        let errno = if self.soft_error != 0 { self.soft_error } else { ETIMEDOUT };
+        let errno = if self.soft_error != 0 { self.soft_error } else { ETIMEDOUT as u16 };
         self.fail(ctx, errno)
     }
 }

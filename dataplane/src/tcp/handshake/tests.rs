@@ -1,1 +1,0 @@
-//! The handshake, against a wire of hand-made segments.

@@ -1,0 +1,90 @@
+//! The window that is announced, and buffers that grow.
+
+use super::*;
+
+/// The window in the last segment that left, in bytes.
+fn announced(bench: &mut Bench) -> u32 {
+    let last = bench.raw_out().pop().unwrap();
+    let shift = bench.connection().receive.scale.shift();
+    u32::from(View::parse(&last).unwrap().window()) << shift
+}
+
+#[test]
+fn the_edge_never_moves_back_and_the_window_closes() {
+    let mut bench = Bench::new(Settings::default(), Shape { ring: 1 << 16, ..Shape::default() }, |config| {
+        config.receive_buffer = 1 << 16;
+    });
+    let (mut next, mut edge) = (1, 0);
+    let mut closed = false;
+    for _ in 0..200 {
+        let left = bench.connection().window_left();
+        if left < 1000 {
+            closed = true;
+            break;
+        }
+        bench.receive(In { seq: next, len: 1000, flags: Flags::ACK | Flags::PSH, ..ack(1) });
+        next += 1000;
+        bench.pass(300 * MS);
+        let window = announced(&mut bench);
+        assert!(next + window >= edge, "the edge moved from {edge} to {}", next + window);
+        edge = next + window;
+    }
+    assert!(closed, "nobody read");
+    // The program reads: the lane hears of it as soon as a window can be announced.
+    let mut told = false;
+    while !told && next > 1 {
+        told = bench.read(1000);
+        next -= 1000;
+    }
+    assert!(told);
+    let window = announced(&mut bench);
+    assert!(window >= 1000, "{window}");
+}
+
+#[test]
+fn reading_pays_an_ack_that_waits() {
+    let mut bench = usual();
+    bench.receive(In { len: 100, flags: Flags::ACK | Flags::PSH, ..ack(1) });
+    bench.step(|connection, _| {
+        connection.ack.quick = 0;
+        Fate::Lives
+    });
+    bench.read(100);
+    bench.pass(100 * MS);
+    bench.out();
+    bench.step(|connection, _| {
+        connection.ack.quick = 0;
+        Fate::Lives
+    });
+    bench.receive(In { seq: 101, len: 100, flags: Flags::ACK | Flags::PSH, ..ack(1) });
+    assert!(bench.out().is_empty(), "delayed");
+    assert!(bench.read(100));
+    assert_eq!(bench.out(), [". 1:1(0) ack 201"]);
+}
+
+#[test]
+fn the_send_ring_grows_with_the_congestion_window() {
+    let mut bench = Bench::new(Settings::default(), Shape { ring: 16_384, ..Shape::default() }, |_| ());
+    let mut acked = 1;
+    for _ in 0..8 {
+        bench.write(1 << 20, false);
+        let sent = bench.out().len() as u32 * 1000;
+        bench.pass(100 * MS);
+        acked += sent;
+        let nxt = bench.connection().send.nxt.number().wrapping_sub(bench.isn);
+        acked = acked.min(nxt);
+        bench.receive(In { window: 60_000, ..ack(nxt) });
+        bench.out();
+    }
+    assert!(bench.end.tx_size(SLOT) >= 1 << 17, "{}", bench.end.tx_size(SLOT));
+    assert!(bench.end.tx_size(SLOT) <= 1 << 20);
+}
+
+#[test]
+fn a_fixed_send_buffer_stays() {
+    let mut bench = Bench::new(Settings::default(), Shape { ring: 16_384, ..Shape::default() }, |config| {
+        config.send_buffer = 16_384;
+    });
+    bench.write(1 << 20, false);
+    assert_eq!(bench.end.tx_size(SLOT), 16_384);
+}
