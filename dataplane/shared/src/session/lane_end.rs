@@ -30,6 +30,8 @@ use std::sync::Arc;
 pub struct LaneEnd {
     config: SessionConfig,
     pub(super) quota: Arc<Quota>,
+    /// What stream calls found.
+    pub(super) rubbish: Option<Rubbish>,
     submissions: Consumer,
     completions: Producer,
     /// Submissions taken and not yet completed.
@@ -82,6 +84,7 @@ impl LaneEnd {
         Ok(Self {
             config,
             quota,
+            rubbish: None,
             submissions: Consumer::new(submission_ring(memory, &at, config.control_entries)?),
             completions: Producer::new(completion_ring(memory, &at, config.control_entries)?),
             outstanding: 0,

@@ -100,7 +100,7 @@ impl Connection {
         let ack = self.ack_of(ctx.now, segment, una);
         let facts = AckFacts {
             duplicate,
-            // In a SYN-ACK it grants ECN, and tells of no congestion.
+            // A SYN's ECE is part of the agreement.
             ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
         };

@@ -32,6 +32,7 @@ impl Connection {
     #[inline]
     fn is_predicted(&self, segment: &Segment) -> bool {
         u32::from(segment.window) == self.prediction
+            && self.state == State::Established
             && segment.seq == self.receive.nxt
             && segment.flags.without(Flags::PSH) == Flags::ACK
             && segment.timestamps.is_some() == self.agreed.timestamps
