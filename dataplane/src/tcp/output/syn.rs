@@ -52,7 +52,10 @@ impl Connection {
         self.sent.push(slab, now, isn, 1, true);
         self.send.nxt = isn + 1;
         if outbound.len > 0 {
-            self.sent.push(slab, now, isn + 1, outbound.len, false);
+            if let Some(id) = self.sent.push(slab, now, isn + 1, outbound.len, false) {
+                // If it has to go again, then as a segment of its own.
+                slab.mark_push(id);
+            }
             self.send.nxt = isn + 1 + outbound.len;
         }
         self.arm_rto(ctx, ctx.now + self.rtt.rto());
