@@ -6,6 +6,7 @@ use super::server::Service;
 use crate::host::{ENDS, Host};
 use std::io;
 use std::ops::Range;
+use xmit_dataplane::counters;
 use xmit_dataplane::lane::Lane;
 use xmit_nic::{Duration, Instant};
 use xmit_shared::session::SessionConfig;
@@ -139,7 +140,15 @@ impl TcpRig {
                 return Ok(());
             }
         }
-        Err(io::Error::other(format!("nothing after {TURNS_MAX} turns: {:?}", self.counts())))
+        Err(self.stalled())
+    }
+
+    fn stalled(&self) -> io::Error {
+        let values = self.lane().stack.net.counters.values();
+        let counters: Vec<_> =
+            counters::names().zip(values).filter(|(_, v)| *v > 0).map(|(name, value)| format!("{name} {value}")).collect();
+        let (counts, open) = (self.counts(), self.open());
+        io::Error::other(format!("no end after {TURNS_MAX} turns: {counts:?}, {open} open; {}", counters.join(", ")))
     }
 
     /// Establishes connections, a few at once.
@@ -192,7 +201,7 @@ impl TcpRig {
                 return Ok(());
             }
         }
-        Err(io::Error::other(format!("no end after {TURNS_MAX} turns: {:?}", self.counts())))
+        Err(self.stalled())
     }
 
     /// Ends these connections from the far side, and waits until the servers have closed them.

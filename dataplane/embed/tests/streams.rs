@@ -368,3 +368,43 @@ fn a_close_that_lingers_waits_by_the_virtual_clock() {
     let fin = std::iter::from_fn(|| peer.hears()).find(|(_, segment)| segment.flags.contains('F')).unwrap();
     assert!((fin.0 - start) / MILLISECOND <= 1, "the end was sent before the wait");
 }
+
+#[test]
+fn fast_open_asks_for_a_cookie_first() {
+    let _run = Run::begin();
+    let mut peer = Peer::new(THEIRS, "0.0.0.0:0");
+    let fd = tcp();
+    nonblocking(fd);
+    assert_eq!((send_to(fd, b"early", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EINPROGRESS));
+    assert_eq!(peer.hears_short(), Some(("S".to_owned(), 0, 0, 0)), "without a cookie there is no data");
+    assert_eq!((send_to(fd, b"early", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EALREADY));
+    peer.sends("S.", 0, 1, b"");
+    peer.expects(".", 1, 1, 0);
+    assert_eq!(send(fd, b"then", 0), 4);
+    peer.expects("P.", 1, 1, 4);
+    assert_eq!((send_to(fd, b"late", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EISCONN));
+    assert_eq!((send(tcp(), b"x", libc::MSG_FASTOPEN), errno()), (-1, libc::EINVAL), "no address");
+    assert_eq!(sysctl("net.ipv4.tcp_fastopen", "0"), 0);
+    assert_eq!((send_to(tcp(), b"x", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EOPNOTSUPP));
+}
+
+#[test]
+fn settings_reach_connections_to_come() {
+    let _run = Run::begin();
+    assert_eq!(sysctl("net.ipv4.tcp_syn_retries", "1"), 0);
+    assert_eq!(sysctl("net.ipv4.tcp_syn_linear_timeouts", "0"), 0);
+    assert_eq!(sysctl("net.ipv4.ip_local_port_range", "40000 40001"), 0);
+    let mut peer = Peer::new(THEIRS, "0.0.0.0:0");
+    let fd = tcp();
+    let caller = blocked(move || (connect(fd, THEIRS), errno(), xm_clock_usecs()));
+    let start = xm_clock_usecs();
+    xm_clock_sleep(60_000 * MILLISECOND);
+    let (result, number, time) = caller.join().unwrap();
+    assert_eq!((result, number), (-1, libc::ETIMEDOUT));
+    assert!(
+        (2900..3200).contains(&((time - start) / MILLISECOND)),
+        "{} ms: one, then two seconds",
+        (time - start) / MILLISECOND
+    );
+    assert_eq!(std::iter::from_fn(|| peer.hears()).count(), 2);
+}

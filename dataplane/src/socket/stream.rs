@@ -262,6 +262,7 @@ impl Session {
             backlog,
             config: *config,
             half_open: 0,
+            young: 0,
             fast_open_pending: 0,
             grants: VecDeque::new(),
             waiting: VecDeque::new(),

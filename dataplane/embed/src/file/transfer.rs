@@ -48,8 +48,11 @@ pub(crate) fn send(
         Kind::Tcp(tcp) => {
             if flags & libc::MSG_FASTOPEN != 0 {
                 let Some(to) = to else { return fail(libc::EINVAL) };
-                tcp.set_option(SocketOption::FastOpenConnect, 1)?;
-                fast_open(file, to, msg)?;
+                match tcp.set_option(SocketOption::FastOpenConnect, 1) {
+                    // Too late for a socket that connects or is connected, which connecting will tell.
+                    Ok(()) | Err(Errno(libc::EINVAL)) => fast_open(file, to, msg)?,
+                    Err(error) => return Err(error),
+                }
             }
             Ok(tcp.socket.send_with(parts, msg)?)
         }

@@ -96,7 +96,8 @@ impl Connection {
         let ack = self.ack_of(ctx.now, segment, una);
         let facts = AckFacts {
             duplicate,
-            ece: self.agreed.ecn && segment.flags.contains(Flags::ECE),
+            // A SYN's ECE is part of the agreement.
+            ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
         };
         let mut sender = Sender {

@@ -76,6 +76,7 @@ impl Connection {
     pub(in crate::tcp) fn predict(&mut self, window: u16) {
         let plain = self.state == State::Established
             && self.out_of_order.is_empty()
+            && self.fin_ahead.is_none()
             && self.receive.urgent.is_none()
             && self.send.urgent.is_none()
             && !self.receive.echo_congestion
