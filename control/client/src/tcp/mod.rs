@@ -6,6 +6,7 @@
 mod listener;
 mod options;
 mod readiness;
+mod send_limit;
 mod socket;
 mod stream;
 mod transfer;
