@@ -145,8 +145,11 @@ impl TcpRig {
 
     fn stalled(&self) -> io::Error {
         let values = self.lane().stack.net.counters.values();
-        let counters: Vec<_> =
-            counters::names().zip(values).filter(|(_, v)| *v > 0).map(|(name, value)| format!("{name} {value}")).collect();
+        let counters: Vec<_> = counters::names()
+            .zip(values)
+            .filter(|(_, v)| *v > 0)
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
         let (counts, open) = (self.counts(), self.open());
         io::Error::other(format!("no end after {TURNS_MAX} turns: {counts:?}, {open} open; {}", counters.join(", ")))
     }
