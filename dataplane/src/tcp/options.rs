@@ -89,6 +89,8 @@ impl Config {
                 self.fast_open_queue = within(value, 0, i32::MAX)?.min(settings.somaxconn).min(u16::MAX.into()) as u16;
             }
             SocketOption::FastOpenConnect => self.set_fast_open_connect(settings, role, value)?,
+            SocketOption::FastOpenNoCookie if matches!(role, Role::Connection(_)) => return Err(EINVAL),
+            SocketOption::FastOpenNoCookie => self.fast_open_no_cookie = within(value, 0, 1)? != 0,
             SocketOption::NotSentLowat => self.notsent_lowat = value.cast_unsigned(),
             SocketOption::SendBuffer => self.send_buffer = buffer(value, largest, SEND_BUFFER_MIN),
             SocketOption::ReceiveBuffer => self.receive_buffer = buffer(value, largest, RECEIVE_BUFFER_MIN),
@@ -102,9 +104,8 @@ impl Config {
     }
 
     fn set_fast_open_connect(&mut self, settings: &Settings, role: Role, value: i32) -> Result<(), i32> {
-        const CLIENT_ENABLED: u32 = 1;
         let wanted = within(value, 0, 1)? != 0;
-        if settings.fastopen & CLIENT_ENABLED == 0 {
+        if !settings.client_fast_open() {
             return Err(EOPNOTSUPP);
         }
         if role != Role::Closed {
@@ -139,6 +140,7 @@ impl Config {
             SocketOption::DeferAccept => number(self.defer_accept),
             SocketOption::FastOpen => self.fast_open_queue.into(),
             SocketOption::FastOpenConnect => self.fast_open_connect.into(),
+            SocketOption::FastOpenNoCookie => self.fast_open_no_cookie.into(),
             SocketOption::NotSentLowat => self.notsent_lowat.cast_signed(),
             SocketOption::SendBuffer if self.send_buffer == 0 => number(settings.wmem.initial),
             SocketOption::SendBuffer => number(self.send_buffer),
@@ -278,6 +280,7 @@ mod tests {
             (SocketOption::Congestion, 77, ENOENT),
             (SocketOption::FastOpen, -1, EINVAL),
             (SocketOption::FastOpenConnect, 2, EINVAL),
+            (SocketOption::FastOpenNoCookie, 2, EINVAL),
         ];
         for (option, value, errno) in refused {
             let mut config = Config::new(&settings);

@@ -33,8 +33,15 @@ impl TcpSocket {
     /// # Errors
     /// `EPIPE` when nothing more can be sent (no signal is raised), `EAGAIN`, `ENETDOWN`, and pending errors such as `ECONNRESET`.
     pub fn send_with(&self, parts: &[IoSlice<'_>], flags: MsgFlags) -> io::Result<usize> {
+        if self.phase() == Phase::Deferred {
+            return self.send_first(parts, flags);
+        }
+        self.send_behind(parts, 0, flags)
+    }
+
+    /// Sends what follows the first `sent` bytes of `parts`; answers how many were sent of all.
+    pub(super) fn send_behind(&self, parts: &[IoSlice<'_>], mut sent: usize, flags: MsgFlags) -> io::Result<usize> {
         let (total, slot) = (parts.iter().map(|part| part.len()).sum(), self.slot()?);
-        let mut sent = 0;
         let first = self.send_some(slot, parts, &mut sent, total, flags, 1);
         if matches!(first, Ok(None)) && !self.waits(flags) {
             return if sent > 0 { Ok(sent) } else { Err(os_error(libc::EAGAIN)) };
@@ -104,7 +111,7 @@ impl TcpSocket {
         }
         match self.phase_now() {
             Phase::Connected => Ok(true),
-            Phase::Connecting => Ok(false),
+            Phase::Connecting | Phase::Deferred => Ok(false),
             Phase::Idle | Phase::Listening => Err(os_error(libc::EPIPE)),
         }
     }
@@ -232,7 +239,7 @@ impl TcpSocket {
         }
         match self.phase_now() {
             Phase::Idle | Phase::Listening => Err(os_error(libc::ENOTCONN)),
-            Phase::Connecting | Phase::Connected => Ok(None),
+            Phase::Connecting | Phase::Deferred | Phase::Connected => Ok(None),
         }
     }
 
@@ -325,7 +332,7 @@ impl TcpSocket {
         lowat == 0 || unsent < lowat
     }
 
-    fn waits(&self, flags: MsgFlags) -> bool {
+    pub(super) fn waits(&self, flags: MsgFlags) -> bool {
         !flags.dont_wait && !self.nonblocking.load(Ordering::Relaxed)
     }
 }
