@@ -2,6 +2,7 @@
 
 use super::commons::{Ctx, Fate};
 use super::connection::{Connection, FastOpenState};
+use super::mss::Mss;
 use super::seq::SeqNum;
 use super::state::State;
 use super::table::ConnectionId;
@@ -133,6 +134,8 @@ impl Connection {
         if !matches!(self.fast_open, FastOpenState::SentData(_)) {
             return;
         }
+        // What the peer sends takes the same path (`tcp_advertise_mss`).
+        self.receive.advertised_mss = self.receive.advertised_mss.min(Mss::of_mtu(self.send.pmtu).bytes());
         self.sent.mark_all_lost(&mut ctx.commons.slab, false);
         self.recovery.on_harmless_loss(self.send.nxt);
         if let (Some(first), Some(path)) = (self.sent.first(), self.route(ctx)) {

@@ -37,7 +37,7 @@ impl Connection {
             | bit(self.agreed.sack, SACK)
             | bit(self.agreed.window_scaling, WINDOW_SCALE)
             | bit(self.agreed.ecn, ECN)
-            | bit(matches!(self.fast_open, FastOpenState::SentData(_) | FastOpenState::Server), SYN_DATA);
+            | bit(matches!(self.fast_open, FastOpenState::DataTaken | FastOpenState::Server), SYN_DATA);
         if self.agreed.window_scaling {
             info.wscales = self.send.scale.shift() | self.receive.scale.shift() << 4;
         }

@@ -6,7 +6,8 @@
 
 use super::super::commons::Ctx;
 use super::super::congestion::Signal;
-use super::super::connection::Connection;
+use super::super::connection::{Connection, FastOpenState};
+use super::super::fastopen::Form;
 use super::super::recovery::Phase;
 use super::super::window::WireWindow;
 use super::segment::Outbound;
@@ -75,7 +76,8 @@ impl Connection {
         let cookie = if outbound.fast_open { self.cookie } else { None };
         let mut options = self.options(ctx, outbound);
         if outbound.fast_open {
-            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], false), |c| (c.cookie(), c.experimental));
+            let asked = self.fast_open == FastOpenState::Requested(Form::Experimental);
+            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], asked), |c| (c.cookie(), c.experimental));
             options.fast_open = Some(FastOpen { cookie, experimental });
         }
         let header_len = tcp::LEN + options.len();

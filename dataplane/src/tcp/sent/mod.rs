@@ -293,6 +293,13 @@ impl Sent {
         self.delivered.segments
     }
 
+    /// A SYN and its data are delivered as one segment (`tcp_rcv_fastopen_synack`).
+    pub fn join_syn_data(&mut self) {
+        if self.delivered.segments > 1 {
+            self.delivered.segments -= 1;
+        }
+    }
+
     /// Retransmissions in the connection's life (`tcpi_total_retrans`).
     pub fn total_retransmits(&self) -> u32 {
         self.total_retransmits

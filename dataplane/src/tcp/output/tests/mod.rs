@@ -166,8 +166,10 @@ impl Bench {
         let mut options = Config::new(&settings);
         change(&mut options);
         let owner = Owner { session: 0, slot: SLOT };
-        let id =
-            tcp.connect(&mut net, now, Some(&mut end), Flow { local: OURS, remote: PEER }, owner, &options).unwrap();
+        let id = {
+            let dial = Dial { flow: Flow { local: OURS, remote: PEER }, owner, config: &options, fast_open: false };
+            tcp.connect(&mut net, now, Some(&mut end), &dial).unwrap()
+        };
         let mut bench = Self { net, tcp, end, client, now, id, isn: 0, shape };
         bench.turn();
         bench
