@@ -1,7 +1,7 @@
 //! `TCP_INFO` (`tcp_get_info`).
 
 use super::commons::Commons;
-use super::connection::{Connection, FastOpenState};
+use super::connection::Connection;
 use super::state::State;
 use crate::{Duration, Instant};
 use xmit_shared::session::TcpInfo;
@@ -37,7 +37,7 @@ impl Connection {
             | bit(self.agreed.sack, SACK)
             | bit(self.agreed.window_scaling, WINDOW_SCALE)
             | bit(self.agreed.ecn, ECN)
-            | bit(matches!(self.fast_open, FastOpenState::SentData(_) | FastOpenState::Server), SYN_DATA);
+            | bit(self.syn_data_acked, SYN_DATA);
         if self.agreed.window_scaling {
             info.wscales = self.send.scale.shift() | self.receive.scale.shift() << 4;
         }

@@ -100,6 +100,7 @@ impl Connection {
             heard_at: now,
             listener: None,
             fast_open: FastOpenState::Off,
+            syn_data_acked: false,
             cookie: None,
             invalid: InvalidLimit::default(),
             fin_wanted: false,
