@@ -89,6 +89,8 @@ impl Config {
                 self.fast_open_queue = within(value, 0, i32::MAX)?.min(settings.somaxconn).min(u16::MAX.into()) as u16;
             }
             SocketOption::FastOpenConnect => self.set_fast_open_connect(settings, role, value)?,
+            SocketOption::FastOpenNoCookie if matches!(role, Role::Connection(_)) => return Err(EINVAL),
+            SocketOption::FastOpenNoCookie => self.fast_open_no_cookie = within(value, 0, 1)? != 0,
             SocketOption::NotSentLowat => self.notsent_lowat = value.cast_unsigned(),
             SocketOption::SendBuffer => self.send_buffer = buffer(value, largest, SEND_BUFFER_MIN),
             SocketOption::ReceiveBuffer => self.receive_buffer = buffer(value, largest, RECEIVE_BUFFER_MIN),
@@ -102,9 +104,8 @@ impl Config {
     }
 
     fn set_fast_open_connect(&mut self, settings: &Settings, role: Role, value: i32) -> Result<(), i32> {
-        const CLIENT_ENABLED: u32 = 1;
         let wanted = within(value, 0, 1)? != 0;
-        if settings.fastopen & CLIENT_ENABLED == 0 {
+        if !settings.client_fast_open() {
             return Err(EOPNOTSUPP);
         }
         if role != Role::Closed {
@@ -139,6 +140,7 @@ impl Config {
             SocketOption::DeferAccept => number(self.defer_accept),
             SocketOption::FastOpen => self.fast_open_queue.into(),
             SocketOption::FastOpenConnect => self.fast_open_connect.into(),
+            SocketOption::FastOpenNoCookie => self.fast_open_no_cookie.into(),
             SocketOption::NotSentLowat => self.notsent_lowat.cast_signed(),
             SocketOption::SendBuffer if self.send_buffer == 0 => number(settings.wmem.initial),
             SocketOption::SendBuffer => number(self.send_buffer),
@@ -152,12 +154,18 @@ impl Config {
     pub fn fit_rings(&self, end: &mut LaneEnd, slot: u32) {
         end.set_notsent_lowat(slot, self.notsent_lowat);
         if self.send_buffer > 0 {
-            end.tx_resize(slot, ring_of(self.send_buffer).min(end.config().stream_tx_bytes));
+            end.tx_resize(slot, send_ring_of(self.send_buffer).min(end.config().stream_tx_bytes));
         }
         if self.receive_buffer > 0 {
             end.rx_resize(slot, ring_of(self.receive_buffer).min(end.config().stream_rx_bytes));
         }
     }
+}
+
+/// Large writes cost little more than their bytes, so that Linux takes nearly all of the doubled size, and the rest of one buffer.
+pub(super) fn send_ring_of(buffer: u32) -> u32 {
+    const BUFFER_BYTES: u32 = 65_536;
+    buffer.saturating_add(BUFFER_BYTES).next_power_of_two()
 }
 
 /// A buffer as Linux counts it is twice what the program asked for, to have room for bookkeeping; our rings need none.
@@ -272,6 +280,7 @@ mod tests {
             (SocketOption::Congestion, 77, ENOENT),
             (SocketOption::FastOpen, -1, EINVAL),
             (SocketOption::FastOpenConnect, 2, EINVAL),
+            (SocketOption::FastOpenNoCookie, 2, EINVAL),
         ];
         for (option, value, errno) in refused {
             let mut config = Config::new(&settings);

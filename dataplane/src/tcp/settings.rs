@@ -126,6 +126,13 @@ pub struct Settings {
     pub nometrics: bool,
 }
 
+impl Settings {
+    /// Programs may send data with their SYNs (`TFO_CLIENT_ENABLE`).
+    pub fn client_fast_open(&self) -> bool {
+        self.fastopen & 1 != 0
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

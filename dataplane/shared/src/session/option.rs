@@ -40,6 +40,8 @@ pub enum SocketOption {
     FastOpen,
     /// `TCP_FASTOPEN_CONNECT`.
     FastOpenConnect,
+    /// `TCP_FASTOPEN_NO_COOKIE`.
+    FastOpenNoCookie,
     /// `TCP_NOTSENT_LOWAT`, bytes.
     NotSentLowat,
     /// `SO_SNDBUF`, bytes; 0: grows by itself.
@@ -100,7 +102,7 @@ impl CongestionName {
 }
 
 impl SocketOption {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Ttl,
         Self::Tos,
         Self::Broadcast,
@@ -124,6 +126,7 @@ impl SocketOption {
         Self::ReceiveBuffer,
         Self::SynCount,
         Self::WindowClamp,
+        Self::FastOpenNoCookie,
     ];
 
     pub(super) const fn number(self) -> u32 {
@@ -151,6 +154,7 @@ impl SocketOption {
             Self::ReceiveBuffer => 21,
             Self::SynCount => 22,
             Self::WindowClamp => 23,
+            Self::FastOpenNoCookie => 24,
         }
     }
 

@@ -25,6 +25,19 @@ use crate::tcp::transport::Tcp;
 use std::net::IpAddr;
 use xmit_shared::session::LaneEnd;
 
+/// What a connection begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Dial<'a> {
+    /// Between whom.
+    pub flow: Flow,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The options of its socket.
+    pub config: &'a Config,
+    /// The call has data for the SYN (`MSG_FASTOPEN`).
+    pub fast_open: bool,
+}
+
 /// A connection that follows one in TIME_WAIT begins so far behind its end: beyond any window without scale.
 const TIME_WAIT_STEP: u32 = 65_535 + 2;
 
@@ -64,10 +77,9 @@ impl Tcp {
         net: &mut Net,
         now: Instant,
         mut end: Option<&mut LaneEnd>,
-        flow: Flow,
-        owner: Owner,
-        config: &Config,
+        dial: &Dial<'_>,
     ) -> Result<ConnectionId, i32> {
+        let Dial { flow, owner, config, fast_open } = *dial;
         let mtu = path_mtu(net, now, &mut self.commons, &flow, config).map_err(|reason| match reason {
             DropReason::IpRouteRefused => EHOSTUNREACH,
             _ => ENETUNREACH,
@@ -100,7 +112,7 @@ impl Tcp {
             config,
         };
         let id = self.table.insert_connection(flow, |id| Connection::new(id, settings, &birth)).ok_or(EADDRNOTAVAIL)?;
-        self.with(net, now, end, id, |connection, ctx| connection.begin(ctx, owner, before.as_ref()));
+        self.with(net, now, end, id, |connection, ctx| connection.begin(ctx, owner, before.as_ref(), fast_open));
         Ok(id)
     }
 
@@ -144,7 +156,7 @@ fn may_follow(settings: &Settings, now: Instant, old: &TimeWait, config: &Config
 
 impl Connection {
     /// The first step of a new connection.
-    fn begin(&mut self, ctx: &mut Ctx<'_>, owner: Owner, before: Option<&TimeWait>) -> Fate {
+    fn begin(&mut self, ctx: &mut Ctx<'_>, owner: Owner, before: Option<&TimeWait>, fast_open: bool) -> Fate {
         self.owner = Some(owner);
         if let Some(old) = before {
             // So that the first SYN-ACK is checked against it (RFC 7323 section 5).
@@ -154,7 +166,7 @@ impl Connection {
         self.agree_to_offer(ctx);
         self.update_mss(ctx, self.send.pmtu);
         self.guess_segment_size();
-        if !self.defer_to_data(ctx) {
+        if !self.defer_to_data(ctx, fast_open) {
             self.send_first_syn(ctx);
         }
         Fate::Lives

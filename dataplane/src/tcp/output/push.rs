@@ -67,7 +67,7 @@ impl Connection {
             if count == budget {
                 break if self.unsent() > 0 { Stop::Budget } else { Stop::NoData };
             }
-            match self.next_new(ctx, mode, count) {
+            match self.next_new(ctx, mode) {
                 Ok(outbound) => match self.transmit(ctx, path, &outbound) {
                     Departure::Left => self.on_new_sent(ctx, &outbound),
                     Departure::NoRoom => break Stop::NoRoom,
@@ -88,9 +88,9 @@ impl Connection {
         end.distance(self.send.nxt).max(0) as u32
     }
 
-    /// The next new segment, or why there is none. `count` left before it in this visit.
+    /// The next new segment, or why there is none.
     #[inline]
-    fn next_new(&mut self, ctx: &mut Ctx<'_>, mode: Mode, count: u32) -> Result<Outbound, Stop> {
+    fn next_new(&mut self, ctx: &mut Ctx<'_>, mode: Mode) -> Result<Outbound, Stop> {
         let data = self.send.end.distance(self.send.nxt).max(0) as u32;
         let fin = self.state.fin_queued() && self.send.nxt.at_or_before(self.send.end);
         if data == 0 && !fin {
@@ -106,7 +106,7 @@ impl Connection {
             return Err(Stop::NoRoom);
         }
         let mss = self.current_mss();
-        let (len, fin) = self.fit_window(data, fin, mss, count > 0)?;
+        let (len, fin) = self.fit_window(data, fin, mss)?;
         let len = if mode == Mode::Normal { self.hold_back(len, data, fin, mss)? } else { len };
         let end = self.send.nxt + len;
         let mut flags = if fin { Flags::ACK | Flags::FIN } else { Flags::ACK };
@@ -116,7 +116,8 @@ impl Connection {
         Ok(Outbound { seq: self.send.nxt, len, flags, again: false, fast_open: false })
     }
 
-    /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`).
+    /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`), and of
+    /// half the peer's largest window (`tcp_xmit_size_goal`).
     /// True for the last segment of a row of several, which ends at `end` with `left` bytes behind it: its PSH lets a receiver that
     /// gathers segments hand them up (Linux marks every TSO packet so).
     #[inline]
@@ -124,13 +125,14 @@ impl Connection {
         let cwnd = self.congestion.cwnd();
         let quota = cwnd.saturating_sub(self.sent.in_flight());
         if self.row == 0 {
-            self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(mss)) as u8;
+            let by_window = (self.largest_write() / mss.max(1)).max(1);
+            self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(mss)).min(by_window) as u8;
         }
         self.row += 1;
         let room = self.window_end().distance(end).max(0).cast_unsigned();
         let over = self.row >= self.row_len
             || left == 0
-            || room < left.min(mss)
+            || (room < left.min(mss) && !(room > 0 && self.may_fill_window()))
             || (left < mss && self.hold_back(left, left, false, mss).is_err());
         let several = self.row > 1;
         if over {
@@ -152,20 +154,25 @@ impl Connection {
         (bytes / mss.max(1)).clamp(ROW_MIN, ROW_MAX)
     }
 
-    /// What the peer's window takes of the next segment: all of it or nothing, except behind others of this visit
+    /// What the peer's window takes of the next segment: all of it or nothing, except behind others of its row
     /// (`tcp_snd_wnd_test`, `tcp_mss_split_point`).
     #[inline]
-    fn fit_window(&self, data: u32, fin: bool, mss: u32, follows: bool) -> Result<(u32, bool), Stop> {
+    fn fit_window(&self, data: u32, fin: bool, mss: u32) -> Result<(u32, bool), Stop> {
         let len = data.min(mss);
         let fin = fin && len == data;
         let window = self.window_end().distance(self.send.nxt).max(0) as u32;
         if len + u32::from(fin) <= window {
             return Ok((len, fin));
         }
-        if follows && window > 0 && !self.small_outstanding() && !self.send.cork {
+        if self.row > 0 && window > 0 && self.may_fill_window() {
             return Ok((window.min(len), false));
         }
         Err(Stop::Window)
+    }
+
+    /// A row may end with a partial segment at the edge of the peer's window.
+    fn may_fill_window(&self) -> bool {
+        !self.small_outstanding() && !self.send.cork
     }
 
     /// Nagle, cork and `MSG_MORE` on the last, partial segment (`tcp_nagle_test`). What of it may go now.

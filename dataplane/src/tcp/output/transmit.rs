@@ -6,7 +6,8 @@
 
 use super::super::commons::Ctx;
 use super::super::congestion::Signal;
-use super::super::connection::Connection;
+use super::super::connection::{Connection, FastOpenState};
+use super::super::fastopen::Form;
 use super::super::recovery::Phase;
 use super::super::window::WireWindow;
 use super::segment::Outbound;
@@ -35,7 +36,8 @@ pub(in crate::tcp) enum Departure {
 }
 
 impl Connection {
-    /// The way to the peer. `None`: there is none; counted, and kept as the error to report if the connection fails.
+    /// The way to the peer, whose MTU the segment size follows down (`tcp_current_mss`). `None`: there is none; counted,
+    /// and kept as the error to report if the connection fails.
     #[inline]
     pub(in crate::tcp) fn route(&mut self, ctx: &mut Ctx<'_>) -> Option<Path> {
         let key = PathKey {
@@ -45,7 +47,12 @@ impl Connection {
             interface: self.config.interface,
         };
         match ip_route_output(ctx.net, ctx.now, &key) {
-            Ok(path) => Some(path),
+            Ok(path) => {
+                if path.mtu < self.send.pmtu {
+                    self.update_mss(ctx, path.mtu);
+                }
+                Some(path)
+            }
             Err(reason) => {
                 self.note_no_route(ctx, reason);
                 None
@@ -69,7 +76,8 @@ impl Connection {
         let cookie = if outbound.fast_open { self.cookie } else { None };
         let mut options = self.options(ctx, outbound);
         if outbound.fast_open {
-            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], false), |c| (c.cookie(), c.experimental));
+            let asked = self.fast_open == FastOpenState::Requested(Form::Experimental);
+            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], asked), |c| (c.cookie(), c.experimental));
             options.fast_open = Some(FastOpen { cookie, experimental });
         }
         let header_len = tcp::LEN + options.len();

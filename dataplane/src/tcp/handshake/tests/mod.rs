@@ -132,6 +132,7 @@ impl World {
             backlog,
             config,
             half_open: 0,
+            young: 0,
             fast_open_pending: 0,
             grants: (1..=grants).collect::<VecDeque<_>>(),
             waiting: VecDeque::new(),
@@ -145,7 +146,8 @@ impl World {
         self.end.open_stream(SLOT, 65_536, 65_536);
         let flow = Flow { local: SocketAddrV4::new(US, 4000), remote: SocketAddrV4::new(PEER, 80) };
         let owner = Owner { session: 0, slot: SLOT };
-        self.tcp.connect(&mut self.net, self.now, Some(&mut self.end), flow, owner, &config)
+        let dial = Dial { flow, owner, config: &config, fast_open: false };
+        self.tcp.connect(&mut self.net, self.now, Some(&mut self.end), &dial)
     }
 
     /// The peer sends `seg`; what we answer.
