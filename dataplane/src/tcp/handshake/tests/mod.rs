@@ -12,6 +12,7 @@ use crate::net::Net;
 use crate::owner::Owner;
 use crate::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use crate::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot};
+use crate::tcp::Dial;
 use crate::tcp::commons::{Capacity, News};
 use crate::tcp::config::Config;
 use crate::tcp::connection::Connection;

@@ -14,6 +14,7 @@ use crate::net::Net;
 use crate::owner::Owner;
 use crate::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use crate::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
+use crate::tcp::Dial;
 use crate::tcp::commons::{Capacity, News};
 use crate::tcp::config::Config;
 use crate::tcp::deadlines::Due;
