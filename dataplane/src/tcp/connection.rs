@@ -278,6 +278,8 @@ pub struct Connection {
     pub listener: Option<u32>,
     /// Fast Open.
     pub fast_open: FastOpenState,
+    /// Server: the data of the SYN was taken (`syn_data_acked`).
+    pub syn_data_acked: bool,
     /// The cookie to show, kept while the SYN may have to be sent again.
     pub cookie: Option<ServerCookie>,
     /// Limit of answers to nonsense.

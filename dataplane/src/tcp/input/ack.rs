@@ -130,6 +130,7 @@ impl Connection {
             sack: if self.agreed.sack { segment.sack } else { crate::wire::tcp_options::SackBlocks::NONE },
             echoed: echo.and_then(|t| self.clock.sent_at(now, t.echo)),
             high_seq: self.recovery.high_seq(),
+            min_rtt: self.rtt.min_rtt(),
             mss: u32::from(self.send.mss),
         }
     }
