@@ -6,7 +6,6 @@ use crate::drop::DropReason;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::deadlines::Timer;
-use crate::tcp::handshake::reply_reset;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::window::WireWindow;
