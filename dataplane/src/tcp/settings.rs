@@ -63,6 +63,7 @@ pub struct Settings {
     pub keepalive_probes: u8,
     /// A TIME_WAIT flow may be taken by a new connection of ours, by timestamps (1); 2: loopback only.
     pub tw_reuse: u8,
+    pub tw_reuse_delay: Duration,
     pub max_tw_buckets: u32,
     pub rfc1337: bool,
     pub stdurg: bool,
@@ -153,6 +154,7 @@ impl Default for Settings {
             keepalive_intvl: Duration::from_secs(75),
             keepalive_probes: 9,
             tw_reuse: 2,
+            tw_reuse_delay: Duration::from_secs(1),
             max_tw_buckets: 16_384,
             rfc1337: false,
             stdurg: false,

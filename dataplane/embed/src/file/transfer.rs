@@ -94,6 +94,8 @@ pub(crate) fn receive(process: &Process, file: &File, parts: &mut [IoSliceMut<'_
             let mut ancillary = Vec::new();
             if tcp.inq.load(Ordering::Relaxed) {
                 let unread = i32::try_from(tcp.socket.queued()?.0).unwrap_or(i32::MAX);
+                // The end counts as a byte, so that the program comes for it (`tcp_inq_hint`).
+                let unread = unread.max(tcp.socket.readiness().read_hup.into());
                 ancillary.push(Ancillary { level: libc::SOL_TCP, kind: TCP_INQ, data: unread.to_ne_bytes().to_vec() });
             }
             Ok(Received { len, peer: None, flags: flags & libc::MSG_OOB, ancillary })

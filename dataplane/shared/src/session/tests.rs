@@ -305,6 +305,8 @@ proptest! {
                     memory.word32(word * 4 * 256).unwrap().store(u32::MAX, Ordering::Relaxed);
                 }
             }
+            // Whatever else it wrote, it says that all of it is news.
+            memory.word32(layout.lane(0).dirty_summary).unwrap().store(u32::MAX, Ordering::Relaxed);
             let lane = &mut lanes[0];
             let mut buffer = [0; 65_536];
             if echo_turn(lane, &mut buffer).is_err() {
@@ -335,12 +337,16 @@ fn a_client_that_scribbles_while_the_lane_runs_harms_itself_only() {
                 state ^= state << 17;
                 let value = (state >> 32) as u32 & (u32::MAX >> (state % 32));
                 theirs.word32(state as usize % words * 4).unwrap().store(value, Ordering::Relaxed);
+                theirs.word32(layout.lane(0).dirty_summary).unwrap().store(u32::MAX, Ordering::Relaxed);
             }
             done.store(true, Ordering::Release);
         });
         let mut buffer = vec![0; 65_536];
         let mut closed = 0;
-        while !done.load(Ordering::Acquire) {
+        let mut over = false;
+        while !over {
+            // One turn more when all of it stands there: the scheduler may not have let this thread run before.
+            over = done.load(Ordering::Acquire);
             if echo_turn(&mut lanes[0], &mut buffer).is_err() {
                 // The daemon would close the session here; this one starts anew on the same memory to meet more of it.
                 closed += 1;
