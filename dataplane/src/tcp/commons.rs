@@ -15,8 +15,8 @@ use crate::owner::Owner;
 use crate::timers::Wheel;
 use crate::{Duration, Instant};
 use std::collections::VecDeque;
-use xmit_shared::Rubbish;
 use xmit_shared::session::LaneEnd;
+use xmit_shared::session::TcpInfo;
 
 /// How much a lane's TCP may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Capacity {
 pub const TICK: Duration = Duration::from_micros(100);
 
 /// What the socket layer must hear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// The connection is no longer in the table; its events and error were told to the client. A TIME_WAIT may be left.
     Ended {
@@ -57,6 +57,8 @@ pub enum News {
         owner: Owner,
         /// The handshake had been completed.
         connected: bool,
+        /// Its figures at the end, if its program may still ask for them.
+        info: Option<Box<TcpInfo>>,
         /// The options of its socket, which outlive it.
         config: Config,
     },
@@ -67,20 +69,13 @@ pub enum News {
         /// Whose it is now.
         owner: Owner,
     },
-    /// The rings of a connection held rubbish: its session is over.
-    Rubbish {
-        /// Whose.
-        owner: Owner,
-        /// What was found.
-        rubbish: Rubbish,
-    },
 }
 
 impl News {
     /// Whose socket it is about.
     pub fn owner(&self) -> Owner {
         match *self {
-            Self::Ended { owner, .. } | Self::Accepted { owner, .. } | Self::Rubbish { owner, .. } => owner,
+            Self::Ended { owner, .. } | Self::Accepted { owner, .. } => owner,
         }
     }
 }

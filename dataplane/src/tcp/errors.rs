@@ -1,21 +1,20 @@
 //! ICMP errors about our segments (`tcp_v4_err`; RFC 5927: believed only if they quote a number that is under way).
 
 use super::commons::{Ctx, Fate};
+use super::config::MtuDiscover;
 use super::connection::{Connection, FastOpenState};
+use super::mss::Mss;
 use super::seq::SeqNum;
 use super::state::State;
 use super::table::ConnectionId;
 use super::transport::Tcp;
 use crate::Instant;
 use crate::counters::Snmp;
-use crate::errno::{EHOSTUNREACH, ENETUNREACH, EPROTO};
+use crate::errno::{EHOSTUNREACH, EMSGSIZE, ENETUNREACH, EPROTO};
 use crate::icmp::IcmpNews;
 use crate::net::Net;
 use std::net::IpAddr;
 use xmit_shared::session::LaneEnd;
-
-/// A segment was too long for the path (`EMSGSIZE`).
-const EMSGSIZE: u16 = 90;
 
 impl Tcp {
     /// Takes an error about a segment of connection `id`.
@@ -73,7 +72,6 @@ impl Connection {
         }
         // A fast open that the program has accepted counts as connected.
         if opening && self.fast_open != FastOpenState::Server {
-            ctx.net.counters.inc(Snmp::TcpAttemptFails);
             return self.fail(ctx, errno);
         }
         // RFC 1122 section 4.2.3.9: a hint, reported if the connection fails for good.
@@ -96,14 +94,14 @@ impl Connection {
     /// A router says that the path takes no more than `mtu` (RFC 1191; `tcp_v4_mtu_reduced`).
     fn on_path_mtu(&mut self, ctx: &mut Ctx<'_>, mtu: u16) -> Fate {
         let settings = &ctx.commons.settings;
-        if settings.ip_no_pmtu_disc {
+        if self.config.mtu_discover == MtuDiscover::Dont {
             return Fate::Lives;
         }
         let mtu = mtu.max(settings.min_pmtu);
         if mtu >= self.send.pmtu {
             return Fate::Lives;
         }
-        self.soft_error = EMSGSIZE;
+        self.soft_error = EMSGSIZE as u16;
         let destination = IpAddr::V4(*self.flow.remote.ip());
         ctx.commons.metrics.update(ctx.now, destination, |known| known.pmtu = Some(mtu));
         self.update_mss(ctx, mtu);
@@ -137,6 +135,8 @@ impl Connection {
         if !matches!(self.fast_open, FastOpenState::SentData(_)) {
             return;
         }
+        // What the peer sends takes the same path (`tcp_advertise_mss`).
+        self.receive.advertised_mss = self.receive.advertised_mss.min(Mss::of_mtu(self.send.pmtu).bytes());
         self.sent.mark_all_lost(&mut ctx.commons.slab, false);
         self.recovery.on_harmless_loss(self.send.nxt);
         if let (Some(first), Some(path)) = (self.sent.first(), self.route(ctx)) {

@@ -9,9 +9,10 @@
 //! ```
 //!
 //! Invariants: all offsets follow from the facts in the header; nothing that the client writes shares a cache line with
-//! anything that a lane writes, sleeping words, dirty bits and news bits apart, which both do; buffers start on a page.
+//! anything that a lane writes, sleeping words, dirty bits, news bits and their summaries apart, which both do; buffers start on a page.
 
 use super::SessionError;
+use crate::dirty::DirtyBits;
 use crate::memory::{Memory, Outside, Word32};
 use crate::record::{RECORD_RING_MAX, record_bytes};
 use crate::stream::{STREAM_RING_MAX, STREAM_RING_MIN, word};
@@ -20,13 +21,13 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// The version of the layout. A client and a daemon of different versions refuse each other.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// "xmit", the first word of every region.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"xmit");
 /// Lanes of one session: one bell each is passed, and a message carries at most 253 descriptors.
 pub const LANES_MAX: u32 = 64;
-/// Slots of one session: the dirty bits of a lane, read in every turn, are then eight cache lines.
-pub const SLOTS_MAX: u32 = 4096;
+/// Slots of one session: the dirty bits of a lane are then 64 words, each with a bit in the one word that is read in every turn.
+pub const SLOTS_MAX: u32 = 64 * 64;
 
 const PAGE: usize = 4096;
 const LINE: usize = 64;
@@ -110,6 +111,8 @@ pub(crate) struct LaneOffsets {
     pub(crate) submit_head: usize,
     pub(crate) complete_head: usize,
     pub(crate) complete_tail: usize,
+    pub(crate) dirty_summary: usize,
+    pub(crate) news_summary: usize,
     pub(crate) dirty: usize,
     pub(crate) news: usize,
     pub(crate) submissions: usize,
@@ -237,6 +240,8 @@ impl Layout {
             complete_head: base + LINE + 4,
             submit_head: base + 2 * LINE,
             complete_tail: base + 2 * LINE + 4,
+            dirty_summary: base + LINE + 8,
+            news_summary: base + 2 * LINE + 8,
             dirty,
             news,
             submissions,
@@ -263,6 +268,18 @@ impl Layout {
             stream_tx,
             stream_rx: stream_tx + stream_area(self.config.stream_tx_bytes),
         }
+    }
+
+    /// The dirty bits of one lane.
+    pub(super) fn dirty_bits(&self, memory: &Arc<Memory>, at: &LaneOffsets) -> Result<DirtyBits, Outside> {
+        let words = memory.words64(at.dirty, self.dirty_words())?;
+        Ok(DirtyBits { summary: memory.words64(at.dirty_summary, 1)?, words })
+    }
+
+    /// Its news bits.
+    pub(super) fn news_bits(&self, memory: &Arc<Memory>, at: &LaneOffsets) -> Result<DirtyBits, Outside> {
+        let words = memory.words64(at.news, self.dirty_words())?;
+        Ok(DirtyBits { summary: memory.words64(at.news_summary, 1)?, words })
     }
 
     pub(crate) fn dirty_words(&self) -> usize {

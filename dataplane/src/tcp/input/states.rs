@@ -115,7 +115,7 @@ impl Connection {
     /// Nobody reads any more: data resets, and otherwise a small object waits for the peer's FIN.
     fn orphan_in_fin_wait_2(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> Fate {
         if segment.len > 0 && segment.data_end().after(self.receive.nxt) {
-            return self.abort_on_data(ctx);
+            return self.abort_on_data(ctx, segment);
         }
         if segment.flags.contains(Flags::FIN) {
             // It comes with this segment: the way through `on_fin` ends in TIME_WAIT.
@@ -126,10 +126,11 @@ impl Connection {
     }
 
     /// Data for a program that is gone (RFC 1122 section 4.2.2.13; `TCPAbortOnData`).
-    fn abort_on_data(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+    fn abort_on_data(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> Fate {
         ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnData);
         ctx.net.counters.dropped(DropReason::TcpClosedByUser);
-        self.send_reset(ctx);
+        // As a segment without socket is answered: by the number that it expects.
+        crate::tcp::handshake::reply_reset(ctx.net, ctx.now, segment);
         self.fail(ctx, 0)
     }
 
@@ -145,7 +146,7 @@ impl Connection {
             State::Established => self.take_text(ctx, segment, payload),
             State::FinWait1 | State::FinWait2 => {
                 if self.receive.shut && segment.len > 0 && segment.data_end().after(self.receive.nxt) {
-                    return self.abort_on_data(ctx);
+                    return self.abort_on_data(ctx, segment);
                 }
                 self.take_text(ctx, segment, payload)
             }

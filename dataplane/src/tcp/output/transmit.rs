@@ -5,8 +5,10 @@
 //! into the frame here, each time anew.
 
 use super::super::commons::Ctx;
+use super::super::config::MtuDiscover;
 use super::super::congestion::Signal;
-use super::super::connection::Connection;
+use super::super::connection::{Connection, FastOpenState};
+use super::super::fastopen::Form;
 use super::super::recovery::Phase;
 use super::super::window::WireWindow;
 use super::segment::Outbound;
@@ -35,7 +37,8 @@ pub(in crate::tcp) enum Departure {
 }
 
 impl Connection {
-    /// The way to the peer. `None`: there is none; counted, and kept as the error to report if the connection fails.
+    /// The way to the peer, whose MTU the segment size follows down (`tcp_current_mss`). `None`: there is none; counted,
+    /// and kept as the error to report if the connection fails.
     #[inline]
     pub(in crate::tcp) fn route(&mut self, ctx: &mut Ctx<'_>) -> Option<Path> {
         let key = PathKey {
@@ -45,7 +48,12 @@ impl Connection {
             interface: self.config.interface,
         };
         match ip_route_output(ctx.net, ctx.now, &key) {
-            Ok(path) => Some(path),
+            Ok(path) => {
+                if path.mtu < self.send.pmtu {
+                    self.update_mss(ctx, path.mtu);
+                }
+                Some(path)
+            }
             Err(reason) => {
                 self.note_no_route(ctx, reason);
                 None
@@ -69,7 +77,8 @@ impl Connection {
         let cookie = if outbound.fast_open { self.cookie } else { None };
         let mut options = self.options(ctx, outbound);
         if outbound.fast_open {
-            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], false), |c| (c.cookie(), c.experimental));
+            let asked = self.fast_open == FastOpenState::Requested(Form::Experimental);
+            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], asked), |c| (c.cookie(), c.experimental));
             options.fast_open = Some(FastOpen { cookie, experimental });
         }
         let header_len = tcp::LEN + options.len();
@@ -103,7 +112,7 @@ impl Connection {
             let pseudo = self.flow.pseudo_header(bytes.len());
             tcp::fill_checksum(pseudo, bytes);
         }
-        let out = self.ip_header(ctx, outbound);
+        let out = self.ip_header(outbound);
         self.count_departure(ctx, outbound, flags);
         if let Some(space) = space {
             self.after_window(ctx, space);
@@ -115,7 +124,7 @@ impl Connection {
     }
 
     /// What IP must know.
-    fn ip_header(&mut self, ctx: &Ctx<'_>, outbound: &Outbound) -> Outgoing {
+    fn ip_header(&mut self, outbound: &Outbound) -> Outgoing {
         let ident = self.ident;
         self.ident = ident.wrapping_add(1);
         let ecn = if self.is_ecn_capable(outbound) { ECT_0 } else { 0 };
@@ -126,7 +135,7 @@ impl Connection {
             tos: self.config.tos & !3 | ecn,
             ttl: self.config.ttl,
             ident: Some(ident),
-            dont_fragment: !ctx.commons.settings.ip_no_pmtu_disc,
+            dont_fragment: self.config.mtu_discover != MtuDiscover::Dont,
             priority: self.config.priority,
         }
     }

@@ -24,7 +24,7 @@ mod slab;
 #[cfg(test)]
 mod tests;
 
-pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, RateSample};
+pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, Overtaken, RateSample};
 pub use slab::{Delivered, Marks, Segment, SegmentId, SegmentSlab};
 
 use super::seq::SeqNum;
@@ -293,6 +293,13 @@ impl Sent {
         self.delivered.segments
     }
 
+    /// A SYN and its data are delivered as one segment (`tcp_rcv_fastopen_synack`).
+    pub fn join_syn_data(&mut self) {
+        if self.delivered.segments > 1 {
+            self.delivered.segments -= 1;
+        }
+    }
+
     /// Retransmissions in the connection's life (`tcpi_total_retrans`).
     pub fn total_retransmits(&self) -> u32 {
         self.total_retransmits
@@ -333,6 +340,11 @@ impl Sent {
     /// The base of a rate sample for what leaves now.
     fn delivered_now(&self) -> Delivered {
         Delivered { app_limited: self.app_limited_until.is_some(), ..self.delivered }
+    }
+
+    /// Counts a SYN that was sent by a request, before there was a connection, and arrived.
+    pub fn count_syn(&mut self, now: Instant) {
+        self.deliver(now, 1);
     }
 
     /// `now`, or a moment after the last departure.
