@@ -6,6 +6,7 @@ use crate::drop::DropReason;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::deadlines::Timer;
+use crate::tcp::handshake::reply_reset;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::window::WireWindow;
@@ -129,6 +130,7 @@ impl Connection {
     fn abort_on_data(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> Fate {
         ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnData);
         ctx.net.counters.dropped(DropReason::TcpClosedByUser);
+        // As a segment without socket is answered: by the number that it expects.
         crate::tcp::handshake::reply_reset(ctx.net, ctx.now, segment);
         self.fail(ctx, 0)
     }
