@@ -314,7 +314,18 @@ mod tests {
         sack.push(SackBlock { left: 100, right: 1100 });
         let (una, nxt) = (SeqNum::new(0), SeqNum::new(1100));
         let now = Instant::from_millis(101);
-        let ack = Ack { now, una, ack: una, nxt, sack_permitted: true, sack, echoed: None, high_seq: una, min_rtt: None, mss: 100 };
+        let ack = Ack {
+            now,
+            una,
+            ack: una,
+            nxt,
+            sack_permitted: true,
+            sack,
+            echoed: None,
+            high_seq: una,
+            min_rtt: None,
+            mss: 100,
+        };
         let outcome = flight.sent.on_ack(&mut flight.slab, &ack);
         flight.rack.on_ack(&outcome, una, nxt);
         assert_eq!(flight.detect(101).0, 1);
