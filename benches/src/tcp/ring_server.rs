@@ -31,6 +31,8 @@ pub struct RingServer {
     /// Slots that the lane holds for connections to come.
     granted: usize,
     open: usize,
+    /// By slot: a connection of ours that is not being closed.
+    serving: Vec<bool>,
     /// Connections that send without being asked.
     generators: Vec<u32>,
     marked: Vec<u32>,
@@ -43,8 +45,9 @@ impl RingServer {
     /// A server on `end`, not yet listening.
     pub fn new(end: ClientEnd, service: Service) -> Self {
         let free = (LISTENER + 1..end.shared.config().slots).rev().collect();
+        let serving = vec![false; end.shared.config().slots as usize];
         let (generators, marked, buffer) = (Vec::new(), Vec::new(), vec![0x5a; BUFFER_BYTES]);
-        Self { end, service, free, granted: 0, open: 0, generators, marked, buffer, answered: None }
+        Self { end, service, free, granted: 0, open: 0, serving, generators, marked, buffer, answered: None }
     }
 
     /// Connections that are open.
@@ -117,7 +120,8 @@ impl RingServer {
             let Some(lane) = self.end.lanes.first_mut() else { return Ok(()) };
             let Some(answer) = lane.next_completion().map_err(rubbish)? else { return Ok(()) };
             if answer.token >= CLOSING {
-                self.free.push((answer.token - CLOSING) as u32);
+                let slot = (answer.token - CLOSING) as u32;
+                self.free.push(slot);
                 self.open -= 1;
                 self.grant()?;
             } else {
@@ -172,11 +176,19 @@ impl RingServer {
         if self.service == Service::Chargen {
             self.generators.push(slot);
         }
+        self.set_serving(slot, true);
         self.serve(slot)
+    }
+
+    fn set_serving(&mut self, slot: u32, serving: bool) {
+        self.serving.get_mut(slot as usize).into_iter().for_each(|entry| *entry = serving);
     }
 
     /// Reads what came, sends back what is to be sent back, and closes when the peer has ended.
     fn serve(&mut self, slot: u32) -> io::Result<()> {
+        if self.serving.get(slot as usize) != Some(&true) {
+            return Ok(()); // news of a connection that is over
+        }
         let Some(ClientSlot { stream_tx, stream_rx, status, .. }) = self.end.slots.get_mut(slot as usize) else {
             return Ok(());
         };
@@ -199,6 +211,7 @@ impl RingServer {
             self.end.shared.kick(0, slot);
         }
         if available == 0 && events.contains(StreamEvents::RECEIVE_END) {
+            self.set_serving(slot, false);
             self.generators.retain(|generator| *generator != slot);
             self.submit(CLOSING + u64::from(slot), slot, Op::Close)?;
         }

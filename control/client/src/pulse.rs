@@ -11,10 +11,10 @@
 
 use crate::wait::lock;
 use core::time::Duration;
+use rustix::thread::{Pid, gettid};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread::{self, ThreadId};
 use xmit_shared::Instant;
 
 /// The time, and who sleeps.
@@ -30,17 +30,19 @@ pub struct Pulse {
 struct State {
     beats: u64,
     /// Until when, if not for ever.
-    asleep: HashMap<ThreadId, Option<Instant>>,
-    stirred: HashSet<ThreadId>,
-    landed: HashSet<ThreadId>,
+    asleep: HashMap<Pid, Option<Instant>>,
+    stirred: HashSet<Pid>,
+    landed: HashSet<Pid>,
 }
 
 /// How long the driver waits for threads that it woke and that are still in their calls. They only look and sleep again, so this ends
 /// early unless one was stopped.
 const STIRRED_MAX: Duration = Duration::from_secs(1);
-/// How long it waits for the next call of a thread whose waiting call has returned: time enough to ask for the time, which is what such
-/// threads do next, and little enough to lose if they never call again.
-const LANDED_MAX: Duration = Duration::from_millis(10);
+/// How long it waits at a time for the next call of a thread whose waiting call has returned: time enough to ask for the time, which is
+/// what such threads do next. It waits again while one of them has work and no core, but not for those that sleep elsewhere.
+const LANDED: Duration = Duration::from_millis(10);
+/// So often: little enough to lose if they are busy with something else.
+const LANDED_ROUNDS: u32 = 50;
 
 impl Pulse {
     /// A clock that shows `now`.
@@ -78,8 +80,14 @@ impl Pulse {
         let (state, _) =
             self.rest.wait_timeout_while(state, STIRRED_MAX, stirs).unwrap_or_else(PoisonError::into_inner);
         let lands = |state: &mut State| !state.stirred.is_empty() || !state.landed.is_empty();
-        let (mut state, _) =
-            self.rest.wait_timeout_while(state, LANDED_MAX, lands).unwrap_or_else(PoisonError::into_inner);
+        let mut state = state;
+        for _ in 0..LANDED_ROUNDS {
+            (state, _) = self.rest.wait_timeout_while(state, LANDED, lands).unwrap_or_else(PoisonError::into_inner);
+            state.landed.retain(|thread| is_runnable(*thread));
+            if state.landed.is_empty() {
+                break;
+            }
+        }
         state.stirred.clear();
         state.landed.clear();
     }
@@ -90,7 +98,7 @@ impl Pulse {
         if state.stirred.is_empty() && state.landed.is_empty() {
             return;
         }
-        let thread = thread::current().id();
+        let thread = gettid();
         if state.stirred.remove(&thread) {
             state.landed.insert(thread);
             self.rest.notify_all();
@@ -114,7 +122,7 @@ impl Pulse {
         if state.beats != seen {
             return;
         }
-        let thread = thread::current().id();
+        let thread = gettid();
         state.stirred.remove(&thread);
         state.landed.remove(&thread);
         state.asleep.insert(thread, deadline);
@@ -125,11 +133,19 @@ impl Pulse {
     }
 }
 
+/// True if the kernel would run `thread` if it had a core for it.
+fn is_runnable(thread: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", thread.as_raw_nonzero()));
+    // The state follows the name, which stands in parentheses (proc(5)). A thread that is gone has no file.
+    stat.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('R')))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::AtomicU32;
+    use std::thread;
 
     #[test]
     fn time_never_runs_backwards() {

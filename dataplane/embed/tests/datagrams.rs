@@ -268,3 +268,42 @@ fn descriptors_have_flags_and_options() {
     let bad_time = [0i64.to_ne_bytes(), 1_000_000i64.to_ne_bytes()].concat();
     assert_eq!((set_option(copy, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &bad_time), errno()), (-1, libc::EDOM));
 }
+
+#[test]
+fn many_threads_wait_while_one_drives() {
+    const THREADS: usize = 8;
+    const ROUNDS: usize = 500;
+    let _run = Run::begin();
+    let fd = bound();
+    let servers: Vec<_> = (0..THREADS)
+        .map(|_| {
+            blocked(move || {
+                let mut buffer = [0; 64];
+                loop {
+                    let (len, peer) = recv_from(fd, &mut buffer, 0);
+                    if len <= 0 {
+                        return;
+                    }
+                    assert_eq!(send_to(fd, &buffer[..len as usize], 0, &peer), len);
+                }
+            })
+        })
+        .collect();
+    for round in 0..ROUNDS {
+        let at = xm_clock_usecs();
+        for thread in 0..THREADS {
+            arrives(format!("{round} {thread}").as_bytes());
+        }
+        xm_clock_sleep(1000);
+        let mut echoes: Vec<_> = std::iter::from_fn(collect).map(|(time, d)| (time, parse_udp(&d).2)).collect();
+        assert!(echoes.iter().all(|(time, _)| *time == at), "everything happened at the time of its arrival");
+        echoes.sort();
+        echoes.dedup();
+        assert_eq!(echoes.len(), THREADS, "round {round}");
+    }
+    for _ in 0..THREADS {
+        arrives(b"");
+        xm_clock_sleep(10);
+    }
+    servers.into_iter().for_each(|server| server.join().unwrap());
+}

@@ -102,6 +102,8 @@ fn a_write_without_room_waits_for_acknowledgements() {
     let _run = Run::begin();
     let (fd, mut peer) = established_with_send_buffer(16_384);
     let writer = blocked(move || send(fd, &[7; 60_000], 0));
+    // Ten segments left; the buffers behind them are of half the window, begun while less than 32,768 bytes are queued.
+    assert_eq!(ioctl(fd, libc::TIOCOUTQ, 0), (0, 40_000));
     let (mut received, mut rounds) = (0, 0);
     while received < 60_000 && rounds < 200 {
         rounds += 1;
@@ -280,9 +282,12 @@ fn epoll_tells_an_edge_for_new_data_and_for_room_that_was_missed() {
     assert!(epoll_wait(epfd, 1, 0).is_empty());
     while peer.hears().is_some() {}
     peer.sends(".", 3, 10_001, b"");
+    assert!(epoll_wait(epfd, 1, 0).is_empty(), "less than a third is free");
+    while peer.hears().is_some() {}
+    peer.sends(".", 3, 30_001, b"");
     assert_eq!(epoll_wait(epfd, 1, 0), [(fd, write)]);
     while peer.hears().is_some() {}
-    peer.sends(".", 3, 14_001, b"");
+    peer.sends(".", 3, 32_001, b"");
     assert!(epoll_wait(epfd, 1, 0).is_empty(), "nobody missed this room");
 }
 
@@ -367,4 +372,44 @@ fn a_close_that_lingers_waits_by_the_virtual_clock() {
     assert_eq!((result, (time - start) / MILLISECOND), (0, 3000));
     let fin = std::iter::from_fn(|| peer.hears()).find(|(_, segment)| segment.flags.contains('F')).unwrap();
     assert!((fin.0 - start) / MILLISECOND <= 1, "the end was sent before the wait");
+}
+
+#[test]
+fn fast_open_asks_for_a_cookie_first() {
+    let _run = Run::begin();
+    let mut peer = Peer::new(THEIRS, "0.0.0.0:0");
+    let fd = tcp();
+    nonblocking(fd);
+    assert_eq!((send_to(fd, b"early", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EINPROGRESS));
+    assert_eq!(peer.hears_short(), Some(("S".to_owned(), 0, 0, 0)), "without a cookie there is no data");
+    assert_eq!((send_to(fd, b"early", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EALREADY));
+    peer.sends("S.", 0, 1, b"");
+    peer.expects(".", 1, 1, 0);
+    assert_eq!(send(fd, b"then", 0), 4);
+    peer.expects("P.", 1, 1, 4);
+    assert_eq!((send_to(fd, b"late", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EISCONN));
+    assert_eq!((send(tcp(), b"x", libc::MSG_FASTOPEN), errno()), (-1, libc::EINVAL), "no address");
+    assert_eq!(sysctl("net.ipv4.tcp_fastopen", "0"), 0);
+    assert_eq!((send_to(tcp(), b"x", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EOPNOTSUPP));
+}
+
+#[test]
+fn settings_reach_connections_to_come() {
+    let _run = Run::begin();
+    assert_eq!(sysctl("net.ipv4.tcp_syn_retries", "1"), 0);
+    assert_eq!(sysctl("net.ipv4.tcp_syn_linear_timeouts", "0"), 0);
+    assert_eq!(sysctl("net.ipv4.ip_local_port_range", "40000 40001"), 0);
+    let mut peer = Peer::new(THEIRS, "0.0.0.0:0");
+    let fd = tcp();
+    let caller = blocked(move || (connect(fd, THEIRS), errno(), xm_clock_usecs()));
+    let start = xm_clock_usecs();
+    xm_clock_sleep(60_000 * MILLISECOND);
+    let (result, number, time) = caller.join().unwrap();
+    assert_eq!((result, number), (-1, libc::ETIMEDOUT));
+    assert!(
+        (2900..3200).contains(&((time - start) / MILLISECOND)),
+        "{} ms: one, then two seconds",
+        (time - start) / MILLISECOND
+    );
+    assert_eq!(std::iter::from_fn(|| peer.hears()).count(), 2);
 }

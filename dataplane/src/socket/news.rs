@@ -24,7 +24,7 @@ impl Session {
                 at += 1;
             }
         }
-        self.broken.map_or(Ok(()), Err)
+        self.rubbish().map_or(Ok(()), Err)
     }
 
     pub(super) fn on_news(&mut self, ctx: &mut Ctx<'_>, news: News) {
@@ -45,7 +45,6 @@ impl Session {
                 Slot::Stream(Stream::Closing { id: ours, .. }) if ours == id => self.end_stream(ctx, owner.slot),
                 _ => {}
             },
-            News::Rubbish { rubbish, .. } => self.broken = Some(rubbish),
         }
     }
 
@@ -62,7 +61,7 @@ impl Session {
 
     /// True while connections of its program end.
     pub(super) fn is_lingering(&self) -> bool {
-        self.broken.is_none() && self.slots.iter().any(|slot| matches!(slot, Slot::Stream(_)))
+        !self.is_broken() && self.slots.iter().any(|slot| matches!(slot, Slot::Stream(_)))
     }
 
     fn kill(&mut self, ctx: &mut Ctx<'_>, slot: u32, abort: bool) {

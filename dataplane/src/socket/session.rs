@@ -155,8 +155,13 @@ impl Session {
     }
 
     /// True if its region held rubbish.
+    #[inline]
     pub(super) fn is_broken(&self) -> bool {
-        self.broken.is_some()
+        self.rubbish().is_some()
+    }
+
+    pub(super) fn rubbish(&self) -> Option<Rubbish> {
+        self.broken.or(self.end.rubbish())
     }
 
     /// True if its program is there.
@@ -165,7 +170,7 @@ impl Session {
     }
 
     pub(super) fn what(&self) -> String {
-        self.broken.map_or_else(String::new, |rubbish| rubbish.to_string())
+        self.rubbish().map_or_else(String::new, |rubbish| rubbish.to_string())
     }
 
     /// Calls, then datagrams and streams; answers how many of all.
@@ -180,7 +185,7 @@ impl Session {
     }
 
     fn try_drain(&mut self, ctx: &mut Ctx<'_>) -> Result<usize, Rubbish> {
-        if self.broken.is_some() || !self.is_served() {
+        if self.is_broken() || !self.is_served() {
             return Ok(0);
         }
         let mut calls = 0;
@@ -195,7 +200,7 @@ impl Session {
     /// Leaves a datagram for the reader of `slot`.
     #[inline]
     pub(super) fn receive(&mut self, slot: u32, meta: &Meta, payload: &[u8]) -> Result<(), PushError> {
-        if self.broken.is_some() {
+        if self.is_broken() {
             return Err(PushError::Full);
         }
         let result = self.end.rx_push(slot, meta, &[payload]);
@@ -215,7 +220,7 @@ impl Session {
 
     pub(super) fn has_work(&mut self) -> bool {
         let waiting = |end: &mut LaneEnd| if self.blocked.is_some() { end.has_news() } else { end.has_work() };
-        self.broken.is_some() || (self.lingers_until.is_none() && waiting(&mut self.end))
+        self.is_broken() || (self.lingers_until.is_none() && waiting(&mut self.end))
     }
 
     /// When it has something to do though nobody stirs.
@@ -225,7 +230,7 @@ impl Session {
 
     /// The client is gone; what it left to send still goes out, within the budget of a turn.
     pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
-        if self.broken.is_none() {
+        if !self.is_broken() {
             // Nobody is left to hear of addresses wanted or rubbish found.
             let _ = self.transmit(ctx);
         }

@@ -18,7 +18,7 @@ use crate::tcp::state::State;
 use crate::tcp::{ConnectionId, Dial};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use xmit_shared::session::{How, StreamEvents, Transport};
+use xmit_shared::session::{Completion, How, StreamEvents, Transport};
 use xmit_shared::stream::ACCEPTED_BYTES;
 
 /// Ports that a connect asks the control thread for, one after the other, before it gives up.
@@ -310,6 +310,7 @@ impl Session {
             backlog,
             config: *config,
             half_open: 0,
+            young: 0,
             fast_open_pending: 0,
             grants: VecDeque::new(),
             waiting: VecDeque::new(),
@@ -382,6 +383,8 @@ impl Session {
             Slot::Stream(Stream::Listening { index, bound }) => self.end_listening(ctx, slot, index, bound),
             Slot::Stream(Stream::Connected { id, bound }) => {
                 *entry = Slot::Stream(Stream::Closing { id, bound, token: Some(token) });
+                // The peer decides when it ends.
+                self.end.postpone();
                 self.close_connection(ctx, id);
                 self.let_go(ctx, slot, id);
                 return None;
@@ -424,7 +427,11 @@ impl Session {
         *entry = Slot::Closed;
         self.unbind(ctx, slot, bound);
         self.end.close(slot);
-        token.into_iter().for_each(|token| self.finish(ctx, token, slot, Ok(())));
+        let Some(token) = token else { return };
+        let answer = Completion { token, slot, result: 0, addr: NO_ADDRESS, value: 0 };
+        if let Err(rubbish) = self.end.complete_postponed(&answer) {
+            self.broken = Some(rubbish);
+        }
     }
 
     /// Gives an address back; while flows of its port are left the control thread keeps it.

@@ -15,7 +15,6 @@ use crate::owner::Owner;
 use crate::timers::Wheel;
 use crate::{Duration, Instant};
 use std::collections::VecDeque;
-use xmit_shared::Rubbish;
 use xmit_shared::session::LaneEnd;
 use xmit_shared::session::TcpInfo;
 
@@ -70,20 +69,13 @@ pub enum News {
         /// Whose it is now.
         owner: Owner,
     },
-    /// The rings of a connection held rubbish: its session is over.
-    Rubbish {
-        /// Whose.
-        owner: Owner,
-        /// What was found.
-        rubbish: Rubbish,
-    },
 }
 
 impl News {
     /// Whose socket it is about.
     pub fn owner(&self) -> Owner {
         match *self {
-            Self::Ended { owner, .. } | Self::Accepted { owner, .. } | Self::Rubbish { owner, .. } => owner,
+            Self::Ended { owner, .. } | Self::Accepted { owner, .. } => owner,
         }
     }
 }

@@ -282,6 +282,8 @@ pub struct Connection {
     pub cookie: Option<ServerCookie>,
     /// Limit of answers to nonsense.
     pub invalid: InvalidLimit,
+    /// The number of a FIN that came before what it ends.
+    pub fin_ahead: Option<SeqNum>,
     /// `SHUT_WR` or close came before the handshake was over: the FIN follows it.
     pub fin_wanted: bool,
     /// The program closed it: whom to tell when it is gone is the socket layer's matter (`SOCK_DEAD`).

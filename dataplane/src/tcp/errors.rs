@@ -10,14 +10,11 @@ use super::table::ConnectionId;
 use super::transport::Tcp;
 use crate::Instant;
 use crate::counters::Snmp;
-use crate::errno::{EHOSTUNREACH, ENETUNREACH, EPROTO};
+use crate::errno::{EHOSTUNREACH, EMSGSIZE, ENETUNREACH, EPROTO};
 use crate::icmp::IcmpNews;
 use crate::net::Net;
 use std::net::IpAddr;
 use xmit_shared::session::LaneEnd;
-
-/// A segment was too long for the path (`EMSGSIZE`).
-const EMSGSIZE: u16 = 90;
 
 impl Tcp {
     /// Takes an error about a segment of connection `id`.
@@ -75,7 +72,6 @@ impl Connection {
         }
         // A fast open that the program has accepted counts as connected.
         if opening && self.fast_open != FastOpenState::Server {
-            ctx.net.counters.inc(Snmp::TcpAttemptFails);
             return self.fail(ctx, errno);
         }
         // RFC 1122 section 4.2.3.9: a hint, reported if the connection fails for good.
@@ -105,7 +101,7 @@ impl Connection {
         if mtu >= self.send.pmtu {
             return Fate::Lives;
         }
-        self.soft_error = EMSGSIZE;
+        self.soft_error = EMSGSIZE as u16;
         let destination = IpAddr::V4(*self.flow.remote.ip());
         ctx.commons.metrics.update(ctx.now, destination, |known| known.pmtu = Some(mtu));
         self.update_mss(ctx, mtu);

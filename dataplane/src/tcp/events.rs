@@ -5,6 +5,7 @@ use super::connection::{Connection, Pending};
 use super::state::State;
 use super::table::ConnectionId;
 use crate::Instant;
+use crate::counters::Snmp;
 use std::collections::VecDeque;
 use xmit_shared::session::StreamEvents;
 
@@ -36,6 +37,9 @@ impl Connection {
     /// It is over, by `errno`, or without error for 0 (`tcp_done`, `tcp_reset`).
     pub fn fail(&mut self, ctx: &mut Ctx<'_>, errno: u16) -> Fate {
         let was_connected = self.state.is_synchronized();
+        if matches!(self.state, State::SynSent | State::SynReceived) {
+            ctx.net.counters.inc(Snmp::TcpAttemptFails);
+        }
         self.state = State::Closed;
         self.set_error(ctx, errno);
         if let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) {

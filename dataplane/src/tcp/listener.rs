@@ -21,6 +21,8 @@ pub struct Listener {
     pub config: Config,
     /// Half-open connections in the table.
     pub half_open: u32,
+    /// Of these, those whose SYN-ACK was not sent again by its timer (`young`).
+    pub young: u32,
     /// Connections begun by data whose handshake is not over.
     pub fast_open_pending: u32,
     /// Slots that the program granted for connections to come.

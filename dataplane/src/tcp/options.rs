@@ -164,12 +164,18 @@ impl Config {
     pub fn fit_rings(&self, end: &mut LaneEnd, slot: u32) {
         end.set_notsent_lowat(slot, self.notsent_lowat);
         if self.send_buffer > 0 {
-            end.tx_resize(slot, ring_of(self.send_buffer).min(end.config().stream_tx_bytes));
+            end.tx_resize(slot, send_ring_of(self.send_buffer).min(end.config().stream_tx_bytes));
         }
         if self.receive_buffer > 0 {
             end.rx_resize(slot, ring_of(self.receive_buffer).min(end.config().stream_rx_bytes));
         }
     }
+}
+
+/// Large writes cost little more than their bytes, so that Linux takes nearly all of the doubled size, and the rest of one buffer.
+pub(super) fn send_ring_of(buffer: u32) -> u32 {
+    const BUFFER_BYTES: u32 = 65_536;
+    buffer.saturating_add(BUFFER_BYTES).next_power_of_two()
 }
 
 /// A buffer as Linux counts it is twice what the program asked for, to have room for bookkeeping; our rings need none.

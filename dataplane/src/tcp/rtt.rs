@@ -74,6 +74,9 @@ impl RttEstimator {
     #[inline]
     pub fn rto(&self) -> Duration {
         let base = self.rto_base();
+        if self.backoff == 0 {
+            return base;
+        }
         let doubled = base.saturating_mul(1 << self.backoff.min(BACKOFF_MAX));
         doubled.min(RTO_MAX)
     }

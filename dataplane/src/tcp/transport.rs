@@ -119,8 +119,8 @@ impl Tcp {
     }
 
     /// Hands out what has expired, at most [`limits::TIMERS_PER_TURN`]; each is to be given to [`Tcp::on_due`].
-    pub fn expire(&mut self, now: Instant, mut due: impl FnMut(Due)) -> usize {
-        self.commons.wheel.expire(now, limits::TIMERS_PER_TURN, |what| due(what))
+    pub fn expire(&mut self, now: Instant, due: impl FnMut(Due)) -> usize {
+        self.commons.wheel.expire(now, limits::TIMERS_PER_TURN, due)
     }
 
     /// Whose rings the timer needs.

@@ -79,6 +79,16 @@ impl Host {
         Ok(Client::new(client))
     }
 
+    /// The program of `session` is gone, the first one being 1.
+    ///
+    /// # Errors
+    /// If the lane's mailbox is full.
+    pub fn detach(&mut self, session: u32) -> Result<(), String> {
+        self.books.release_session(session);
+        let detach = LaneCommand::Detach { session };
+        self.commands.send(detach).map_err(|_| "the lane's mailbox is full".to_owned())
+    }
+
     /// One turn of the lane, then of the control thread. Answers how much there was to do.
     pub fn turn(&mut self, now: Instant) -> usize {
         let work = self.lane.turn(now).work;

@@ -27,6 +27,8 @@ pub struct PairConfig {
     pub wire: Impairment,
     /// Frames of each host.
     pub frames: usize,
+    /// Each knows the other's station address for good: a wire that corrupts would corrupt ARP, which has no checksum.
+    pub resolved: bool,
     /// Where to write what both ports see, as pcapng.
     pub capture: Option<PathBuf>,
 }
@@ -34,7 +36,7 @@ pub struct PairConfig {
 impl PairConfig {
     /// A perfect wire; a capture if `XMIT_PCAP` names a directory.
     pub fn new(seed: u64) -> Self {
-        Self { seed, wire: Impairment::NONE, frames: 1024, capture: capture_path(seed) }
+        Self { seed, wire: Impairment::NONE, frames: 1024, resolved: false, capture: capture_path(seed) }
     }
 }
 
@@ -61,6 +63,7 @@ pub struct End {
     pub client: Client,
     /// Its address.
     pub address: Ipv4Addr,
+    setup: Setup,
     sockets: u32,
 }
 
@@ -94,6 +97,7 @@ impl Pair {
         }
         let [a, b] = ports;
         let mtu = config.wire.mtu;
+        let macs = [a.caps().mac, b.caps().mac];
         Ok(Self {
             a: End::new(Ipv4Addr::new(10, 0, 0, 1), a, mtu, config.frames, config.seed ^ 1)?,
             b: End::new(Ipv4Addr::new(10, 0, 0, 2), b, mtu, config.frames, config.seed ^ 2)?,
@@ -101,7 +105,16 @@ impl Pair {
             now: START,
             seed: config.seed,
             capture,
-        })
+        }
+        .resolved(config.resolved.then_some(macs)))
+    }
+
+    fn resolved(mut self, macs: Option<[MacAddr; 2]>) -> Self {
+        if let Some([a, b]) = macs {
+            self.a.knows(self.b.address, b);
+            self.b.knows(self.a.address, a);
+        }
+        self
     }
 
     /// Changes what the wire does in both directions, for frames sent from now on.
@@ -187,7 +200,13 @@ impl End {
         host.add_port(port, setup.queue());
         let client = host.attach()?;
         host.turn(START);
-        Ok(Self { host, client, address, sockets: 0 })
+        Ok(Self { host, client, address, setup, sockets: 0 })
+    }
+
+    /// The control thread tells the station address of a neighbour.
+    fn knows(&mut self, address: Ipv4Addr, mac: MacAddr) {
+        self.setup.neighbour(address, mac);
+        self.host.publish(self.setup.snapshot());
     }
 
     /// Opens a socket on `port` of this host's address; answers its slot.

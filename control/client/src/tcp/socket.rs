@@ -4,6 +4,7 @@
 //! * a socket owns its slot from `open` or `accept` until it is dropped; dropping closes, what was written is still sent;
 //! * how the connection stands is read from the slot at each call, never remembered.
 
+use super::send_limit::SendLimit;
 use super::urgent::Urgent;
 use crate::session::{Inner, Session, os_error};
 use crate::slot::Slot;
@@ -45,6 +46,7 @@ pub struct TcpSocket {
     pub(super) starved: AtomicBool,
     /// How often it was.
     pub(super) refills: AtomicU32,
+    pub(super) send_limit: SendLimit,
     pub(super) urgent: Mutex<Urgent>,
     /// The lane has closed the slot already.
     closed: AtomicBool,
@@ -122,6 +124,7 @@ impl TcpSocket {
             rcvlowat: AtomicU32::new(1),
             starved: AtomicBool::new(false),
             refills: AtomicU32::new(0),
+            send_limit: SendLimit::default(),
             urgent: Mutex::new(Urgent::default()),
             closed: AtomicBool::new(false),
         }

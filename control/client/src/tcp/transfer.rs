@@ -79,10 +79,18 @@ impl TcpSocket {
             return Ok(None);
         }
         self.look_for_room(slot);
-        let written = self.write_parts(slot, parts, *sent, total, flags, share)?;
-        if written > 0 {
-            *sent += written;
-            self.session.kick(self.lane, self.index);
+        if self.session.is_embedded() {
+            // A writer that waits is woken when there is a good deal of room (`sk_stream_wait_memory`).
+            if share > 1 && !self.is_writable_by_limit()? {
+                return Ok(None);
+            }
+            self.write_pieces(slot, parts, sent, total, flags)?;
+        } else {
+            let written = self.write_parts(slot, parts, *sent, total, flags, share)?;
+            if written > 0 {
+                *sent += written;
+                self.session.kick(self.lane, self.index);
+            }
         }
         if *sent < total {
             self.starved.store(true, Ordering::Relaxed);
@@ -108,6 +116,33 @@ impl TcpSocket {
         }
     }
 
+    /// Writes piece after piece, each when the one before is on its way as far as it can be (`tcp_push_one`).
+    fn write_pieces(
+        &self,
+        slot: &Slot,
+        parts: &[IoSlice<'_>],
+        sent: &mut usize,
+        total: usize,
+        flags: MsgFlags,
+    ) -> io::Result<()> {
+        while *sent < total {
+            let end = total.min(*sent + self.next_piece()? as usize);
+            let piece = cut(parts, end);
+            let last = end == total;
+            let now = MsgFlags { more: flags.more || !last, oob: flags.oob && last, ..flags };
+            let written = self.write_parts(slot, &piece, *sent, end, now, 1)?;
+            if written == 0 {
+                // Nothing follows soon: what was written need not wait for it.
+                lock(&slot.stream_tx).publish(flags.more);
+                self.session.kick(self.lane, self.index);
+                return Ok(());
+            }
+            *sent += written;
+            self.session.kick(self.lane, self.index);
+        }
+        Ok(())
+    }
+
     fn write_parts(
         &self,
         slot: &Slot,
@@ -122,7 +157,9 @@ impl TcpSocket {
         let room = tx.room().map_err(rubbish)? as usize;
         // A writer that has waited goes on in large steps.
         let step = if share > 1 { (tx.size() / share) as usize } else { 1 };
-        if room < step.min(total - skip) || !self.below_lowat(tx.outstanding().map_err(rubbish)?.1) {
+        // In an embedded stack the piece says how much may be unsent.
+        let below = self.session.is_embedded() || self.below_lowat(tx.outstanding().map_err(rubbish)?.1);
+        if room < step.min(total - skip) || !below {
             return Ok(0);
         }
         let mut written = 0;
@@ -280,6 +317,10 @@ impl TcpSocket {
 
     /// True if a write takes something now. Rubbish counts as room: the write reports it.
     pub(super) fn has_room(&self, slot: &Slot) -> bool {
+        if self.session.is_embedded() {
+            // An error is reported by the write.
+            return self.is_writable_by_limit().unwrap_or(true);
+        }
         let mut tx = lock(&slot.stream_tx);
         let (room, size) = (tx.room(), tx.size());
         room.map_or(true, |room| room >= size / WRITABLE_SHARE)
@@ -294,4 +335,15 @@ impl TcpSocket {
     pub(super) fn waits(&self, flags: MsgFlags) -> bool {
         !flags.dont_wait && !self.nonblocking.load(Ordering::Relaxed)
     }
+}
+
+/// The first `end` bytes of `parts`.
+fn cut<'a>(parts: &'a [IoSlice<'_>], end: usize) -> Vec<IoSlice<'a>> {
+    let mut left = end;
+    let piece = |part: &'a IoSlice<'_>| {
+        let len = part.len().min(left);
+        left -= len;
+        IoSlice::new(part.get(..len).unwrap_or_default())
+    };
+    parts.iter().map(piece).collect()
 }

@@ -197,6 +197,7 @@ fn send_to(process: &Process, file: &File, parts: &[IoSlice<'_>], to: Option<Add
         return fail(libc::EOPNOTSUPP);
     }
     let to: Option<SocketAddrV4> = match to {
+        Some(Address::Unspecified(_)) if flags & libc::MSG_FASTOPEN != 0 => return fail(libc::EOPNOTSUPP),
         Some(Address::V4(to) | Address::Unspecified(to)) => Some(to),
         None => None,
     };

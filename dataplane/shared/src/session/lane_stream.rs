@@ -35,13 +35,28 @@ impl LaneEnd {
         self.slots.get_mut(slot as usize).is_some_and(|entry| entry.open_stream(tx, rx))
     }
 
+    /// What was found of rubbish in the words of streams: whoever works on a connection need not carry it to whoever ends the
+    /// session.
+    pub fn rubbish(&self) -> Option<Rubbish> {
+        self.rubbish
+    }
+
+    #[inline]
+    fn noted<T>(&mut self, result: Result<T, Rubbish>) -> Result<T, Rubbish> {
+        if let Err(rubbish) = result {
+            self.rubbish = Some(rubbish);
+        }
+        result
+    }
+
     /// What `slot` has to send.
     ///
     /// # Errors
     /// [`Rubbish`]: the session is over.
     #[inline]
     pub fn tx_look(&mut self, slot: u32) -> Result<Outgoing, Rubbish> {
-        self.stream_mut(slot).map_or(Ok(Outgoing::default()), |stream| stream.stream_tx.look())
+        let look = self.stream_mut(slot).map_or(Ok(Outgoing::default()), |stream| stream.stream_tx.look());
+        self.noted(look)
     }
 
     /// Copies `out.len()` bytes at `offset`, the one copy that a byte sent has; again for each retransmission. False, and nothing copied,
@@ -103,7 +118,8 @@ impl LaneEnd {
     /// [`Rubbish`]: the session is over.
     #[inline]
     pub fn rx_room(&mut self, slot: u32) -> Result<u32, Rubbish> {
-        self.stream_mut(slot).map_or(Ok(0), |stream| stream.stream_rx.room())
+        let room = self.stream_mut(slot).map_or(Ok(0), |stream| stream.stream_rx.room());
+        self.noted(room)
     }
 
     /// Bytes shown to the client that it had not consumed at the last [`LaneEnd::rx_room`].
@@ -132,7 +148,8 @@ impl LaneEnd {
     /// # Errors
     /// [`Rubbish`]: the session is over.
     pub fn rx_watch(&mut self, slot: u32, len: u32) -> Result<bool, Rubbish> {
-        self.stream_mut(slot).map_or(Ok(true), |stream| stream.stream_rx.watch(len))
+        let watched = self.stream_mut(slot).map_or(Ok(true), |stream| stream.stream_rx.watch(len));
+        self.noted(watched)
     }
 
     /// Marks the byte before `offset` behind the in-order end as urgent, which may not have come yet. It is placed like all others: the client
@@ -179,9 +196,11 @@ impl LaneEnd {
     /// [`Rubbish`]: the session is over.
     pub fn announce(&mut self, slot: u32, accepted: &Accepted) -> Result<bool, Rubbish> {
         let Some(stream) = self.stream_mut(slot) else { return Ok(false) };
-        if (stream.stream_rx.room()? as usize) < ACCEPTED_BYTES {
+        let room = stream.stream_rx.room();
+        if (self.noted(room)? as usize) < ACCEPTED_BYTES {
             return Ok(false);
         }
+        let Some(stream) = self.stream_mut(slot) else { return Ok(false) };
         let len = stream.stream_rx.write_at(0, &accepted.encode());
         self.rx_advance(slot, len);
         Ok(true)

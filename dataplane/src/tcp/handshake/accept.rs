@@ -22,7 +22,10 @@ const SEND_RING_MIN: u32 = 65_536;
 impl Config {
     /// Bytes of the rings that a connection of this socket begins with: sending, receiving.
     pub fn ring_bytes(&self, settings: &Settings) -> (u32, u32) {
-        let send = if self.send_buffer != 0 { self.send_buffer / 2 } else { settings.wmem.initial.max(SEND_RING_MIN) };
+        let send = match self.send_buffer {
+            0 => settings.wmem.initial.saturating_mul(2).max(SEND_RING_MIN),
+            fixed => crate::tcp::options::send_ring_of(fixed),
+        };
         (send, window_of_buffer(settings, first_buffer(settings, self)))
     }
 }
@@ -32,12 +35,7 @@ impl Tcp {
     pub fn grant(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, listener: u32, slot: u32) {
         let Some(place) = self.listeners.get_mut(listener) else { return };
         place.grants.push_back(slot);
-        let (Some(waiting), Some(end)) = (place.waiting.pop_front(), end) else { return };
-        if !self.place(net, now, end, listener, waiting)
-            && let Some(place) = self.listeners.get_mut(listener)
-        {
-            place.waiting.push_front(waiting);
-        }
+        self.place_waiting(net, now, end, listener);
     }
 
     /// More connections than the backlog wait to be accepted (`sk_acceptq_is_full`): announced and not fetched, or
@@ -51,7 +49,7 @@ impl Tcp {
         announced + listener.waiting.len() as u32 > backlog(&self.commons.settings, listener)
     }
 
-    /// Gives connection `id` to its program now, or lets it wait for a slot.
+    /// Connection `id` comes to its program after those that wait already.
     pub(super) fn hand_over(
         &mut self,
         net: &mut Net,
@@ -60,9 +58,23 @@ impl Tcp {
         listener: u32,
         id: ConnectionId,
     ) {
-        let placed = end.is_some_and(|end| self.place(net, now, end, listener, id));
-        if !placed && let Some(place) = self.listeners.get_mut(listener) {
+        if let Some(place) = self.listeners.get_mut(listener) {
             place.waiting.push_back(id);
+        }
+        self.place_waiting(net, now, end, listener);
+    }
+
+    /// Connections that wait are placed in their order. Bounded by the grants.
+    fn place_waiting(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, listener: u32) {
+        let Some(end) = end else { return };
+        while let Some(place) = self.listeners.get_mut(listener) {
+            let Some(first) = place.waiting.pop_front() else { return };
+            if !self.place(net, now, end, listener, first) {
+                if let Some(place) = self.listeners.get_mut(listener) {
+                    place.waiting.push_front(first);
+                }
+                return;
+            }
         }
     }
 

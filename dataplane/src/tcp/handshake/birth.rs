@@ -11,6 +11,7 @@ use crate::tcp::connection::{
 };
 use crate::tcp::deadlines::Deadlines;
 use crate::tcp::flow::Flow;
+use crate::tcp::input::UNPREDICTED;
 use crate::tcp::out_of_order::OutOfOrder;
 use crate::tcp::recovery::Recovery;
 use crate::tcp::rtt::RttEstimator;
@@ -25,8 +26,6 @@ use crate::tcp::window::{Window, WindowScale};
 /// The segment size before the peer's is known (`TCP_MSS_DEFAULT`), and the least that is guessed (`TCP_MIN_MSS`).
 const SEGMENT_DEFAULT: u16 = 536;
 const SEGMENT_MIN: u16 = 88;
-/// No window is predicted before the handshake is over.
-const UNPREDICTED: u32 = u32::MAX;
 
 /// What is known of a connection when it begins.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +101,7 @@ impl Connection {
             fast_open: FastOpenState::Off,
             cookie: None,
             invalid: InvalidLimit::default(),
+            fin_ahead: None,
             fin_wanted: false,
             closed_by_user: false,
             soft_error: 0,

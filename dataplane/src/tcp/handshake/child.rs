@@ -110,7 +110,7 @@ impl Connection {
         // A SYN's window is never scaled (RFC 7323 section 2.2).
         self.send.wnd = crate::tcp::window::Window(u32::from(request.window));
         self.send.wnd_max = self.send.wnd;
-        self.begun_at = request.sent_at;
+        self.begun_at = request.sent_at.min(ctx.now);
         self.update_mss(ctx, self.send.pmtu);
         self.guess_segment_size();
     }
@@ -145,6 +145,7 @@ impl Connection {
         let echoed = echo.and_then(|echo| self.clock.sent_at(ctx.now, echo));
         let once = request.retransmits == 0 && request.sent_at != Instant::FAR_FUTURE;
         let left = if once { Some(request.sent_at) } else { echoed };
+        self.sent.count_syn(ctx.now);
         if let Some(left) = left {
             self.rtt.sample(ctx.now, ctx.now.saturating_since(left), self.send.una, self.send.nxt);
         }

@@ -10,18 +10,21 @@ use crate::ip::Packet;
 use crate::net::Net;
 use crate::tcp::challenge::INVALID_RATELIMIT;
 use crate::tcp::deadlines::Due;
+use crate::tcp::listener::Listener;
 use crate::tcp::request::Request;
 use crate::tcp::rtt::RTO_MAX;
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
+use crate::tcp::settings::Settings;
 use crate::tcp::transport::Tcp;
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::Timestamps;
 use crate::{Duration, Instant};
 use xmit_shared::session::LaneEnd;
 
-/// From a half-full queue on, requests whose SYN-ACK was sent again so often make room (`reqsk_timer_handler`).
+/// What every request is granted, and up to which backlog a queue is never half full (`reqsk_timer_handler`).
 const RETRIES_KEPT: u8 = 2;
+const QUEUE_SMALL: u32 = 8;
 
 /// What a segment means for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +160,7 @@ impl Tcp {
         }
         if let Some(listener) = self.listeners.get_mut(request.listener) {
             listener.half_open = listener.half_open.saturating_sub(1);
+            listener.young = listener.young.saturating_sub(u32::from(request.timeouts == 0));
         }
         Some(request)
     }
@@ -169,14 +173,7 @@ impl Tcp {
             self.remove_request(index);
             return;
         };
-        let settings = &self.commons.settings;
-        let mut retries = match listener.config.syn_count {
-            0 => settings.synack_retries,
-            count => count,
-        };
-        if 2 * listener.half_open > backlog(settings, listener).max(8) {
-            retries = retries.min(RETRIES_KEPT);
-        }
+        let retries = retries_of(&self.commons.settings, listener);
         let deferred = retries_in(listener.config.defer_accept);
         let expired = request.timeouts >= retries && (!request.acked || deferred == 0 || request.timeouts >= deferred);
         if expired {
@@ -185,7 +182,12 @@ impl Tcp {
         }
         // While data is waited for nothing is sent, but for a last chance at the end.
         let resend = deferred == 0 || !request.acked || request.timeouts + 1 >= deferred;
-        request.timeouts += 1;
+        if request.timeouts == 0
+            && let Some(listener) = self.listeners.get_mut(request.listener)
+        {
+            listener.young = listener.young.saturating_sub(1);
+        }
+        request.timeouts = request.timeouts.saturating_add(1);
         let at = now + timeout_after(request.timeouts);
         if resend {
             self.send_syn_ack_again(net, now, index);
@@ -209,6 +211,23 @@ impl Tcp {
         net.counters.inc(Snmp::TcpExtTCPSynRetrans);
         syn_ack::send(net, now, &self.listeners, request, None, None);
     }
+}
+
+/// How often SYN-ACKs of `listener` are sent again. Half of the queue is for young requests: the fuller it is of old ones, the
+/// less is tried.
+fn retries_of(settings: &Settings, listener: &Listener) -> u8 {
+    let mut retries = match listener.config.syn_count {
+        0 => settings.synack_retries,
+        count => count,
+    };
+    if 2 * listener.half_open > backlog(settings, listener).max(QUEUE_SMALL) {
+        let mut young = 2 * listener.young;
+        while retries > RETRIES_KEPT && listener.half_open >= young {
+            retries -= 1;
+            young = young.saturating_mul(2);
+        }
+    }
+    retries
 }
 
 /// The first half of `tcp_check_req`: what RFC 9293 section 3.10.7.4 says of SYN-RECEIVED.

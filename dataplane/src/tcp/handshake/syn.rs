@@ -177,6 +177,7 @@ impl Tcp {
         self.arm_request(now + TIMEOUT, index);
         if let Some(listener) = self.listeners.get_mut(request.listener) {
             listener.half_open += 1;
+            listener.young += 1;
         }
         syn_ack::send(net, now, &self.listeners, &request, None, cookie.as_ref());
     }

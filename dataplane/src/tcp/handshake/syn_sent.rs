@@ -9,6 +9,7 @@ use crate::ip::Packet;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::deadlines::{Retransmission, Timer};
+use crate::tcp::input::UNPREDICTED;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::window::{Window, WindowScale};
@@ -17,8 +18,6 @@ use crate::wire::tcp_options::Options;
 
 /// A SYN that met an old connection of the peer's is sent again so soon after the reset (`TCP_TIMEOUT_MIN`).
 const SOON: Duration = Duration::from_millis(2);
-/// No window is predicted.
-const UNPREDICTED: u32 = u32::MAX;
 /// What a peer takes that sent no MSS option.
 const MSS_DEFAULT: u16 = 536;
 /// How long the ACK of a SYN-ACK waits for data to carry it (`TCP_DELACK_MAX`), and how many follow at once.

@@ -63,6 +63,10 @@ impl Connection {
             if advanced {
                 self.move_una(ctx, segment.ack);
             }
+            if slow && self.agreed.sack && !segment.sack.is_empty() {
+                // A late D-SACK may still take back a reduction.
+                self.judge(ctx, segment, segment.ack, false);
+            }
             self.after_idle_ack(ctx);
         } else {
             let plain = !advanced && segment.len == 0 && !window_changed && segment.flags.sequence_len() == 0;
@@ -96,7 +100,8 @@ impl Connection {
         let ack = self.ack_of(ctx.now, segment, una);
         let facts = AckFacts {
             duplicate,
-            ece: self.agreed.ecn && segment.flags.contains(Flags::ECE),
+            // A SYN's ECE is part of the agreement.
+            ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
         };
         let mut sender = Sender {

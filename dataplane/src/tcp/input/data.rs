@@ -21,6 +21,7 @@ impl Connection {
         self.accept_cwr(segment);
         let (start, end) = (segment.seq, segment.end());
         if end.at_or_before(self.receive.nxt) {
+            ctx.net.counters.inc(Snmp::TcpExtDelayedACKLost);
             self.report_duplicate(ctx, Range { start, end: segment.data_end() });
             return self.refuse_data(ctx, DropReason::TcpOldData);
         }
@@ -44,7 +45,13 @@ impl Connection {
         }
         let taken = self.take_in_order(ctx, segment, payload, skip);
         let whole = taken == segment.len.saturating_sub(skip);
-        if whole && segment.flags.contains(Flags::FIN) && self.receive.nxt == segment.data_end() {
+        let ends = whole && segment.flags.contains(Flags::FIN) && self.receive.nxt == segment.data_end();
+        if self.fin_ahead == Some(self.receive.nxt) {
+            // The hole before it is filled: that is acknowledged at once.
+            self.pending.ack_now = true;
+            return self.on_fin(ctx);
+        }
+        if ends {
             return self.on_fin(ctx);
         }
         Fate::Lives
@@ -117,7 +124,9 @@ impl Connection {
         if segment.len > 0 {
             self.place_ahead(ctx, segment, payload);
         }
-        // A FIN behind a hole is not remembered: the peer sends it again when the hole is filled.
+        if segment.flags.contains(Flags::FIN) {
+            self.fin_ahead = Some(segment.data_end());
+        }
         self.pending.ack_now = false;
         self.send_ack(ctx);
     }

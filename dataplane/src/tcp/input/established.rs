@@ -32,6 +32,7 @@ impl Connection {
     #[inline]
     fn is_predicted(&self, segment: &Segment) -> bool {
         u32::from(segment.window) == self.prediction
+            && self.state == State::Established
             && segment.seq == self.receive.nxt
             && segment.flags.without(Flags::PSH) == Flags::ACK
             && segment.timestamps.is_some() == self.agreed.timestamps
@@ -75,6 +76,7 @@ impl Connection {
     pub(in crate::tcp) fn predict(&mut self, window: u16) {
         let plain = self.state == State::Established
             && self.out_of_order.is_empty()
+            && self.fin_ahead.is_none()
             && self.receive.urgent.is_none()
             && self.send.urgent.is_none()
             && !self.receive.echo_congestion

@@ -30,6 +30,7 @@ impl Connection {
                 return Err(self.on_reset(ctx));
             }
             if !reset && flags.contains(Flags::SYN) {
+                ctx.net.counters.inc(Snmp::TcpExtTCPSYNChallenge);
                 return self.challenge(ctx, DropReason::TcpSyn);
             }
             if !reset {
@@ -60,11 +61,9 @@ impl Connection {
             State::CloseWait => EPIPE as u16,
             _ => ECONNRESET as u16,
         };
-        let counter = match self.state {
-            State::SynSent | State::SynReceived => Snmp::TcpAttemptFails,
-            _ => Snmp::TcpEstabResets,
-        };
-        ctx.net.counters.inc(counter);
+        if matches!(self.state, State::Established | State::CloseWait) {
+            ctx.net.counters.inc(Snmp::TcpEstabResets);
+        }
         self.fail(ctx, errno)
     }
 

@@ -53,9 +53,6 @@ impl Connection {
             return;
         }
         let Some(path) = self.route(ctx) else { return self.check_unsent(ctx) };
-        if path.mtu < self.send.pmtu {
-            self.update_mss(ctx, path.mtu);
-        }
         if new_probe && self.push_new(ctx, &path, Mode::NewProbe) > 0 {
             return;
         }

@@ -17,8 +17,13 @@ const SEGMENTS_PER_VISIT: u32 = 64;
 /// New segments that a doubted timeout permits (RFC 5682 section 2.1 step 2b).
 const PROBE_SEGMENTS: u32 = 2;
 
-/// Segments of one row: what a TSO packet of 64 KiB holds.
+/// Segments of one row: what a TSO packet of 64 KiB holds, and at least `tcp_min_tso_segs`.
 const ROW_MAX: u32 = 44;
+const ROW_MIN: u32 = 2;
+const ROW_BYTES_MAX: u32 = 65_536;
+/// A row is a part of a second (2^-10) at the rate of pacing (`sk_pacing_shift`), and more below 2^9 us (`tcp_tso_rtt_log`).
+const ROW_SHIFT: u32 = 10;
+const ROW_RTT_LOG: u32 = 9;
 
 /// How strictly new data is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +67,7 @@ impl Connection {
             if count == budget {
                 break if self.unsent() > 0 { Stop::Budget } else { Stop::NoData };
             }
-            match self.next_new(ctx, mode, count) {
+            match self.next_new(ctx, mode) {
                 Ok(outbound) => match self.transmit(ctx, path, &outbound) {
                     Departure::Left => self.on_new_sent(ctx, &outbound),
                     Departure::NoRoom => break Stop::NoRoom,
@@ -83,9 +88,9 @@ impl Connection {
         end.distance(self.send.nxt).max(0) as u32
     }
 
-    /// The next new segment, or why there is none. `count` left before it in this visit.
+    /// The next new segment, or why there is none.
     #[inline]
-    fn next_new(&mut self, ctx: &mut Ctx<'_>, mode: Mode, count: u32) -> Result<Outbound, Stop> {
+    fn next_new(&mut self, ctx: &mut Ctx<'_>, mode: Mode) -> Result<Outbound, Stop> {
         let data = self.send.end.distance(self.send.nxt).max(0) as u32;
         let fin = self.state.fin_queued() && self.send.nxt.at_or_before(self.send.end);
         if data == 0 && !fin {
@@ -101,7 +106,7 @@ impl Connection {
             return Err(Stop::NoRoom);
         }
         let mss = self.current_mss();
-        let (len, fin) = self.fit_window(data, fin, mss, count > 0)?;
+        let (len, fin) = self.fit_window(data, fin, mss)?;
         let len = if mode == Mode::Normal { self.hold_back(len, data, fin, mss)? } else { len };
         let end = self.send.nxt + len;
         let mut flags = if fin { Flags::ACK | Flags::FIN } else { Flags::ACK };
@@ -111,7 +116,8 @@ impl Connection {
         Ok(Outbound { seq: self.send.nxt, len, flags, again: false, fast_open: false })
     }
 
-    /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`).
+    /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`), and of
+    /// half the peer's largest window (`tcp_xmit_size_goal`).
     /// True for the last segment of a row of several, which ends at `end` with `left` bytes behind it: its PSH lets a receiver that
     /// gathers segments hand them up (Linux marks every TSO packet so).
     #[inline]
@@ -119,13 +125,14 @@ impl Connection {
         let cwnd = self.congestion.cwnd();
         let quota = cwnd.saturating_sub(self.sent.in_flight());
         if self.row == 0 {
-            self.row_len = (cwnd / 2).max(1).min(quota).min(ROW_MAX) as u8;
+            let by_window = (self.largest_write() / mss.max(1)).max(1);
+            self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(mss)).min(by_window) as u8;
         }
         self.row += 1;
         let room = self.window_end().distance(end).max(0).cast_unsigned();
         let over = self.row >= self.row_len
             || left == 0
-            || room < left.min(mss)
+            || (room < left.min(mss) && !(room > 0 && self.may_fill_window()))
             || (left < mss && self.hold_back(left, left, false, mss).is_err());
         let several = self.row > 1;
         if over {
@@ -134,20 +141,38 @@ impl Connection {
         over && several
     }
 
-    /// What the peer's window takes of the next segment: all of it or nothing, except behind others of this visit
+    /// Segments of one row: what leaves in about a millisecond at the rate of pacing, and at least two; more on short paths
+    /// (`tcp_tso_autosize`). Before the first ACK of data the rate is not known.
+    fn row_max(&self, mss: u32) -> u32 {
+        if self.stats.bytes_acked == 0 {
+            return ROW_MAX;
+        }
+        let rate = self.congestion.pacing_rate(self.rtt.srtt(), self.sent.in_flight(), mss).unwrap_or(u64::MAX);
+        let short = self.rtt.min_rtt().map_or(0, |rtt| (rtt.as_micros() >> ROW_RTT_LOG).min(32) as u32);
+        let bonus = ROW_BYTES_MAX.checked_shr(short).unwrap_or(0);
+        let bytes = (rate >> ROW_SHIFT).min(u64::from(ROW_BYTES_MAX)) as u32 + bonus;
+        (bytes / mss.max(1)).clamp(ROW_MIN, ROW_MAX)
+    }
+
+    /// What the peer's window takes of the next segment: all of it or nothing, except behind others of its row
     /// (`tcp_snd_wnd_test`, `tcp_mss_split_point`).
     #[inline]
-    fn fit_window(&self, data: u32, fin: bool, mss: u32, follows: bool) -> Result<(u32, bool), Stop> {
+    fn fit_window(&self, data: u32, fin: bool, mss: u32) -> Result<(u32, bool), Stop> {
         let len = data.min(mss);
         let fin = fin && len == data;
         let window = self.window_end().distance(self.send.nxt).max(0) as u32;
         if len + u32::from(fin) <= window {
             return Ok((len, fin));
         }
-        if follows && window > 0 && !self.small_outstanding() && !self.send.cork {
+        if self.row > 0 && window > 0 && self.may_fill_window() {
             return Ok((window.min(len), false));
         }
         Err(Stop::Window)
+    }
+
+    /// A row may end with a partial segment at the edge of the peer's window.
+    fn may_fill_window(&self) -> bool {
+        !self.small_outstanding() && !self.send.cork
     }
 
     /// Nagle, cork and `MSG_MORE` on the last, partial segment (`tcp_nagle_test`). What of it may go now.
@@ -178,7 +203,8 @@ impl Connection {
         let first = self.sent.segments() == 0;
         let (start, end) = (outbound.seq, outbound.end());
         let id = self.sent.push(&mut ctx.commons.slab, ctx.now, start, end.since(start), false);
-        if let Some(id) = id.filter(|_| outbound.flags.contains(Flags::PSH)) {
+        // The PSH of a row is not the segment's own.
+        if let Some(id) = id.filter(|_| outbound.len > 0 && start + outbound.len == self.send.pushed) {
             ctx.commons.slab.mark_push(id);
         }
         self.send.nxt = end;

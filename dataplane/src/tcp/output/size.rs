@@ -33,6 +33,15 @@ impl Connection {
         cutoff.max(least).min(u32::from(mss)) as u16
     }
 
+    /// What may leave in one row: half of the largest window that the peer ever had, so that it need not wait for a whole one.
+    #[inline]
+    pub(super) fn largest_write(&self) -> u32 {
+        match self.send.wnd_max.0 {
+            largest @ ..=SMALL_WINDOW => largest,
+            largest => largest >> 1,
+        }
+    }
+
     /// Bytes of data of a full segment that leaves now: SACK blocks take their room from it (`tcp_current_mss`).
     #[inline]
     pub(super) fn current_mss(&self) -> u32 {

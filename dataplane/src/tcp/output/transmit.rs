@@ -37,7 +37,8 @@ pub(in crate::tcp) enum Departure {
 }
 
 impl Connection {
-    /// The way to the peer. `None`: there is none; counted, and kept as the error to report if the connection fails.
+    /// The way to the peer, whose MTU the segment size follows down (`tcp_current_mss`). `None`: there is none; counted,
+    /// and kept as the error to report if the connection fails.
     #[inline]
     pub(in crate::tcp) fn route(&mut self, ctx: &mut Ctx<'_>) -> Option<Path> {
         let key = PathKey {
@@ -47,7 +48,12 @@ impl Connection {
             interface: self.config.interface,
         };
         match ip_route_output(ctx.net, ctx.now, &key) {
-            Ok(path) => Some(path),
+            Ok(path) => {
+                if path.mtu < self.send.pmtu {
+                    self.update_mss(ctx, path.mtu);
+                }
+                Some(path)
+            }
             Err(reason) => {
                 self.note_no_route(ctx, reason);
                 None

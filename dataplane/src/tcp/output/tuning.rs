@@ -3,7 +3,6 @@
 
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
-use crate::Duration;
 
 /// Windows that the send buffer holds: one in flight, one being written (`ca_ops->sndbuf_expand`).
 const SEND_WINDOWS: u32 = 2;
@@ -31,8 +30,8 @@ impl Connection {
     /// Once per round trip: what the program read decides how much the peer may send (`tcp_rcv_space_adjust`).
     #[inline]
     pub(super) fn tune_receive(&mut self, ctx: &mut Ctx<'_>, unread: u32) {
-        let rtt = Duration::from_micros((self.tuning.rtt_8 >> 3).into());
-        if self.tuning.rtt_8 == 0 || ctx.now.saturating_since(self.tuning.at) < rtt {
+        let rtt_nanos = u64::from(self.tuning.rtt_8 >> 3) * 1000;
+        if self.tuning.rtt_8 == 0 || ctx.now.as_nanos().saturating_sub(self.tuning.at.as_nanos()) < rtt_nanos {
             return;
         }
         let read_to = self.receive.nxt - unread;

@@ -342,6 +342,11 @@ impl Sent {
         Delivered { app_limited: self.app_limited_until.is_some(), ..self.delivered }
     }
 
+    /// Counts a SYN that was sent by a request, before there was a connection, and arrived.
+    pub fn count_syn(&mut self, now: Instant) {
+        self.deliver(now, 1);
+    }
+
     /// `now`, or a moment after the last departure.
     fn departure(&mut self, now: Instant) -> Instant {
         let first = self.last_sent == Instant::ZERO;

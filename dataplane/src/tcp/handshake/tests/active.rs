@@ -41,7 +41,7 @@ fn the_syn_is_that_of_linux() {
 fn the_syn_ack_opens_the_connection() {
     let mut world = World::new(|_| ());
     let syn = opened(&mut world);
-    world.now = world.now + 20 * MS;
+    world.now += 20 * MS;
     let sent = world.input(&syn_ack(&syn));
     let [ack] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!((ack.flags, ack.seq, ack.ack, ack.window), (Flags::ACK, syn.seq + 1, 701, 502));
@@ -164,7 +164,7 @@ fn a_flow_in_time_wait_is_used_again_if_timestamps_allow() {
         let mut world = World::new(|settings| settings.tw_reuse = reuse);
         let time_wait = time_wait(&world, ts);
         world.tcp.table.insert_time_wait(time_wait).unwrap();
-        world.now = world.now + wait;
+        world.now += wait;
         let result = world.connect(|_| ());
         (result.map(|_| world.sent()[0].seq), world.count(Snmp::TcpExtTWRecycled))
     };
@@ -186,13 +186,13 @@ fn a_flow_in_use_is_refused() {
 fn what_a_destination_was_like_is_remembered() {
     let mut world = World::new(|_| ());
     let syn = opened(&mut world);
-    world.now = world.now + 400 * MS;
+    world.now += 400 * MS;
     world.input(&syn_ack(&syn));
     world.input(&from_peer(Flags::RST, 701, 0).with_ts(501, 0));
     assert!(world.tcp.table.connections.is_empty());
     world.end.close(SLOT);
     let syn = opened(&mut world);
-    world.now = world.now + 10 * MS;
+    world.now += 10 * MS;
     world.input(&syn_ack(&syn));
     // The first timeout is that of the longer round trip: 400 + 2 * 400.
     assert_eq!(world.connection().rtt.rto(), 1200 * MS);

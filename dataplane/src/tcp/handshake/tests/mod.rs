@@ -133,6 +133,7 @@ impl World {
             backlog,
             config,
             half_open: 0,
+            young: 0,
             fast_open_pending: 0,
             grants: (1..=grants).collect::<VecDeque<_>>(),
             waiting: VecDeque::new(),

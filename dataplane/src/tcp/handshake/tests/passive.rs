@@ -69,7 +69,7 @@ fn a_syn_again_gets_its_answer_again_but_not_too_often() {
     assert_eq!(world.input(&Seg::syn(100)).len(), 1);
     assert_eq!(world.input(&Seg::syn(100)).len(), 0);
     assert_eq!(world.count(Snmp::TcpExtTCPACKSkippedSynRecv), 1);
-    world.now = world.now + 600 * MS;
+    world.now += 600 * MS;
     assert_eq!(world.input(&Seg::syn(100))[0].seq, first.seq);
 }
 
@@ -158,7 +158,7 @@ fn an_old_cookie_is_no_cookie() {
     let mut world = World::new(|settings| settings.syncookies = 2);
     world.listen(5, 1, |_| ());
     let syn_ack = world.input(&Seg::syn(100)).remove(0);
-    world.now = world.now + 130 * SECOND;
+    world.now += 130 * SECOND;
     let sent = world.input(&Seg::new(Flags::ACK, 101, syn_ack.seq + 1).with_ts(1001, syn_ack.ts.unwrap().value));
     assert_eq!(sent[0].flags, Flags::RST);
     assert!(world.tcp.table.connections.is_empty());
@@ -208,4 +208,36 @@ fn the_end_of_a_listener_ends_what_waits() {
     assert_eq!(sent.iter().map(|seg| (seg.flags, seg.remote)).collect::<Vec<_>>(), [(RST_ACK, 4000)]);
     assert!(world.tcp.table.connections.is_empty() && world.tcp.table.requests.is_empty());
     assert_eq!(world.pass(SECOND * 10), []);
+}
+
+#[test]
+fn who_waits_longest_is_placed_first() {
+    let mut world = World::new(|_| ());
+    let listener = world.listen(5, 0, |_| ());
+    for port in [4000, 4001, 4002] {
+        world.open_from(port);
+    }
+    for slot in [7, 8] {
+        world.tcp.grant(&mut world.net, world.now, Some(&mut world.end), listener, slot);
+    }
+    world.sent();
+    let placed = |id: &ConnectionId| {
+        let connection = world.tcp.table.get(*id).unwrap();
+        (connection.flow.remote.port(), connection.owner.unwrap().slot)
+    };
+    assert_eq!(world.accepted.iter().map(placed).collect::<Vec<_>>(), [(4000, 7), (4001, 8)]);
+}
+
+#[test]
+fn old_requests_make_room_for_young_ones() {
+    let mut world = World::new(|settings| settings.max_syn_backlog = 64);
+    world.listen(10, 1, |_| ());
+    for port in 0..8 {
+        world.input(&Seg::syn(100).from(5000 + port));
+    }
+    // All are old after the first timeout: two retries have to do, until the queue is less than half full.
+    let seconds = World::seconds(&world.pass(SECOND * 200));
+    let counts = [1, 3, 7, 15, 31, 63].map(|at| seconds.iter().filter(|second| **second == at).count());
+    assert_eq!(counts, [8, 8, 5, 5, 5, 0]);
+    assert_eq!(world.tcp.listeners.get(0).unwrap().young, 0);
 }

@@ -2,6 +2,8 @@
 
 mod closing;
 mod data;
+mod opening;
+mod options;
 mod probes;
 mod timeouts;
 mod windows;
@@ -48,6 +50,8 @@ struct Shape {
     scale: Option<u8>,
     sack: bool,
     timestamps: bool,
+    /// It grants ECN.
+    ecn: bool,
     /// Round trip of the handshake.
     rtt: Duration,
     /// Frames that the device queues.
@@ -64,6 +68,7 @@ impl Default for Shape {
             scale: Some(7),
             sack: true,
             timestamps: false,
+            ecn: false,
             rtt,
             queue: 1000,
             ring: 1 << 18,
@@ -113,7 +118,7 @@ impl Bench {
         let timestamps = options.timestamps.filter(|_| shape.timestamps);
         bench.inject_header(
             &Header {
-                flags: Flags::SYN | Flags::ACK,
+                flags: if shape.ecn { Flags::SYN | Flags::ACK | Flags::ECE } else { Flags::SYN | Flags::ACK },
                 seq: PEER_ISN,
                 ack: bench.isn.wrapping_add(1),
                 window: shape.window,
@@ -135,12 +140,23 @@ impl Bench {
 
     /// The SYN is on its way.
     fn connecting(settings: Settings, shape: Shape, change: impl FnOnce(&mut Config)) -> Self {
+        Self::prepared(settings, shape, change, |_, _| ())
+    }
+
+    /// The same, after `prepare` changed what the lane remembers.
+    fn prepared(
+        settings: Settings,
+        shape: Shape,
+        change: impl FnOnce(&mut Config),
+        prepare: impl FnOnce(&mut Tcp, Instant),
+    ) -> Self {
         let now = Instant::from_millis(10_000);
         let mut net = Net::new(Pool::anonymous(1, 4096).unwrap(), now, 1);
         let caps = Caps::plain("mem0", MacAddr([2, 0, 0, 0, 0, 2]), "memory");
         net.devices.push(Device::new(InterfaceId(0), caps, Queue::pfifo_fast(shape.queue)));
         net.adopt(now, Arc::new(snapshot()), 1);
         let mut tcp = Tcp::new(now, &Capacity::SMALL, settings, &mut Rng::new(2));
+        prepare(&mut tcp, now);
         let config =
             SessionConfig { slots: 8, stream_tx_bytes: 1 << 20, stream_rx_bytes: 1 << 20, ..Default::default() };
         let (mut lanes, mut client) = in_process(&config).unwrap();
