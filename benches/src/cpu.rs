@@ -98,9 +98,12 @@ fn run_time(task: &Path) -> f64 {
 /// own, whose autogroup (sched(7)) gets the lowest nice value.
 ///
 /// # Errors
-/// The kernel's: a process that leads its group already cannot leave its session; only root may lower nice values.
+/// The kernel's: a process that leads its group cannot leave its session (`setsid --wait` gives it one); only root may lower nice values.
 pub fn go_first() -> io::Result<()> {
-    rustix::process::setsid()?;
+    use rustix::process::{getpid, getsid, setsid};
+    if getsid(None)? != getpid() {
+        setsid()?;
+    }
     fs::write("/proc/self/autogroup", "-20")
 }
 

@@ -6,7 +6,7 @@
 use crate::numbers::numbers;
 use crate::tcp::REQUEST_BYTES;
 use crate::tcp::peer::CONNECTIONS_PER_PORT;
-use crate::tcp::rig::TcpRig;
+use crate::tcp::rig::{SLOTS, TcpRig};
 use crate::tcp::server::Service;
 use std::fmt;
 use std::fs;
@@ -31,7 +31,7 @@ pub struct Options {
 pub struct Step {
     /// Connections.
     pub connections: u32,
-    /// Bytes more than before the first, for each connection: established, before any data.
+    /// Bytes that each takes beside its slot: established, before any data.
     pub bytes_established: f64,
     /// Bytes more for each after one request on each: buffers in use. Not measured beyond [`ASKED_MAX`].
     pub bytes_asked: Option<f64>,
@@ -44,10 +44,8 @@ pub struct Step {
 /// What was measured.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Bytes of the tables of both sides for each slot, before any connection.
+    /// Bytes of the tables of both sides for each slot of a session, before any connection; 0 if one session was enough.
     pub bytes_slot: f64,
-    /// Slots.
-    pub slots: u32,
     /// One for each number of connections.
     pub steps: Vec<Step>,
 }
@@ -61,25 +59,44 @@ const BURST: usize = 32;
 /// As [`TcpRig::settle`], and if `/proc` cannot be read.
 pub fn run(options: &Options) -> io::Result<Outcome> {
     let all = options.steps.iter().copied().max().unwrap_or(0);
-    // One lane on which nothing ever happened, so that code and one-time tables count for nobody.
-    drop(TcpRig::new(1, REQUEST_BYTES, 0, Service::Echo, clock::cycles)?);
-    let before = resident()?;
     let mut rig = TcpRig::new(all, REQUEST_BYTES, 0, Service::Echo, clock::cycles)?;
-    let empty = resident()?;
-    let slots = all.div_ceil(CONNECTIONS_PER_PORT) * 4096;
-    let bytes_slot = (empty.saturating_sub(before)) as f64 / f64::from(slots.max(1));
-    let mut outcome = Outcome { bytes_slot, slots, steps: Vec::new() };
-    let (mut connected, mut held) = (0, 0.0);
+    // What happens once counts for nobody: code that is paged in, tables that begin.
+    rig.connect(0..1)?;
+    rig.request(&[0], REQUEST_BYTES as u64)?;
+    let (mut outcome, mut connected, mut held) = (Outcome::default(), 1, 0.0);
     for &connections in &options.steps {
-        let start = resident()?;
-        rig.connect(connected..connections)?;
-        held += resident()?.saturating_sub(start) as f64;
-        connected = connections;
-        let mut step = Step { connections, bytes_established: held / f64::from(connections), ..Step::default() };
+        let (start, mut sessions) = (resident()?, 0);
+        while connected < connections {
+            // The rest of this port first, then the next one's server starts.
+            let end = connections.min(connected.next_multiple_of(CONNECTIONS_PER_PORT).max(connected + 1));
+            if connected.is_multiple_of(CONNECTIONS_PER_PORT) {
+                sessions += 1;
+                outcome.start_server(&mut rig, connected)?;
+            }
+            rig.connect(connected..end)?;
+            connected = end;
+        }
+        let tables = outcome.bytes_slot * f64::from(SLOTS * sessions);
+        held += resident()?.saturating_sub(start) as f64 - tables;
+        let each = held / f64::from(connections.max(2) - 1);
+        let mut step = Step { connections, bytes_established: each, ..Step::default() };
         measure(options, &mut rig, &mut step)?;
         outcome.steps.push(step);
     }
     Ok(outcome)
+}
+
+impl Outcome {
+    /// The first session that is added shows what its slots take.
+    fn start_server(&mut self, rig: &mut TcpRig, index: u32) -> io::Result<()> {
+        if self.bytes_slot > 0.0 {
+            return rig.start_server(index);
+        }
+        let before = resident()?;
+        rig.start_server(index)?;
+        self.bytes_slot = resident()?.saturating_sub(before) as f64 / f64::from(SLOTS);
+        Ok(())
+    }
 }
 
 fn measure(options: &Options, rig: &mut TcpRig, step: &mut Step) -> io::Result<()> {
@@ -136,11 +153,7 @@ fn resident() -> io::Result<u64> {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let client = size_of::<ClientSlot>();
-        writeln!(
-            f,
-            "tables of {} slots: {:.0} bytes each, {client} of them the program's own",
-            self.slots, self.bytes_slot
-        )?;
+        writeln!(f, "a session's tables: {:.0} bytes a slot, {client} of them the program's own", self.bytes_slot)?;
         writeln!(
             f,
             "{:>11} {:>17} {:>14} {:>15} {:>8} {:>15} {:>8}",

@@ -205,7 +205,8 @@ impl Stack {
     /// A segment to its connection or listener, which may be on another lane; one that was handed over already goes no
     /// further.
     fn tcp(&mut self, now: Instant, packet: Packet, handed_over: bool) {
-        let Some(found) = tcp::tcp_v4_rcv(&mut self.net, &self.tcp, packet) else { return };
+        let find = if handed_over { tcp::handed_over } else { tcp::tcp_v4_rcv };
+        let Some(found) = find(&mut self.net, &self.tcp, packet) else { return };
         if let (Target::Elsewhere(lane), false) = (found.target, handed_over) {
             return self.hand_over(lane, found.packet.frame);
         }

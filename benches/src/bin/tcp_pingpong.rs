@@ -5,6 +5,7 @@
 use clap::Parser;
 use std::process::ExitCode;
 use std::time::Duration;
+use xmit_benches::cpu;
 use xmit_benches::pingpong::{self, Options};
 
 #[derive(Parser)]
@@ -22,10 +23,17 @@ struct Arguments {
     /// Both lanes in one thread: cycles without waiting for another core.
     #[arg(long)]
     one_thread: bool,
+    /// Goes before other work on this machine (autogroup nice -20, as root), for figures on a machine that is not idle.
+    #[arg(long)]
+    urgent: bool,
 }
 
 fn main() -> ExitCode {
-    let Arguments { connections, seconds, rounds, one_thread } = Arguments::parse();
+    let Arguments { connections, seconds, rounds, one_thread, urgent } = Arguments::parse();
+    if urgent && let Err(error) = cpu::go_first() {
+        eprintln!("tcp_pingpong: --urgent needs root and a session of its own (setsid --wait ...): {error}");
+        return ExitCode::FAILURE;
+    }
     let (warm_up, duration) = (Duration::from_secs_f64(seconds / 4.0), Duration::from_secs_f64(seconds));
     for round in 1..=rounds {
         match pingpong::run(&Options { connections, warm_up, duration, one_thread }) {

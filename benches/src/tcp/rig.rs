@@ -12,7 +12,7 @@ use xmit_nic::{Duration, Instant};
 use xmit_shared::session::SessionConfig;
 
 /// Slots of a session: a listener's, its connections', and those on their way.
-const SLOTS: u32 = 4096;
+pub const SLOTS: u32 = 4096;
 /// Rings of datagrams, which nobody uses here, and of streams: the smallest; no page is taken before it is touched.
 const DATAGRAM_RING: u32 = 128 << 10;
 /// What streams may grow to.
@@ -27,16 +27,18 @@ const CONNECTING: u32 = 32;
 pub struct TcpRig {
     host: Host,
     peer: Peer,
+    /// By [`TcpRig::server_of`].
     servers: Vec<RingServer>,
+    service: Service,
     now: Instant,
 }
 
 impl TcpRig {
     /// A rig for up to `connections` far ends, whose data segments carry `payload` bytes and which acknowledge every so many of the lane's.
-    /// It has servers for all of them, `service` each.
+    /// Its servers do `service`; there is none before the first connection to it.
     ///
     /// # Errors
-    /// If the kernel has no memory or descriptors, or the lane refuses a call.
+    /// If the kernel has no memory or descriptors.
     pub fn new(
         connections: u32,
         payload: usize,
@@ -48,14 +50,21 @@ impl TcpRig {
         let mut host = Host::new(ENDS, Box::new(port), Instant::ZERO, cycles)?;
         // A few more: those that end are in their places a little longer than in their servers.
         host.make_room(Instant::ZERO, connections as usize + 1024);
-        let mut rig = Self { host, peer, servers: Vec::new(), now: Instant::ZERO };
-        for number in 0..connections.div_ceil(CONNECTIONS_PER_PORT) {
-            rig.add_server(number as usize, service)?;
-        }
-        Ok(rig)
+        Ok(Self { host, peer, servers: Vec::new(), service, now: Instant::ZERO })
     }
 
-    fn add_server(&mut self, number: usize, service: Service) -> io::Result<()> {
+    /// Makes a session and starts the server of connection `index` in it, unless it runs.
+    ///
+    /// # Errors
+    /// If the kernel has no memory or descriptors, or the lane refuses a call.
+    pub fn start_server(&mut self, index: u32) -> io::Result<()> {
+        let number = Self::server_of(index);
+        if number < self.servers.len() {
+            return Ok(());
+        }
+        if number > self.servers.len() {
+            return Err(io::Error::other("servers are started in order"));
+        }
         let config = SessionConfig {
             slots: SLOTS,
             tx_bytes: DATAGRAM_RING,
@@ -65,7 +74,7 @@ impl TcpRig {
             ..SessionConfig::default()
         };
         let end = self.host.attach(&config)?;
-        self.servers.push(RingServer::new(end, service));
+        self.servers.push(RingServer::new(end, self.service));
         for op in RingServer::setup(FIRST_PORT + number as u16) {
             self.server(number)?.call(op)?;
             let result = self.answer(number)?;
@@ -145,8 +154,11 @@ impl TcpRig {
 
     fn stalled(&self) -> io::Error {
         let values = self.lane().stack.net.counters.values();
-        let counters: Vec<_> =
-            counters::names().zip(values).filter(|(_, v)| *v > 0).map(|(name, value)| format!("{name} {value}")).collect();
+        let counters: Vec<_> = counters::names()
+            .zip(values)
+            .filter(|(_, v)| *v > 0)
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
         let (counts, open) = (self.counts(), self.open());
         io::Error::other(format!("no end after {TURNS_MAX} turns: {counts:?}, {open} open; {}", counters.join(", ")))
     }
@@ -161,6 +173,7 @@ impl TcpRig {
             // Those of one port at once.
             let port_end = (next / CONNECTIONS_PER_PORT + 1) * CONNECTIONS_PER_PORT;
             let end = indices.end.min(next + CONNECTING).min(port_end);
+            self.start_server(next)?;
             let (established, open) = (self.counts().established, self.open_at(next));
             (next..end).for_each(|index| self.peer.connect(index));
             let count = (end - next) as usize;

@@ -102,6 +102,8 @@ fn a_write_without_room_waits_for_acknowledgements() {
     let _run = Run::begin();
     let (fd, mut peer) = established_with_send_buffer(16_384);
     let writer = blocked(move || send(fd, &[7; 60_000], 0));
+    // Ten segments left; the buffers behind them are of half the window, begun while less than 32,768 bytes are queued.
+    assert_eq!(ioctl(fd, libc::TIOCOUTQ, 0), (0, 40_000));
     let (mut received, mut rounds) = (0, 0);
     while received < 60_000 && rounds < 200 {
         rounds += 1;
@@ -280,9 +282,12 @@ fn epoll_tells_an_edge_for_new_data_and_for_room_that_was_missed() {
     assert!(epoll_wait(epfd, 1, 0).is_empty());
     while peer.hears().is_some() {}
     peer.sends(".", 3, 10_001, b"");
+    assert!(epoll_wait(epfd, 1, 0).is_empty(), "less than a third is free");
+    while peer.hears().is_some() {}
+    peer.sends(".", 3, 30_001, b"");
     assert_eq!(epoll_wait(epfd, 1, 0), [(fd, write)]);
     while peer.hears().is_some() {}
-    peer.sends(".", 3, 14_001, b"");
+    peer.sends(".", 3, 32_001, b"");
     assert!(epoll_wait(epfd, 1, 0).is_empty(), "nobody missed this room");
 }
 

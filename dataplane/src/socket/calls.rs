@@ -56,7 +56,7 @@ impl Session {
                 None
             }
             Op::Open(_) => Some(Err(EINVAL)),
-            Op::Listen(_) | Op::Share(_) | Op::Grant(_) | Op::Shutdown(_) | Op::Info => {
+            Op::Listen(_) | Op::Share(_) | Op::Grant(_) | Op::Shutdown(_) | Op::Info | Op::FastOpen(_) => {
                 let closed = matches!(self.slot(call.slot), Slot::Closed);
                 Some(Err(if closed { EBADF } else { EOPNOTSUPP }))
             }
@@ -68,6 +68,7 @@ impl Session {
         let answer = match call.op {
             Op::Bind(wanted) => self.bind_stream(ctx, slot, token, wanted),
             Op::Connect(remote) => self.connect_stream(ctx, slot, token, remote),
+            Op::FastOpen(remote) => self.fast_open_stream(ctx, slot, token, remote),
             Op::Disconnect => Some(self.disconnect_stream(ctx, slot)),
             Op::Listen(backlog) => self.listen(ctx, slot, token, backlog),
             Op::Share(other) => self.share(ctx, slot, token, other),
@@ -99,7 +100,7 @@ impl Session {
     ) -> Result<(), Rubbish> {
         let addr = self.local(ctx, slot);
         let result = answer.err().map_or(0, |errno| -errno);
-        self.end.complete(&Completion { token, slot, result, addr, value: 0 })
+        self.end.complete(&Completion { token, slot, result, addr, value: self.syn_room(ctx, slot) })
     }
 
     /// Completes a call outside of any other: what cannot be answered ends the session.
@@ -119,6 +120,9 @@ impl Session {
             Slot::Bound { id, .. } => ctx.udp.get(*id).map(|socket| socket.local),
             Slot::Stream(Stream::Connected { id, .. }) => {
                 ctx.tcp.table.get(*id).map(|connection| connection.flow.local)
+            }
+            Slot::Stream(Stream::Idle(socket)) if socket.bound.is_none() => {
+                socket.source.map(|ip| SocketAddrV4::new(ip, 0))
             }
             other => other.stream_bound(),
         };

@@ -157,7 +157,7 @@ impl Sockets {
         let count = news.len();
         for news in news.drain(..) {
             if let Some(session) = self.sessions.get_mut(news.owner().session as usize).and_then(Option::as_mut) {
-                session.on_news(&mut ctx, &news);
+                session.on_news(&mut ctx, news);
             }
         }
         // The same memory for the news to come.

@@ -19,7 +19,7 @@ impl Session {
         while let Some(news) = ctx.tcp.commons.news.get(at) {
             if news.owner().session == self.place {
                 let news = ctx.tcp.commons.news.remove(at);
-                self.on_news(ctx, &news);
+                self.on_news(ctx, news);
             } else {
                 at += 1;
             }
@@ -27,17 +27,20 @@ impl Session {
         self.rubbish().map_or(Ok(()), Err)
     }
 
-    pub(super) fn on_news(&mut self, ctx: &mut Ctx<'_>, news: &News) {
-        match *news {
+    pub(super) fn on_news(&mut self, ctx: &mut Ctx<'_>, news: News) {
+        match news {
             News::Accepted { id, owner } => {
                 self.set(owner.slot, Stream::Connected { id, bound: None });
                 if let Some(connection) = ctx.tcp.table.get(id) {
                     connection.config.fit_rings(&mut self.end, owner.slot);
                 }
             }
-            News::Ended { id, owner, connected, config } => match *self.slot(owner.slot) {
+            News::Ended { id, owner, connected, info, config } => match *self.slot(owner.slot) {
                 Slot::Stream(Stream::Connected { id: ours, bound }) if ours == id => {
-                    self.set(owner.slot, Stream::Idle(Box::new(Idle { config, bound, spent: connected })));
+                    // What was written for its SYN would be the next connection's.
+                    let written = self.end.tx_look(owner.slot).is_ok_and(|outgoing| outgoing.len > 0);
+                    let spent = connected || written;
+                    self.set(owner.slot, Stream::Idle(Box::new(Idle { config, bound, source: None, spent, info })));
                 }
                 Slot::Stream(Stream::Closing { id: ours, .. }) if ours == id => self.end_stream(ctx, owner.slot),
                 _ => {}
@@ -90,7 +93,9 @@ impl Session {
         let commons = &ctx.tcp.commons;
         let closed = TcpInfo { state: State::Closed as u8, ..TcpInfo::default() };
         let info = match *self.slot(slot) {
-            Slot::Stream(Stream::Idle(_) | Stream::Asking { .. }) => closed,
+            Slot::Stream(Stream::Idle(ref socket) | Stream::Asking { ref socket, .. }) => {
+                socket.info.as_deref().copied().unwrap_or(closed)
+            }
             Slot::Stream(Stream::Connected { id, .. }) => {
                 ctx.tcp.table.get(id).map_or(closed, |connection| connection.info(commons, ctx.now))
             }

@@ -3,7 +3,8 @@
 use crate::tcp::ConnectionId;
 use crate::tcp::config::Config;
 use crate::udp::{UdpSocket, UdpSocketId};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use xmit_shared::session::TcpInfo;
 
 /// What a slot stands for.
 #[derive(Debug)]
@@ -94,8 +95,12 @@ pub(super) struct Idle {
     pub(super) config: Config,
     /// The address that the control thread knows it by.
     pub(super) bound: Option<SocketAddrV4>,
+    /// The address that it connects from, with a port that the connect chooses (`IP_BIND_ADDRESS_NO_PORT`).
+    pub(super) source: Option<Ipv4Addr>,
     /// It was connected before: it is not connected again (`SS_CONNECTED`).
     pub(super) spent: bool,
+    /// The last figures of the connection that it was.
+    pub(super) info: Option<Box<TcpInfo>>,
 }
 
 /// What a stream asked the control thread for, and what follows.
@@ -104,14 +109,20 @@ pub(super) enum Wish {
     /// An address, by `bind` or `Share`.
     Bind,
     /// The address that it chose to connect from.
-    Connect {
-        /// To whom.
-        remote: SocketAddrV4,
-        /// Ports that may still be tried, if this one is refused.
-        tries: u8,
-    },
+    Connect(Goal),
     /// To listen, with this backlog.
     Listen(u32),
+}
+
+/// Where a connect that waits for its port leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Goal {
+    /// To whom.
+    pub(super) remote: SocketAddrV4,
+    /// Ports that may still be tried, if this one is refused.
+    pub(super) tries: u8,
+    /// The call has data for the SYN.
+    pub(super) fast_open: bool,
 }
 
 impl Slot {

@@ -5,20 +5,20 @@ use super::Sharing;
 use super::calls::{Answer, NO_ADDRESS};
 use super::ctx::Ctx;
 use super::session::{Report, Session};
-use super::slot::{Idle, Slot, Stream, Wish};
+use super::slot::{Goal, Idle, Slot, Stream, Wish};
 use crate::errno::{
     EADDRINUSE, EADDRNOTAVAIL, EALREADY, EBADF, EBUSY, EINVAL, EISCONN, ENETUNREACH, ENOTCONN, EOPNOTSUPP,
 };
 use crate::ip::{PathKey, PathKind, ip_route_output};
 use crate::owner::Owner;
-use crate::tcp::ConnectionId;
 use crate::tcp::config::Config;
 use crate::tcp::flow::Flow;
 use crate::tcp::listener::Listener;
 use crate::tcp::state::State;
+use crate::tcp::{ConnectionId, Dial};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use xmit_shared::session::{How, StreamEvents, Transport};
+use xmit_shared::session::{Completion, How, StreamEvents, Transport};
 use xmit_shared::stream::ACCEPTED_BYTES;
 
 /// Ports that a connect asks the control thread for, one after the other, before it gives up.
@@ -32,7 +32,7 @@ impl Session {
         if !self.end.open_stream(slot, tx, rx) {
             return Err(EBUSY);
         }
-        let idle = Idle { config, bound: None, spent: false };
+        let idle = Idle { config, bound: None, source: None, spent: false, info: None };
         self.set(slot, Stream::Idle(Box::new(idle)));
         Ok(())
     }
@@ -76,12 +76,28 @@ impl Session {
 
     pub(super) fn bind_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, wanted: SocketAddrV4) -> Answer {
         let sharing = match self.idle(slot, EINVAL) {
-            Ok(socket) if socket.bound.is_none() => sharing(&socket.config, false),
+            Ok(socket) if socket.bound.is_none() && socket.source.is_none() => {
+                if socket.config.bind_address_no_port && wanted.port() == 0 {
+                    return Some(self.bind_address(ctx, slot, *wanted.ip()));
+                }
+                sharing(&socket.config, false)
+            }
             Ok(_) => return Some(Err(EINVAL)),
             Err(errno) => return Some(Err(errno)),
         };
         let report = self.wants(slot, wanted, sharing);
         self.ask(ctx, slot, token, Wish::Bind, report)
+    }
+
+    /// Fixes the address alone; the connect chooses the port, which other sockets may use for other peers.
+    fn bind_address(&mut self, ctx: &Ctx<'_>, slot: u32, wanted: Ipv4Addr) -> Result<(), i32> {
+        let Some(Slot::Stream(Stream::Idle(socket))) = self.slots.get_mut(slot as usize) else { return Err(EBADF) };
+        let ours = wanted.is_unspecified() || wanted.is_loopback() || ctx.net.snapshot.is_local(wanted);
+        if !ours && !socket.config.free_bind {
+            return Err(EADDRNOTAVAIL);
+        }
+        socket.source = Some(wanted);
+        Ok(())
     }
 
     pub(super) fn share(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, other: u32) -> Answer {
@@ -104,13 +120,13 @@ impl Session {
             self.end.rx_resize(slot, announcements(backlog));
             return Some(Ok(()));
         }
-        let (bound, sharing) = match self.idle(slot, EINVAL) {
-            Ok(socket) => (socket.bound, sharing(&socket.config, true)),
+        let (bound, source, sharing) = match self.idle(slot, EINVAL) {
+            Ok(socket) => (socket.bound, socket.source, sharing(&socket.config, true)),
             Err(errno) => return Some(Err(errno)),
         };
         let report = match bound {
             Some(address) => Report::Listen { session: self.name, slot, address, sharing },
-            None => self.wants(slot, NO_ADDRESS, sharing),
+            None => self.wants(slot, source.map_or(NO_ADDRESS, any_port), sharing),
         };
         self.ask(ctx, slot, token, Wish::Listen(backlog), report)
     }
@@ -118,25 +134,60 @@ impl Session {
     /// `inet_stream_connect`, `tcp_v4_connect`: the route decides the address of a socket that has none, and the lane
     /// its port.
     pub(super) fn connect_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, remote: SocketAddrV4) -> Answer {
+        self.dial(ctx, slot, token, remote, false)
+    }
+
+    /// `connect` by a call that has data for the SYN (`tcp_sendmsg_fastopen`). A SYN that waits for data waits no longer.
+    pub(super) fn fast_open_stream(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: u32,
+        token: u64,
+        remote: SocketAddrV4,
+    ) -> Answer {
+        if !ctx.tcp.commons.settings.client_fast_open() {
+            return Some(Err(EOPNOTSUPP));
+        }
+        if self.syn_room(ctx, slot) == 0 {
+            return self.dial(ctx, slot, token, remote, true);
+        }
+        if let Slot::Stream(Stream::Connected { id, .. }) = *self.slot(slot) {
+            ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| {
+                connection.send_syn_as_it_is(ctx);
+                crate::tcp::Fate::Lives
+            });
+        }
+        Some(Ok(()))
+    }
+
+    /// Bytes that the SYN of the connection in `slot` waits for; 0 if it does not wait.
+    pub(super) fn syn_room(&self, ctx: &Ctx<'_>, slot: u32) -> i32 {
+        let Slot::Stream(Stream::Connected { id, .. }) = *self.slot(slot) else { return 0 };
+        ctx.tcp.table.get(id).and_then(|connection| connection.syn_room()).map_or(0, i32::from)
+    }
+
+    fn dial(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, remote: SocketAddrV4, fast_open: bool) -> Answer {
         if let Slot::Stream(Stream::Connected { id, .. }) = *self.slot(slot) {
             let begun = ctx.tcp.table.get(id).is_some_and(|c| matches!(c.state, State::SynSent | State::SynReceived));
             return Some(Err(if begun { EALREADY } else { EISCONN }));
         }
-        let (bound, config) = match self.idle(slot, EISCONN) {
-            Ok(socket) => (socket.bound, socket.config),
+        let (bound, source, config) = match self.idle(slot, EISCONN) {
+            Ok(socket) => (socket.bound, socket.source, socket.config),
             Err(errno) => return Some(Err(errno)),
         };
-        let (source, remote) = match way(ctx, bound, remote, &config) {
+        let (source, remote) = match way(ctx, bound.or(source.map(any_port)), remote, &config) {
             Ok(way) => way,
             Err(errno) => return Some(Err(errno)),
         };
         match bound {
             Some(bound) => {
                 let flow = Flow { local: SocketAddrV4::new(source, bound.port()), remote };
-                Some(self.begin(ctx, slot, flow, &config))
+                Some(self.begin(ctx, slot, flow, &config, fast_open))
             }
-            None if ctx.ports.ask => self.connect_by_asking(ctx, slot, token, source, remote, TRIES),
-            None => Some(self.connect_from_any(ctx, slot, source, remote, &config)),
+            None if ctx.ports.ask => {
+                self.connect_by_asking(ctx, slot, token, source, Goal { remote, tries: TRIES, fast_open })
+            }
+            None => Some(self.connect_from_any(ctx, slot, source, remote, &config, fast_open)),
         }
     }
 
@@ -148,14 +199,15 @@ impl Session {
         source: Ipv4Addr,
         remote: SocketAddrV4,
         config: &Config,
+        fast_open: bool,
     ) -> Result<(), i32> {
-        let range = ctx.tcp.commons.settings.ip_local_port_range;
+        let range = config.port_range(ctx.tcp.commons.settings.ip_local_port_range);
         for port in ctx.tcp.siblings.candidates(range, ctx.net.rng.next_u64()) {
             let flow = Flow { local: SocketAddrV4::new(source, port), remote };
             if !ctx.ports.is_free(ctx.tcp, &flow) {
                 continue;
             }
-            match self.begin(ctx, slot, flow, config) {
+            match self.begin(ctx, slot, flow, config, fast_open) {
                 Err(EADDRNOTAVAIL | EADDRINUSE) => {}
                 outcome => return outcome,
             }
@@ -164,34 +216,29 @@ impl Session {
     }
 
     /// Asks for a port that seems free; its packets are steered here before the SYN leaves.
-    fn connect_by_asking(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        slot: u32,
-        token: u64,
-        source: Ipv4Addr,
-        remote: SocketAddrV4,
-        tries: u8,
-    ) -> Answer {
-        let range = ctx.tcp.commons.settings.ip_local_port_range;
+    fn connect_by_asking(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, source: Ipv4Addr, goal: Goal) -> Answer {
+        let config = self.idle(slot, EISCONN).map(|socket| socket.config);
+        let all = ctx.tcp.commons.settings.ip_local_port_range;
+        let range = config.map_or(all, |config| config.port_range(all));
         let mut ports = ctx.tcp.siblings.candidates(range, ctx.net.rng.next_u64());
         let free = |port: &u16| {
             // Of a port that has flows the control thread knows that it is taken.
             let local = SocketAddrV4::new(source, *port);
-            ctx.tcp.table.ports.of(*port) == 0 && ctx.ports.is_free(ctx.tcp, &Flow { local, remote })
+            ctx.tcp.table.ports.of(*port) == 0 && ctx.ports.is_free(ctx.tcp, &Flow { local, remote: goal.remote })
         };
         let Some(port) = ports.find(free) else { return Some(Err(EADDRNOTAVAIL)) };
         let report = self.wants(slot, SocketAddrV4::new(source, port), Sharing::default());
-        self.ask(ctx, slot, token, Wish::Connect { remote, tries }, report)
+        self.ask(ctx, slot, token, Wish::Connect(goal), report)
     }
 
     /// Sends the SYN; the socket is a connection from now on.
-    fn begin(&mut self, ctx: &mut Ctx<'_>, slot: u32, flow: Flow, config: &Config) -> Result<(), i32> {
+    fn begin(&mut self, ctx: &mut Ctx<'_>, slot: u32, flow: Flow, config: &Config, fast_open: bool) -> Result<(), i32> {
         let owner = Owner { session: self.place, slot };
         let bound = self.slot(slot).stream_bound();
         // A connect that failed before left its events.
         self.end.set_stream_events(slot, StreamEvents::default());
-        let id: ConnectionId = ctx.tcp.connect(ctx.net, ctx.now, Some(&mut self.end), flow, owner, config)?;
+        let dial = Dial { flow, owner, config, fast_open, fixed_port: bound.is_some() };
+        let id: ConnectionId = ctx.tcp.connect(ctx.net, ctx.now, Some(&mut self.end), &dial)?;
         self.set(slot, Stream::Connected { id, bound });
         Ok(())
     }
@@ -218,17 +265,18 @@ impl Session {
         let answer = match (result, wish) {
             (Ok(_), Wish::Bind) => Some(Ok(())),
             (Ok(address), Wish::Listen(backlog)) => Some(self.begin_listening(ctx, slot, address, backlog, &config)),
-            (Ok(local), Wish::Connect { remote, .. }) => {
-                let begun = self.begin(ctx, slot, Flow { local, remote }, &config);
+            (Ok(local), Wish::Connect(goal)) => {
+                let flow = Flow { local, remote: goal.remote };
+                let begun = self.begin(ctx, slot, flow, &config, goal.fast_open);
                 if begun.is_err() {
                     self.forget_port(ctx, slot);
                 }
                 Some(begun)
             }
-            (Err(EADDRINUSE), Wish::Connect { remote, tries: 1.. }) => match way(ctx, None, remote, &config) {
+            (Err(EADDRINUSE), Wish::Connect(goal)) if goal.tries > 0 => match way(ctx, None, goal.remote, &config) {
                 Ok((source, remote)) => {
-                    let left = if let Wish::Connect { tries, .. } = wish { tries - 1 } else { 0 };
-                    self.connect_by_asking(ctx, slot, token, source, remote, left)
+                    let goal = Goal { remote, tries: goal.tries - 1, ..goal };
+                    self.connect_by_asking(ctx, slot, token, source, goal)
                 }
                 Err(errno) => Some(Err(errno)),
             },
@@ -305,7 +353,10 @@ impl Session {
                 let config = ctx.tcp.listeners.get(index).map(|listener| listener.config);
                 ctx.tcp.unlisten(ctx.net, ctx.now, index);
                 let config = config.unwrap_or_else(|| Config::new(&ctx.tcp.commons.settings));
-                self.set(slot, Stream::Idle(Box::new(Idle { config, bound: Some(bound), spent: false })));
+                self.set(
+                    slot,
+                    Stream::Idle(Box::new(Idle { config, bound: Some(bound), source: None, spent: false, info: None })),
+                );
                 self.end.set_stream_events(slot, StreamEvents::default());
                 Ok(())
             }
@@ -332,6 +383,8 @@ impl Session {
             Slot::Stream(Stream::Listening { index, bound }) => self.end_listening(ctx, slot, index, bound),
             Slot::Stream(Stream::Connected { id, bound }) => {
                 *entry = Slot::Stream(Stream::Closing { id, bound, token: Some(token) });
+                // The peer decides when it ends.
+                self.end.postpone();
                 self.close_connection(ctx, id);
                 self.let_go(ctx, slot, id);
                 return None;
@@ -374,7 +427,11 @@ impl Session {
         *entry = Slot::Closed;
         self.unbind(ctx, slot, bound);
         self.end.close(slot);
-        token.into_iter().for_each(|token| self.finish(ctx, token, slot, Ok(())));
+        let Some(token) = token else { return };
+        let answer = Completion { token, slot, result: 0, addr: NO_ADDRESS, value: 0 };
+        if let Err(rubbish) = self.end.complete_postponed(&answer) {
+            self.broken = Some(rubbish);
+        }
     }
 
     /// Gives an address back; while flows of its port are left the control thread keeps it.
@@ -402,8 +459,12 @@ fn way(
     Ok((fixed.unwrap_or(path.source), SocketAddrV4::new(to, remote.port())))
 }
 
+fn any_port(ip: Ipv4Addr) -> SocketAddrV4 {
+    SocketAddrV4::new(ip, 0)
+}
+
 fn sharing(config: &Config, listening: bool) -> Sharing {
-    Sharing { reuse_address: config.reuse_address, reuse_port: config.reuse_port, listening }
+    Sharing { reuse_address: config.reuse_address, reuse_port: config.reuse_port, listening, free: config.free_bind }
 }
 
 /// Room for the announcements of a full backlog; Linux takes one more than the backlog.

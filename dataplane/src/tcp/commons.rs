@@ -16,6 +16,7 @@ use crate::timers::Wheel;
 use crate::{Duration, Instant};
 use std::collections::VecDeque;
 use xmit_shared::session::LaneEnd;
+use xmit_shared::session::TcpInfo;
 
 /// How much a lane's TCP may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Capacity {
 pub const TICK: Duration = Duration::from_micros(100);
 
 /// What the socket layer must hear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// The connection is no longer in the table; its events and error were told to the client. A TIME_WAIT may be left.
     Ended {
@@ -56,6 +57,8 @@ pub enum News {
         owner: Owner,
         /// The handshake had been completed.
         connected: bool,
+        /// Its figures at the end, if its program may still ask for them.
+        info: Option<Box<TcpInfo>>,
         /// The options of its socket, which outlive it.
         config: Config,
     },

@@ -10,7 +10,7 @@
 use super::config::Config;
 use super::congestion::Congestion;
 use super::deadlines::Deadlines;
-use super::fastopen::ServerCookie;
+use super::fastopen::{Form, ServerCookie};
 use super::flow::Flow;
 use super::out_of_order::OutOfOrder;
 use super::recovery::Recovery;
@@ -202,10 +202,12 @@ pub enum FastOpenState {
     Off,
     /// Client: the SYN waits for data of the program (`TCP_FASTOPEN_CONNECT`, `MSG_FASTOPEN`).
     Deferred,
-    /// Client: the SYN carried a request for a cookie.
-    Requested,
+    /// Client: the SYN carried a request for a cookie, in this form.
+    Requested(Form),
     /// Client: the SYN carried data up to here.
     SentData(SeqNum),
+    /// Client: the SYN-ACK acknowledged all of that.
+    DataTaken,
     /// Server: created by a SYN with data; counted in its listener's Fast Open queue.
     Server,
 }
@@ -276,6 +278,8 @@ pub struct Connection {
     pub listener: Option<u32>,
     /// Fast Open.
     pub fast_open: FastOpenState,
+    /// Server: the data of the SYN was taken (`syn_data_acked`).
+    pub syn_data_acked: bool,
     /// The cookie to show, kept while the SYN may have to be sent again.
     pub cookie: Option<ServerCookie>,
     /// Limit of answers to nonsense.

@@ -1,7 +1,9 @@
 //! ICMP errors about our segments (`tcp_v4_err`; RFC 5927: believed only if they quote a number that is under way).
 
 use super::commons::{Ctx, Fate};
+use super::config::MtuDiscover;
 use super::connection::{Connection, FastOpenState};
+use super::mss::Mss;
 use super::seq::SeqNum;
 use super::state::State;
 use super::table::ConnectionId;
@@ -92,7 +94,7 @@ impl Connection {
     /// A router says that the path takes no more than `mtu` (RFC 1191; `tcp_v4_mtu_reduced`).
     fn on_path_mtu(&mut self, ctx: &mut Ctx<'_>, mtu: u16) -> Fate {
         let settings = &ctx.commons.settings;
-        if settings.ip_no_pmtu_disc {
+        if self.config.mtu_discover == MtuDiscover::Dont {
             return Fate::Lives;
         }
         let mtu = mtu.max(settings.min_pmtu);
@@ -133,6 +135,8 @@ impl Connection {
         if !matches!(self.fast_open, FastOpenState::SentData(_)) {
             return;
         }
+        // What the peer sends takes the same path (`tcp_advertise_mss`).
+        self.receive.advertised_mss = self.receive.advertised_mss.min(Mss::of_mtu(self.send.pmtu).bytes());
         self.sent.mark_all_lost(&mut ctx.commons.slab, false);
         self.recovery.on_harmless_loss(self.send.nxt);
         if let (Some(first), Some(path)) = (self.sent.first(), self.route(ctx)) {

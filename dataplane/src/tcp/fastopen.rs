@@ -106,21 +106,19 @@ fn same(shown: &[u8], good: &[u8; COOKIE_LEN]) -> bool {
     shown.len() == good.len() && shown.iter().zip(good).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
-/// What a client remembers of a server.
+/// What lets a client send data with its SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerCookie {
     cookie: [u8; COOKIE_LEN_MAX],
     len: u8,
-    /// The server's segment size, for the data of the next SYN.
-    pub mss: Mss,
     /// The server spoke the experimental option.
     pub experimental: bool,
 }
 
 impl ServerCookie {
     /// Of a SYN-ACK's option. `None` if it is empty or too long.
-    pub fn new(cookie: &[u8], mss: Mss, experimental: bool) -> Option<Self> {
-        let mut kept = Self { cookie: [0; COOKIE_LEN_MAX], len: cookie.len() as u8, mss, experimental };
+    pub fn new(cookie: &[u8], experimental: bool) -> Option<Self> {
+        let mut kept = Self { cookie: [0; COOKIE_LEN_MAX], len: cookie.len() as u8, experimental };
         kept.cookie.get_mut(..cookie.len()).filter(|room| !room.is_empty())?.copy_from_slice(cookie);
         Some(kept)
     }
@@ -131,10 +129,45 @@ impl ServerCookie {
     }
 }
 
+/// What a client remembers of a server (`struct tcp_fastopen_metrics`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// To be shown.
+    pub cookie: Option<ServerCookie>,
+    /// The server's segment size, for the data of the next SYN.
+    pub mss: Option<Mss>,
+    /// Which form of the option the next request has.
+    pub form: Form,
+}
+
+/// The forms of the option (RFC 7413, and the experiment before it): a server that leaves the one unanswered is asked once in
+/// the other (`try_exp`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// The standard one, unanswered so far.
+    #[default]
+    Standard,
+    /// The experimental one, because the standard one was not answered.
+    Experimental,
+    /// The standard one again: neither was answered.
+    StandardAgain,
+}
+
+/// What a SYN-ACK told of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its segment size.
+    pub mss: Mss,
+    /// The cookie that it brought.
+    pub cookie: Option<ServerCookie>,
+    /// The form in which to ask next, if it left a request unanswered.
+    pub next_form: Form,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     server: IpAddr,
-    cookie: ServerCookie,
+    known: Known,
     used_at: Instant,
 }
 
@@ -158,14 +191,13 @@ impl CookieCache {
         Self { sets: vec![[None; WAYS]; sets].into(), secret, disabled_until: Instant::ZERO, blackholes: 0 }
     }
 
-    /// The cookie for `server`, if there is one and Fast Open is not disabled (`tcp_fastopen_cookie_check`).
-    pub fn get(&mut self, now: Instant, server: IpAddr) -> Option<ServerCookie> {
-        if now < self.disabled_until {
-            return None;
-        }
-        let entry = self.set(server).iter_mut().flatten().find(|entry| entry.server == server)?;
-        entry.used_at = now;
-        Some(entry.cookie)
+    /// What is known of `server` (`tcp_fastopen_cache_get`).
+    pub fn get(&mut self, now: Instant, server: IpAddr) -> Known {
+        let found = self.set(server).iter_mut().flatten().find(|entry| entry.server == server);
+        found.map_or_else(Known::default, |entry| {
+            entry.used_at = now;
+            entry.known
+        })
     }
 
     /// True while nobody may send data in a SYN (`tcp_fastopen_active_should_disable`).
@@ -173,20 +205,25 @@ impl CookieCache {
         now < self.disabled_until
     }
 
-    /// Keeps what a SYN-ACK brought.
-    pub fn put(&mut self, now: Instant, server: IpAddr, cookie: ServerCookie) {
+    /// Keeps what a SYN-ACK told (`tcp_fastopen_cache_set`).
+    pub fn put(&mut self, now: Instant, server: IpAddr, told: &Told) {
         let set = self.set(server);
-        let known = set.iter().position(|place| place.is_some_and(|entry| entry.server == server));
+        let found = set.iter().position(|place| place.is_some_and(|entry| entry.server == server));
         let oldest = || (0..WAYS).min_by_key(|at| set[*at].map_or(Instant::ZERO, |entry| entry.used_at)).unwrap_or(0);
-        let place = known.or_else(|| set.iter().position(Option::is_none)).unwrap_or_else(oldest);
-        set[place] = Some(Entry { server, cookie, used_at: now });
+        let place = found.or_else(|| set.iter().position(Option::is_none)).unwrap_or_else(oldest);
+        let mut known = found.and_then(|at| set[at]).map_or_else(Known::default, |entry| entry.known);
+        known.mss = Some(told.mss);
+        if told.cookie.is_some() {
+            known.cookie = told.cookie;
+        } else if known.cookie.is_none() {
+            known.form = known.form.max(told.next_form);
+        }
+        set[place] = Some(Entry { server, known, used_at: now });
     }
 
-    /// Forgets `server`: its SYN with data was lost, or it did not acknowledge the data.
-    pub fn remove(&mut self, server: IpAddr) {
-        for place in self.set(server) {
-            *place = place.filter(|entry| entry.server != server);
-        }
+    /// Forgets all servers.
+    pub fn clear(&mut self) {
+        self.sets.iter_mut().for_each(|set| *set = [None; WAYS]);
     }
 
     /// A connection that began with data went silent or was reset out of order: something on the path filters. Disables
@@ -233,32 +270,49 @@ mod tests {
     #[test]
     fn the_client_keeps_a_bounded_number_of_cookies() {
         let mut cache = CookieCache::new(64, Secret::new([7, 8]));
-        let cookie = |at: u32| ServerCookie::new(&at.to_be_bytes(), Mss::new(1460), false).unwrap();
+        let cookie = |at: u32| told(ServerCookie::new(&at.to_be_bytes(), false), Form::Standard);
         for at in 0..1000 {
-            cache.put(Instant::from_millis(u64::from(at)), host(at), cookie(at));
-            cache.put(Instant::from_millis(u64::from(at)), host(0), cookie(0));
+            cache.put(Instant::from_millis(u64::from(at)), host(at), &cookie(at));
+            cache.put(Instant::from_millis(u64::from(at)), host(0), &cookie(0));
         }
-        let kept = (0..1000).filter(|at| cache.get(Instant::from_millis(1000), host(*at)).is_some()).count();
+        let mut cookie_of = |at: u32| cache.get(Instant::from_millis(1000), host(at)).cookie;
+        let kept = (0..1000).filter(|at| cookie_of(*at).is_some()).count();
         assert!((48..=64).contains(&kept), "{kept}");
-        assert_eq!(cache.get(Instant::from_millis(1000), host(0)).unwrap().cookie(), [0; 4]);
-        cache.remove(host(0));
-        assert_eq!(cache.get(Instant::from_millis(1000), host(0)), None);
-        assert_eq!(ServerCookie::new(&[], Mss::MIN, false), None);
-        assert_eq!(ServerCookie::new(&[0; 17], Mss::MIN, false), None);
+        assert_eq!(cookie_of(0).unwrap().cookie(), [0; 4]);
+        assert_eq!(ServerCookie::new(&[], false), None);
+        assert_eq!(ServerCookie::new(&[0; 17], false), None);
+    }
+
+    #[test]
+    fn an_unanswered_request_is_repeated_once_in_the_other_form() {
+        let mut cache = CookieCache::new(4, Secret::new([7, 8]));
+        let mut ask = |form| {
+            cache.put(Instant::ZERO, host(1), &told(None, form));
+            cache.get(Instant::ZERO, host(1))
+        };
+        let known = ask(Form::Experimental);
+        assert_eq!((known.form, known.mss, known.cookie), (Form::Experimental, Some(Mss::new(1460)), None));
+        assert_eq!(ask(Form::StandardAgain).form, Form::StandardAgain);
+        assert_eq!(ask(Form::Experimental).form, Form::StandardAgain, "never back");
+        cache.clear();
+        assert_eq!(cache.get(Instant::ZERO, host(1)), Known::default());
+    }
+
+    fn told(cookie: Option<ServerCookie>, next_form: Form) -> Told {
+        Told { mss: Mss::new(1460), cookie, next_form }
     }
 
     #[test]
     fn a_filtering_path_is_left_alone_for_longer_each_time() {
         let mut cache = CookieCache::new(4, Secret::new([7, 8]));
         let hours = |hours: u64| Instant::from_millis(hours * 3_600_000);
-        cache.put(hours(0), host(1), ServerCookie::new(&[1; 8], Mss::MIN, true).unwrap());
         cache.on_blackhole(hours(0));
-        assert!(cache.get(hours(0), host(1)).is_none() && cache.get(hours(1), host(1)).is_some());
+        assert!(cache.is_disabled(hours(0)) && !cache.is_disabled(hours(1)));
         cache.on_blackhole(hours(1));
-        assert!(cache.get(hours(2), host(1)).is_none() && cache.get(hours(3), host(1)).is_some());
+        assert!(cache.is_disabled(hours(2)) && !cache.is_disabled(hours(3)));
         cache.on_success();
         cache.on_blackhole(hours(3));
-        assert!(cache.get(hours(4), host(1)).is_some());
+        assert!(!cache.is_disabled(hours(4)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! connection is [`Connection::apply_option`].
 
 use super::commons::Ctx;
-use super::config::Config;
+use super::config::{Config, MtuDiscover};
 use super::congestion::Kind;
 use super::connection::Connection;
 use super::deadlines::Timer;
@@ -89,6 +89,12 @@ impl Config {
                 self.fast_open_queue = within(value, 0, i32::MAX)?.min(settings.somaxconn).min(u16::MAX.into()) as u16;
             }
             SocketOption::FastOpenConnect => self.set_fast_open_connect(settings, role, value)?,
+            SocketOption::FastOpenNoCookie if matches!(role, Role::Connection(_)) => return Err(EINVAL),
+            SocketOption::FastOpenNoCookie => self.fast_open_no_cookie = within(value, 0, 1)? != 0,
+            SocketOption::FreeBind => self.free_bind = flag,
+            SocketOption::BindAddressNoPort => self.bind_address_no_port = flag,
+            SocketOption::LocalPortRange => self.local_ports = port_range(value)?,
+            SocketOption::MtuDiscover => self.mtu_discover = MtuDiscover::of(value).ok_or(EINVAL)?,
             SocketOption::NotSentLowat => self.notsent_lowat = value.cast_unsigned(),
             SocketOption::SendBuffer => self.send_buffer = buffer(value, largest, SEND_BUFFER_MIN),
             SocketOption::ReceiveBuffer => self.receive_buffer = buffer(value, largest, RECEIVE_BUFFER_MIN),
@@ -102,9 +108,8 @@ impl Config {
     }
 
     fn set_fast_open_connect(&mut self, settings: &Settings, role: Role, value: i32) -> Result<(), i32> {
-        const CLIENT_ENABLED: u32 = 1;
         let wanted = within(value, 0, 1)? != 0;
-        if settings.fastopen & CLIENT_ENABLED == 0 {
+        if !settings.client_fast_open() {
             return Err(EOPNOTSUPP);
         }
         if role != Role::Closed {
@@ -139,6 +144,13 @@ impl Config {
             SocketOption::DeferAccept => number(self.defer_accept),
             SocketOption::FastOpen => self.fast_open_queue.into(),
             SocketOption::FastOpenConnect => self.fast_open_connect.into(),
+            SocketOption::FastOpenNoCookie => self.fast_open_no_cookie.into(),
+            SocketOption::FreeBind => self.free_bind.into(),
+            SocketOption::BindAddressNoPort => self.bind_address_no_port.into(),
+            SocketOption::LocalPortRange => {
+                (u32::from(self.local_ports.1) << 16 | u32::from(self.local_ports.0)).cast_signed()
+            }
+            SocketOption::MtuDiscover => self.mtu_discover as i32,
             SocketOption::NotSentLowat => self.notsent_lowat.cast_signed(),
             SocketOption::SendBuffer if self.send_buffer == 0 => number(settings.wmem.initial),
             SocketOption::SendBuffer => number(self.send_buffer),
@@ -152,12 +164,18 @@ impl Config {
     pub fn fit_rings(&self, end: &mut LaneEnd, slot: u32) {
         end.set_notsent_lowat(slot, self.notsent_lowat);
         if self.send_buffer > 0 {
-            end.tx_resize(slot, ring_of(self.send_buffer).min(end.config().stream_tx_bytes));
+            end.tx_resize(slot, send_ring_of(self.send_buffer).min(end.config().stream_tx_bytes));
         }
         if self.receive_buffer > 0 {
             end.rx_resize(slot, ring_of(self.receive_buffer).min(end.config().stream_rx_bytes));
         }
     }
+}
+
+/// Large writes cost little more than their bytes, so that Linux takes nearly all of the doubled size, and the rest of one buffer.
+pub(super) fn send_ring_of(buffer: u32) -> u32 {
+    const BUFFER_BYTES: u32 = 65_536;
+    buffer.saturating_add(BUFFER_BYTES).next_power_of_two()
 }
 
 /// A buffer as Linux counts it is twice what the program asked for, to have room for bookkeeping; our rings need none.
@@ -174,6 +192,12 @@ fn buffer(value: i32, largest: u32, min: u32) -> u32 {
 
 fn within(value: i32, min: i32, max: i32) -> Result<u32, i32> {
     if (min..=max).contains(&value) { Ok(value.unsigned_abs()) } else { Err(EINVAL) }
+}
+
+/// Both ends, of which 0 is none.
+fn port_range(value: i32) -> Result<(u16, u16), i32> {
+    let (low, high) = (value as u16, (value.cast_unsigned() >> 16) as u16);
+    if low != 0 && high != 0 && low > high { Err(EINVAL) } else { Ok((low, high)) }
 }
 
 fn congestion(value: i32) -> Result<Kind, i32> {
@@ -272,6 +296,7 @@ mod tests {
             (SocketOption::Congestion, 77, ENOENT),
             (SocketOption::FastOpen, -1, EINVAL),
             (SocketOption::FastOpenConnect, 2, EINVAL),
+            (SocketOption::FastOpenNoCookie, 2, EINVAL),
         ];
         for (option, value, errno) in refused {
             let mut config = Config::new(&settings);

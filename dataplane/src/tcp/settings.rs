@@ -63,6 +63,7 @@ pub struct Settings {
     pub keepalive_probes: u8,
     /// A TIME_WAIT flow may be taken by a new connection of ours, by timestamps (1); 2: loopback only.
     pub tw_reuse: u8,
+    pub tw_reuse_delay: Duration,
     pub max_tw_buckets: u32,
     pub rfc1337: bool,
     pub stdurg: bool,
@@ -126,6 +127,13 @@ pub struct Settings {
     pub nometrics: bool,
 }
 
+impl Settings {
+    /// Programs may send data with their SYNs (`TFO_CLIENT_ENABLE`).
+    pub fn client_fast_open(&self) -> bool {
+        self.fastopen & 1 != 0
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -146,6 +154,7 @@ impl Default for Settings {
             keepalive_intvl: Duration::from_secs(75),
             keepalive_probes: 9,
             tw_reuse: 2,
+            tw_reuse_delay: Duration::from_secs(1),
             max_tw_buckets: 16_384,
             rfc1337: false,
             stdurg: false,
@@ -162,7 +171,7 @@ impl Default for Settings {
             max_reordering: 300,
             frto: true,
             no_metrics_save: false,
-            mtu_probing: MtuProbing::BlackHole,
+            mtu_probing: MtuProbing::Off,
             base_mss: 1024,
             min_snd_mss: 48,
             mtu_probe_floor: 48,

@@ -119,8 +119,8 @@ impl Tcp {
     }
 
     /// Hands out what has expired, at most [`limits::TIMERS_PER_TURN`]; each is to be given to [`Tcp::on_due`].
-    pub fn expire(&mut self, now: Instant, mut due: impl FnMut(Due)) -> usize {
-        self.commons.wheel.expire(now, limits::TIMERS_PER_TURN, |what| due(what))
+    pub fn expire(&mut self, now: Instant, due: impl FnMut(Due)) -> usize {
+        self.commons.wheel.expire(now, limits::TIMERS_PER_TURN, due)
     }
 
     /// Whose rings the timer needs.
@@ -151,11 +151,13 @@ impl Tcp {
     /// Takes a connection whose end has come out of the table.
     fn settle(&mut self, net: &mut Net, now: Instant, id: ConnectionId, fate: Fate) {
         let Some(mut connection) = self.table.remove_connection(id.index) else { return };
+        let asked = connection.owner.is_some() && !connection.closed_by_user;
+        let info = asked.then(|| Box::new(connection.info(&self.commons, now)));
         connection.release(now, &mut self.commons);
         self.leave_listener(&connection);
         if let Some(owner) = connection.owner {
             let connected = connection.send.una != connection.isn;
-            self.commons.news.push(News::Ended { id, owner, connected, config: connection.config });
+            self.commons.news.push(News::Ended { id, owner, connected, info, config: connection.config });
         }
         match fate {
             Fate::TimeWait => self.enter_time_wait(net, now, &connection, false),

@@ -1,7 +1,7 @@
 //! What the program asks of its connection (`tcp_shutdown`, `tcp_close`, `tcp_disconnect`), and what it did to its rings.
 
 use super::commons::{Ctx, Fate};
-use super::connection::Connection;
+use super::connection::{Connection, FastOpenState};
 use super::state::State;
 use super::time_wait_len;
 use crate::counters::Snmp;
@@ -11,7 +11,9 @@ impl Connection {
     /// Its slot is dirty: it wrote, read, or changed its flags.
     pub fn on_client(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         if self.state == State::SynSent {
-            self.send_deferred_syn(ctx);
+            if self.fast_open == FastOpenState::Deferred {
+                self.send_deferred_syn(ctx);
+            }
             return Fate::Lives;
         }
         self.on_read(ctx);

@@ -230,6 +230,7 @@ impl Listener {
             self.top_up(share, self.stock)?;
             if let Some(accepted) = accepted {
                 let socket = TcpSocket::accepted(self.session.clone(), share.socket.lane, &accepted)?;
+                socket.inherit_send_limit(&share.socket);
                 if share.socket.flag(StreamFlags::NODELAY) {
                     socket.set_nodelay(true)?;
                 }

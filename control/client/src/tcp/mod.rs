@@ -3,9 +3,11 @@
 //! * `socket`: the socket itself and its calls; `options` and `readiness` of it; `transfer`: sending and receiving; `urgent`: the byte out of band;
 //! * `stream` and `listener`: the habits of `std::net`.
 
+mod fast_open;
 mod listener;
 mod options;
 mod readiness;
+mod send_limit;
 mod socket;
 mod stream;
 mod transfer;

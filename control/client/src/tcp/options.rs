@@ -85,9 +85,11 @@ impl TcpSocket {
         self.call(Op::SetOption(option, value))?;
         match option {
             SocketOption::Linger => self.linger.store(value, Ordering::Relaxed),
+            SocketOption::SendBuffer => self.send_limit.fixed.store(true, Ordering::Relaxed),
             SocketOption::NotSentLowat => self.notsent_lowat.store(value.cast_unsigned(), Ordering::Relaxed),
             _ => {}
         }
+        self.forget_room();
         self.session.tell_pollers(self.index);
         Ok(())
     }

@@ -51,7 +51,7 @@ impl TcpSocket {
         let (data, urgent) = if open { self.look_for_data(slot) } else { (false, false) };
         Readiness {
             readable: error || (phase != Phase::Idle && read_end) || data,
-            writable: error || write_end || (open && self.look_for_room(slot)),
+            writable: error || write_end || phase == Phase::Deferred || (open && self.look_for_room(slot)),
             error,
             hup: closed || (read_end && write_end),
             read_hup: read_end && phase != Phase::Idle,

@@ -4,6 +4,7 @@
 //! * a socket owns its slot from `open` or `accept` until it is dropped; dropping closes, what was written is still sent;
 //! * how the connection stands is read from the slot at each call, never remembered.
 
+use super::send_limit::SendLimit;
 use super::urgent::Urgent;
 use crate::session::{Inner, Session, os_error};
 use crate::slot::Slot;
@@ -33,6 +34,8 @@ pub struct TcpSocket {
     /// `shutdown` ended this half here.
     pub(super) read_shut: AtomicBool,
     pub(super) write_shut: AtomicBool,
+    /// Bytes that a SYN takes which waits for them.
+    pub(super) syn_room: AtomicU32,
     pub(super) flags: AtomicU32,
     pub(super) linger: AtomicI32,
     /// `TCP_NOTSENT_LOWAT`; zero for none.
@@ -43,6 +46,7 @@ pub struct TcpSocket {
     pub(super) starved: AtomicBool,
     /// How often it was.
     pub(super) refills: AtomicU32,
+    pub(super) send_limit: SendLimit,
     pub(super) urgent: Mutex<Urgent>,
     /// The lane has closed the slot already.
     closed: AtomicBool,
@@ -62,6 +66,8 @@ pub(super) enum Phase {
     Connecting,
     Connected,
     Listening,
+    /// The SYN waits for data.
+    Deferred,
 }
 
 const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -111,12 +117,14 @@ impl TcpSocket {
             write_timeout: Timeout::default(),
             read_shut: AtomicBool::new(false),
             write_shut: AtomicBool::new(false),
+            syn_room: AtomicU32::new(0),
             flags: AtomicU32::new(0),
             linger: AtomicI32::new(NO_LINGER),
             notsent_lowat: AtomicU32::new(0),
             rcvlowat: AtomicU32::new(1),
             starved: AtomicBool::new(false),
             refills: AtomicU32::new(0),
+            send_limit: SendLimit::default(),
             urgent: Mutex::new(Urgent::default()),
             closed: AtomicBool::new(false),
         }
@@ -144,22 +152,44 @@ impl TcpSocket {
         let phase = self.phase();
         match phase {
             Phase::Idle => {
-                let local = self.call(Op::Connect(addr))?.addr;
-                *lock(&self.names) = Names { local, peer: Some(addr) };
-                self.set_phase(Phase::Connecting);
+                if self.dial(Op::Connect(addr), addr)? {
+                    // As if it were connected: the SYN goes with the first data.
+                    return Ok(());
+                }
             }
             Phase::Connecting => {}
-            Phase::Connected => return Err(os_error(libc::EISCONN)),
+            Phase::Connected | Phase::Deferred => return Err(os_error(libc::EISCONN)),
             Phase::Listening => return Err(os_error(libc::EINVAL)),
         }
+        let unfinished = if phase == Phase::Idle { libc::EINPROGRESS } else { libc::EALREADY };
+        self.await_connection(deadline, self.nonblocking.load(Ordering::Relaxed), unfinished)
+    }
+
+    /// Begins to connect by `op`. True if the SYN waits for data.
+    pub(super) fn dial(&self, op: Op, addr: SocketAddrV4) -> io::Result<bool> {
+        let answer = self.call(op)?;
+        *lock(&self.names) = Names { local: answer.addr, peer: Some(addr) };
+        let deferred = answer.value > 0;
+        self.syn_room.store(answer.value.unsigned_abs(), Ordering::Relaxed);
+        self.set_phase(if deferred { Phase::Deferred } else { Phase::Connecting });
+        Ok(deferred)
+    }
+
+    /// Waits until the handshake is over; `unfinished` if it is not and the caller does not wait.
+    pub(super) fn await_connection(
+        &self,
+        deadline: Option<Instant>,
+        dont_wait: bool,
+        unfinished: i32,
+    ) -> io::Result<()> {
         if let Some(done) = self.connect_outcome()? {
             return Ok(done);
         }
-        if self.nonblocking.load(Ordering::Relaxed) {
-            return Err(os_error(if phase == Phase::Idle { libc::EINPROGRESS } else { libc::EALREADY }));
+        if dont_wait {
+            return Err(os_error(unfinished));
         }
         match self.session.wait_for(deadline, || self.connect_outcome()) {
-            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Err(os_error(libc::EINPROGRESS)),
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Err(os_error(unfinished)),
             outcome => outcome,
         }
     }
@@ -246,6 +276,11 @@ impl TcpSocket {
         lock(&self.names).peer.ok_or_else(|| os_error(libc::ENOTCONN))
     }
 
+    /// To whom it connects, or is connected.
+    pub fn peer_wanted(&self) -> Option<SocketAddrV4> {
+        lock(&self.names).peer
+    }
+
     /// Makes calls that would wait give `EAGAIN` instead, or wait again.
     pub fn set_nonblocking(&self, nonblocking: bool) {
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
@@ -276,7 +311,7 @@ impl TcpSocket {
         let phase = self.phase();
         let connected = || self.slot().is_ok_and(|slot| slot.stream_events().contains(StreamEvents::CONNECTED));
         if phase == Phase::Connecting && connected() {
-            self.set_phase(Phase::Connected);
+            // The next `connect` says so first, and `EISCONN` from then on.
             return Phase::Connected;
         }
         phase
@@ -288,11 +323,12 @@ impl TcpSocket {
             1 => Phase::Connecting,
             2 => Phase::Connected,
             3 => Phase::Listening,
+            4 => Phase::Deferred,
             _ => Phase::Idle,
         }
     }
 
-    fn set_phase(&self, phase: Phase) {
+    pub(super) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 

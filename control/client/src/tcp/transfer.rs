@@ -33,8 +33,15 @@ impl TcpSocket {
     /// # Errors
     /// `EPIPE` when nothing more can be sent (no signal is raised), `EAGAIN`, `ENETDOWN`, and pending errors such as `ECONNRESET`.
     pub fn send_with(&self, parts: &[IoSlice<'_>], flags: MsgFlags) -> io::Result<usize> {
+        if self.phase() == Phase::Deferred {
+            return self.send_first(parts, flags);
+        }
+        self.send_behind(parts, 0, flags)
+    }
+
+    /// Sends what follows the first `sent` bytes of `parts`; answers how many were sent of all.
+    pub(super) fn send_behind(&self, parts: &[IoSlice<'_>], mut sent: usize, flags: MsgFlags) -> io::Result<usize> {
         let (total, slot) = (parts.iter().map(|part| part.len()).sum(), self.slot()?);
-        let mut sent = 0;
         let first = self.send_some(slot, parts, &mut sent, total, flags, 1);
         if matches!(first, Ok(None)) && !self.waits(flags) {
             return if sent > 0 { Ok(sent) } else { Err(os_error(libc::EAGAIN)) };
@@ -72,10 +79,18 @@ impl TcpSocket {
             return Ok(None);
         }
         self.look_for_room(slot);
-        let written = self.write_parts(slot, parts, *sent, total, flags, share)?;
-        if written > 0 {
-            *sent += written;
-            self.session.kick(self.lane, self.index);
+        if self.session.is_embedded() {
+            // A writer that waits is woken when there is a good deal of room (`sk_stream_wait_memory`).
+            if share > 1 && !self.is_writable_by_limit()? {
+                return Ok(None);
+            }
+            self.write_pieces(slot, parts, sent, total, flags)?;
+        } else {
+            let written = self.write_parts(slot, parts, *sent, total, flags, share)?;
+            if written > 0 {
+                *sent += written;
+                self.session.kick(self.lane, self.index);
+            }
         }
         if *sent < total {
             self.starved.store(true, Ordering::Relaxed);
@@ -96,9 +111,36 @@ impl TcpSocket {
         }
         match self.phase_now() {
             Phase::Connected => Ok(true),
-            Phase::Connecting => Ok(false),
+            Phase::Connecting | Phase::Deferred => Ok(false),
             Phase::Idle | Phase::Listening => Err(os_error(libc::EPIPE)),
         }
+    }
+
+    /// Writes piece after piece, each when the one before is on its way as far as it can be (`tcp_push_one`).
+    fn write_pieces(
+        &self,
+        slot: &Slot,
+        parts: &[IoSlice<'_>],
+        sent: &mut usize,
+        total: usize,
+        flags: MsgFlags,
+    ) -> io::Result<()> {
+        while *sent < total {
+            let end = total.min(*sent + self.next_piece()? as usize);
+            let piece = cut(parts, end);
+            let last = end == total;
+            let now = MsgFlags { more: flags.more || !last, oob: flags.oob && last, ..flags };
+            let written = self.write_parts(slot, &piece, *sent, end, now, 1)?;
+            if written == 0 {
+                // Nothing follows soon: what was written need not wait for it.
+                lock(&slot.stream_tx).publish(flags.more);
+                self.session.kick(self.lane, self.index);
+                return Ok(());
+            }
+            *sent += written;
+            self.session.kick(self.lane, self.index);
+        }
+        Ok(())
     }
 
     fn write_parts(
@@ -115,7 +157,9 @@ impl TcpSocket {
         let room = tx.room().map_err(rubbish)? as usize;
         // A writer that has waited goes on in large steps.
         let step = if share > 1 { (tx.size() / share) as usize } else { 1 };
-        if room < step.min(total - skip) || !self.below_lowat(tx.outstanding().map_err(rubbish)?.1) {
+        // In an embedded stack the piece says how much may be unsent.
+        let below = self.session.is_embedded() || self.below_lowat(tx.outstanding().map_err(rubbish)?.1);
+        if room < step.min(total - skip) || !below {
             return Ok(0);
         }
         let mut written = 0;
@@ -195,7 +239,7 @@ impl TcpSocket {
         }
         match self.phase_now() {
             Phase::Idle | Phase::Listening => Err(os_error(libc::ENOTCONN)),
-            Phase::Connecting | Phase::Connected => Ok(None),
+            Phase::Connecting | Phase::Deferred | Phase::Connected => Ok(None),
         }
     }
 
@@ -273,6 +317,10 @@ impl TcpSocket {
 
     /// True if a write takes something now. Rubbish counts as room: the write reports it.
     pub(super) fn has_room(&self, slot: &Slot) -> bool {
+        if self.session.is_embedded() {
+            // An error is reported by the write.
+            return self.is_writable_by_limit().unwrap_or(true);
+        }
         let mut tx = lock(&slot.stream_tx);
         let (room, size) = (tx.room(), tx.size());
         room.map_or(true, |room| room >= size / WRITABLE_SHARE)
@@ -284,7 +332,18 @@ impl TcpSocket {
         lowat == 0 || unsent < lowat
     }
 
-    fn waits(&self, flags: MsgFlags) -> bool {
+    pub(super) fn waits(&self, flags: MsgFlags) -> bool {
         !flags.dont_wait && !self.nonblocking.load(Ordering::Relaxed)
     }
+}
+
+/// The first `end` bytes of `parts`.
+fn cut<'a>(parts: &'a [IoSlice<'_>], end: usize) -> Vec<IoSlice<'a>> {
+    let mut left = end;
+    let piece = |part: &'a IoSlice<'_>| {
+        let len = part.len().min(left);
+        left -= len;
+        IoSlice::new(part.get(..len).unwrap_or_default())
+    };
+    parts.iter().map(piece).collect()
 }

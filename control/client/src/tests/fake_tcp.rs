@@ -89,7 +89,7 @@ impl Streams {
                 self.listeners.entry(local.port()).or_default().push(place);
                 Some(Some(Completion::of(call, 0).with_addr(local)))
             }
-            Op::Connect(addr) => Some(Some(self.connect(lanes, place, call, addr))),
+            Op::Connect(addr) | Op::FastOpen(addr) => Some(Some(self.connect(lanes, place, call, addr))),
             Op::Close => {
                 self.close(lanes, place, call);
                 Some(None)

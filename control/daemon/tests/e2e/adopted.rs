@@ -1,6 +1,7 @@
 //! An interface without addresses of the daemon's own: the kernel keeps its addresses, its ping and its TCP, and the daemon
 //! gets the ports that its clients opened. What `ip` changes is followed.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 
 use xmit_netns::{Netns, require_root};
@@ -70,6 +71,43 @@ fn the_kernel_keeps_what_no_client_opened() {
     asker.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
     until("the port is the kernel's again", refused);
     assert_eq!((daemon.snmp("UdpNoPorts"), daemon.snmp("IcmpInEchos")), (0, 0));
+    daemon.stop();
+    shell.go_on();
+}
+
+#[test]
+fn connections_are_the_daemons_and_all_others_the_kernels() {
+    require_root!("connections_are_the_daemons_and_all_others_the_kernels");
+    let (lab, mut daemon) = lab("adopt-tcp");
+    let mut shell = Tcp::connect(&lab.a, &lab.b, "10.77.0.3:22".parse().unwrap());
+    let session = lab.session();
+    let theirs = lab.a.run(|| std::net::TcpListener::bind((HOST, 80))).unwrap().unwrap();
+    // Each from a port that is steered before its SYN leaves: the kernel would reset it.
+    for _ in 0..20 {
+        let mut ours = xmit::TcpStream::connect_in(&session, (HOST, 80)).unwrap();
+        let (mut accepted, peer) = theirs.accept().unwrap();
+        assert_eq!(peer.ip(), SHARED);
+        ours.write_all(b"question").unwrap();
+        let mut buffer = [0; 8];
+        accepted.read_exact(&mut buffer).unwrap();
+        accepted.write_all(&buffer).unwrap();
+        ours.read_exact(&mut buffer).unwrap();
+    }
+    let listener = xmit::TcpListener::bind_in(&session, (SHARED, 7)).unwrap();
+    let mut asker = lab.a.run(|| std::net::TcpStream::connect((SHARED, 7))).unwrap().unwrap();
+    let (mut accepted, _) = listener.accept().unwrap();
+    // The port stays ours while its connection lives.
+    drop(listener);
+    accepted.write_all(b"welcome!").unwrap();
+    let mut buffer = [0; 8];
+    asker.read_exact(&mut buffer).unwrap();
+    drop((asker, accepted));
+    let refused = || {
+        let again = lab.a.run(|| std::net::TcpStream::connect((SHARED, 7))).unwrap();
+        again.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    };
+    until("nobody listens", refused);
+    shell.go_on();
     daemon.stop();
     shell.go_on();
 }

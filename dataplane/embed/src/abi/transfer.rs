@@ -193,6 +193,9 @@ unsafe fn destination(at: *const sockaddr, len: socklen_t) -> Result<Option<Addr
 }
 
 fn send_to(process: &Process, file: &File, parts: &[IoSlice<'_>], to: Option<Address>, flags: i32) -> Result<usize> {
+    if matches!(to, Some(Address::Unspecified(_))) && flags & libc::MSG_FASTOPEN != 0 {
+        return fail(libc::EOPNOTSUPP);
+    }
     let to: Option<SocketAddrV4> = match to {
         Some(Address::Unspecified(_)) if flags & libc::MSG_FASTOPEN != 0 => return fail(libc::EOPNOTSUPP),
         Some(Address::V4(to) | Address::Unspecified(to)) => Some(to),

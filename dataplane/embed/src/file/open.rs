@@ -34,7 +34,11 @@ pub(crate) fn socket(process: &Process, domain: i32, kind: i32, protocol: i32) -
         return fail(libc::EAFNOSUPPORT);
     }
     let kind = match (kind, protocol) {
-        (libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => Kind::Tcp(Tcp::new(Arc::new(TcpSocket::new(&process.session)?))),
+        (libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => {
+            let socket = TcpSocket::new(&process.session)?;
+            socket.set_system_notsent_lowat(process.notsent_lowat());
+            Kind::Tcp(Tcp::new(Arc::new(socket)))
+        }
         (libc::SOCK_DGRAM, 0 | libc::IPPROTO_UDP) => Kind::Udp(Udp::new(UdpSocket::new(&process.session)?)),
         (libc::SOCK_STREAM | libc::SOCK_DGRAM, _) => return fail(libc::EPROTONOSUPPORT),
         _ => return fail(libc::ESOCKTNOSUPPORT),

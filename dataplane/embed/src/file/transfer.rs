@@ -6,7 +6,7 @@ use crate::stack::Process;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddrV4;
 use std::sync::atomic::Ordering;
-use xmit::{Datagram, MsgFlags, SocketOption};
+use xmit::{Datagram, MsgFlags};
 
 /// What a receiving call gives beside the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,12 +47,8 @@ pub(crate) fn send(
     match &file.kind {
         Kind::Tcp(tcp) => {
             if flags & libc::MSG_FASTOPEN != 0 {
-                let Some(to) = to else { return fail(libc::EINVAL) };
-                match tcp.set_option(SocketOption::FastOpenConnect, 1) {
-                    // Too late for a socket that connects or is connected, which connecting will tell.
-                    Ok(()) | Err(Errno(libc::EINVAL)) => fast_open(file, to, msg)?,
-                    Err(error) => return Err(error),
-                }
+                let Some(to) = to.or_else(|| tcp.socket.peer_wanted()) else { return fail(libc::EINVAL) };
+                return Ok(tcp.socket.send_fast_open(parts, to, msg)?);
             }
             Ok(tcp.socket.send_with(parts, msg)?)
         }
@@ -64,17 +60,6 @@ pub(crate) fn send(
         Kind::PipeRead(_) => fail(libc::EBADF),
         Kind::Epoll(_) => fail(libc::EINVAL),
     }
-}
-
-/// Connects before the first data, which goes along if the peer's cookie is known (RFC 7413).
-fn fast_open(file: &File, to: SocketAddrV4, flags: MsgFlags) -> Result<()> {
-    let socket = &file.tcp()?.socket;
-    if flags.dont_wait {
-        socket.set_nonblocking(true);
-    }
-    let result = socket.connect(to);
-    socket.set_nonblocking(file.is_nonblocking());
-    Ok(result?)
 }
 
 fn write_pipe(process: &Process, file: &File, pipe: &super::Pipe, bytes: &[u8]) -> Result<usize> {
@@ -109,6 +94,8 @@ pub(crate) fn receive(process: &Process, file: &File, parts: &mut [IoSliceMut<'_
             let mut ancillary = Vec::new();
             if tcp.inq.load(Ordering::Relaxed) {
                 let unread = i32::try_from(tcp.socket.queued()?.0).unwrap_or(i32::MAX);
+                // The end counts as a byte, so that the program comes for it (`tcp_inq_hint`).
+                let unread = unread.max(tcp.socket.readiness().read_hup.into());
                 ancillary.push(Ancillary { level: libc::SOL_TCP, kind: TCP_INQ, data: unread.to_ne_bytes().to_vec() });
             }
             Ok(Received { len, peer: None, flags: flags & libc::MSG_OOB, ancillary })

@@ -199,6 +199,11 @@ impl Process {
         }
     }
 
+    /// `net.ipv4.tcp_notsent_lowat`, which the client's side of a socket looks at.
+    pub(crate) fn notsent_lowat(&self) -> u32 {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).notsent_lowat
+    }
+
     /// Gives a setting another value.
     ///
     /// # Errors

@@ -6,11 +6,12 @@
 //!
 //! Invariants:
 //! * a [`Rubbish`] error ends the session: drop this end; nothing of it must be used again;
-//! * a submission is taken only if a completion for it and for all others taken has room;
+//! * a submission is taken only if a completion for it and for all others taken has room, but for those that are
+//!   postponed: their answers wait here for room;
 //! * at most one system call in each turn, and only if the client sleeps.
 
 use super::layout::{LaneOffsets, Layout};
-use super::op::{Completion, Submission};
+use super::op::Completion;
 use super::quota::{Charge, Quota};
 use super::slot_view::{SlotMemory, SlotRecords, SlotStream};
 use super::{SessionConfig, SessionError};
@@ -23,6 +24,7 @@ use crate::rubbish::Rubbish;
 use crate::sleep::SleepWord;
 use crate::stream::{ReceiveWriter, SendReader};
 use crate::sync::Ordering;
+use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -33,10 +35,12 @@ pub struct LaneEnd {
     pub(super) quota: Arc<Quota>,
     /// What stream calls found.
     pub(super) rubbish: Option<Rubbish>,
-    submissions: Consumer,
-    completions: Producer,
-    /// Submissions taken and not yet completed.
-    outstanding: u32,
+    pub(super) submissions: Consumer,
+    pub(super) completions: Producer,
+    /// Submissions taken and not yet completed, without those postponed.
+    pub(super) outstanding: u32,
+    /// Answers to postponed submissions that found no room, oldest first; at most one for each slot.
+    pub(super) late: VecDeque<Completion>,
     dirty: DirtyCollector,
     memory: Arc<SlotMemory>,
     pub(super) slots: Box<[LaneSlot]>,
@@ -104,6 +108,7 @@ impl LaneEnd {
             submissions: Consumer::new(submission_ring(memory, &at, config.control_entries)?),
             completions: Producer::new(completion_ring(memory, &at, config.control_entries)?),
             outstanding: 0,
+            late: VecDeque::new(),
             dirty: DirtyCollector::new(layout.dirty_bits(memory, &at)?, config.slots),
             memory: SlotMemory::new(memory, layout)?,
             slots,
@@ -118,34 +123,6 @@ impl LaneEnd {
     /// The session's sizes.
     pub fn config(&self) -> &SessionConfig {
         &self.config
-    }
-
-    /// The next socket call, or `None` if there is none or no room to answer it. Call at most a budget of times a turn.
-    ///
-    /// # Errors
-    /// [`Rubbish`]: the session is over.
-    pub fn next_submission(&mut self) -> Result<Option<Submission>, Rubbish> {
-        if self.submissions.available()? == 0 || self.completions.room()? <= self.outstanding {
-            return Ok(None);
-        }
-        let Some(entry) = self.submissions.pop()? else { return Ok(None) };
-        let submission = Submission::decode(entry, self.config.slots)?;
-        self.outstanding += 1;
-        Ok(Some(submission))
-    }
-
-    /// Answers a submission, now or in a later turn; exactly one answer for each.
-    ///
-    /// # Errors
-    /// [`Rubbish`]: the session is over.
-    pub fn complete(&mut self, completion: &Completion) -> Result<(), Rubbish> {
-        self.outstanding = self.outstanding.saturating_sub(1);
-        self.posted = true;
-        // There is room: `next_submission` counted it, and a client cannot take room back without being rubbish.
-        if self.completions.push(completion.encode())? {
-            return Ok(());
-        }
-        Err(Rubbish::Position { claimed: self.config.control_entries, capacity: self.config.control_entries })
     }
 
     /// Takes `slot` into use for datagrams: forgets what an earlier socket left to send. False if it is in use, outside the
@@ -329,12 +306,6 @@ impl LaneEnd {
     /// As [`LaneEnd::has_work`], but for the datagrams that were put back: the lane cannot send them before some time.
     pub fn has_news(&mut self) -> bool {
         self.has_submission() || self.dirty.any_new()
-    }
-
-    fn has_submission(&mut self) -> bool {
-        let submissions = self.submissions.available().map_or(1, |available| available);
-        let answerable = self.completions.room().map_or(1, |room| room.saturating_sub(self.outstanding));
-        submissions > 0 && answerable > 0
     }
 
     /// Says that the lane is awake again and silences the bell, by a system call only if it rang. After each

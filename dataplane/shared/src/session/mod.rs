@@ -14,6 +14,7 @@
 //! `docs/shared-memory.md` is the ABI in words.
 
 mod client_end;
+mod lane_calls;
 mod lane_end;
 mod lane_stream;
 mod layout;

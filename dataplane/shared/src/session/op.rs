@@ -33,6 +33,8 @@ pub enum Op {
     Bind(SocketAddrV4),
     /// `connect`. Completes with the local address, chosen if there was none.
     Connect(SocketAddrV4),
+    /// `connect` by a call that has data for the SYN (`MSG_FASTOPEN`). Of a stream whose SYN waits for data: it waits no longer.
+    FastOpen(SocketAddrV4),
     /// `connect` to `AF_UNSPEC`: forgets the peer.
     Disconnect,
     /// `close`: the slot is free again when this completes.
@@ -85,7 +87,7 @@ pub struct Completion {
     pub result: i32,
     /// The socket's local address after the call.
     pub addr: SocketAddrV4,
-    /// An option's value.
+    /// An option's value. Of `Connect` and `FastOpen`: bytes that the SYN carries, if it waits for them in the send ring.
     pub value: i32,
 }
 
@@ -101,6 +103,7 @@ const OP_SHARE: u32 = 9;
 const OP_GRANT: u32 = 10;
 const OP_SHUTDOWN: u32 = 11;
 const OP_INFO: u32 = 12;
+const OP_FAST_OPEN: u32 = 13;
 
 /// What stands where an operation has no address.
 const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -111,6 +114,7 @@ impl Submission {
             Op::Open(transport) => (OP_OPEN, NO_ADDR, transport.number(), 0),
             Op::Bind(addr) => (OP_BIND, addr, 0, 0),
             Op::Connect(addr) => (OP_CONNECT, addr, 0, 0),
+            Op::FastOpen(addr) => (OP_FAST_OPEN, addr, 0, 0),
             Op::Disconnect => (OP_DISCONNECT, NO_ADDR, 0, 0),
             Op::Close => (OP_CLOSE, NO_ADDR, 0, 0),
             Op::SetOption(option, value) => (OP_SET_OPTION, NO_ADDR, option.number(), value),
@@ -139,6 +143,7 @@ impl Submission {
             OP_OPEN => Transport::of(name).map(Op::Open),
             OP_BIND => Some(Op::Bind(addr(third))),
             OP_CONNECT => Some(Op::Connect(addr(third))),
+            OP_FAST_OPEN => Some(Op::FastOpen(addr(third))),
             OP_DISCONNECT => Some(Op::Disconnect),
             OP_CLOSE => Some(Op::Close),
             OP_SET_OPTION => SocketOption::of(name).map(|option| Op::SetOption(option, value.cast_signed())),
@@ -264,6 +269,7 @@ mod tests {
             Just(Op::Info),
             any_addr().prop_map(Op::Bind),
             any_addr().prop_map(Op::Connect),
+            any_addr().prop_map(Op::FastOpen),
             Just(Op::Disconnect),
             Just(Op::Close),
             (any_option(), any::<i32>()).prop_map(|(option, value)| Op::SetOption(option, value)),

@@ -40,6 +40,16 @@ pub enum SocketOption {
     FastOpen,
     /// `TCP_FASTOPEN_CONNECT`.
     FastOpenConnect,
+    /// `TCP_FASTOPEN_NO_COOKIE`.
+    FastOpenNoCookie,
+    /// `IP_FREEBIND`.
+    FreeBind,
+    /// `IP_BIND_ADDRESS_NO_PORT`.
+    BindAddressNoPort,
+    /// `IP_LOCAL_PORT_RANGE`: the lowest port, and the highest shifted by 16.
+    LocalPortRange,
+    /// `IP_MTU_DISCOVER`.
+    MtuDiscover,
     /// `TCP_NOTSENT_LOWAT`, bytes.
     NotSentLowat,
     /// `SO_SNDBUF`, bytes; 0: grows by itself.
@@ -100,7 +110,7 @@ impl CongestionName {
 }
 
 impl SocketOption {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 28] = [
         Self::Ttl,
         Self::Tos,
         Self::Broadcast,
@@ -124,6 +134,11 @@ impl SocketOption {
         Self::ReceiveBuffer,
         Self::SynCount,
         Self::WindowClamp,
+        Self::FastOpenNoCookie,
+        Self::FreeBind,
+        Self::BindAddressNoPort,
+        Self::LocalPortRange,
+        Self::MtuDiscover,
     ];
 
     pub(super) const fn number(self) -> u32 {
@@ -151,6 +166,11 @@ impl SocketOption {
             Self::ReceiveBuffer => 21,
             Self::SynCount => 22,
             Self::WindowClamp => 23,
+            Self::FastOpenNoCookie => 24,
+            Self::FreeBind => 25,
+            Self::BindAddressNoPort => 26,
+            Self::LocalPortRange => 27,
+            Self::MtuDiscover => 28,
         }
     }
 

@@ -220,6 +220,42 @@ fn errors_are_numbered_and_reach_open_slots_only() {
 }
 
 #[test]
+fn postponed_calls_hold_up_nobody_and_are_answered_when_there_is_room() {
+    let (mut lanes, mut client) = in_process(&small()).unwrap();
+    let (lane, client) = (&mut lanes[0], &mut client.lanes[0]);
+    // Three times as many closes as there is room for calls under way.
+    for token in 0..24 {
+        assert!(client.submit(&Submission { token, slot: 0, op: Op::Close }).unwrap());
+        assert_eq!(lane.next_submission().unwrap().unwrap().token, token);
+        lane.postpone();
+    }
+    let answer = |token| Completion { token, slot: 0, result: 0, addr: PEER, value: 0 };
+    for token in 0..20 {
+        lane.complete_postponed(&answer(token)).unwrap();
+    }
+    assert!(client.submit(&Submission { token: 24, slot: 1, op: Op::Info }).unwrap());
+    assert_eq!(lane.next_submission(), Ok(None), "the ring is full of answers");
+    assert!(!lane.has_work());
+    for token in 0..8 {
+        assert_eq!(client.next_completion().unwrap().unwrap().token, token);
+    }
+    lane.prepare_sleep();
+    assert!(lane.has_work());
+    assert_eq!(lane.next_submission(), Ok(None), "first those that waited");
+    assert_eq!(std::iter::from_fn(|| client.next_completion().unwrap()).count(), 8);
+    let taken = lane.next_submission().unwrap().unwrap();
+    lane.complete(&Completion::of(&taken, 0)).unwrap();
+    let rest: Vec<u64> = std::iter::from_fn(|| client.next_completion().unwrap()).map(|answer| answer.token).collect();
+    assert_eq!(rest, [16, 17, 18, 19, 24]);
+    for token in 20..24 {
+        lane.complete_postponed(&answer(token)).unwrap();
+    }
+    let rest: Vec<u64> = std::iter::from_fn(|| client.next_completion().unwrap()).map(|answer| answer.token).collect();
+    assert_eq!(rest, [20, 21, 22, 23], "each exactly once");
+    assert!(!lane.has_work());
+}
+
+#[test]
 fn calls_are_taken_only_while_they_can_be_answered() {
     let (mut lanes, mut client) = in_process(&small()).unwrap();
     let lane = &mut lanes[0];

@@ -22,7 +22,10 @@ const SEND_RING_MIN: u32 = 65_536;
 impl Config {
     /// Bytes of the rings that a connection of this socket begins with: sending, receiving.
     pub fn ring_bytes(&self, settings: &Settings) -> (u32, u32) {
-        let send = if self.send_buffer != 0 { self.send_buffer / 2 } else { settings.wmem.initial.max(SEND_RING_MIN) };
+        let send = match self.send_buffer {
+            0 => settings.wmem.initial.saturating_mul(2).max(SEND_RING_MIN),
+            fixed => crate::tcp::options::send_ring_of(fixed),
+        };
         (send, window_of_buffer(settings, first_buffer(settings, self)))
     }
 }

@@ -28,6 +28,8 @@ mod tests;
 mod time_wait;
 mod transfer;
 
+pub use connect::Dial;
+
 pub(super) use reply::reply_reset;
 
 use super::settings::Settings;

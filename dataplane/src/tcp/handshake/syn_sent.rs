@@ -133,8 +133,11 @@ impl Connection {
             self.pending.ack_now = true;
             return Fate::Lives;
         }
-        self.acknowledge_syn_ack(ctx);
-        self.take_data_of_syn_ack(ctx, segment, payload)
+        let fate = self.take_data_of_syn_ack(ctx, segment, payload);
+        if fate == Fate::Lives {
+            self.acknowledge_syn_ack(ctx);
+        }
+        fate
     }
 
     /// The third segment: at once, or with the data that the program is about to send.

@@ -63,6 +63,10 @@ impl Connection {
             if advanced {
                 self.move_una(ctx, segment.ack);
             }
+            if slow && self.agreed.sack && !segment.sack.is_empty() {
+                // A late D-SACK may still take back a reduction.
+                self.judge(ctx, segment, segment.ack, false);
+            }
             self.after_idle_ack(ctx);
         } else {
             let plain = !advanced && segment.len == 0 && !window_changed && segment.flags.sequence_len() == 0;
@@ -126,6 +130,7 @@ impl Connection {
             sack: if self.agreed.sack { segment.sack } else { crate::wire::tcp_options::SackBlocks::NONE },
             echoed: echo.and_then(|t| self.clock.sent_at(now, t.echo)),
             high_seq: self.recovery.high_seq(),
+            min_rtt: self.rtt.min_rtt(),
             mss: u32::from(self.send.mss),
         }
     }

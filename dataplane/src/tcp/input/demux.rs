@@ -53,6 +53,11 @@ pub struct Found {
 #[inline]
 pub fn tcp_v4_rcv(net: &mut Net, tcp: &Tcp, packet: Packet) -> Option<Found> {
     net.counters.inc(Snmp::TcpInSegs);
+    handed_over(net, tcp, packet)
+}
+
+/// The same for a segment that another lane received, which has counted it.
+pub fn handed_over(net: &mut Net, tcp: &Tcp, packet: Packet) -> Option<Found> {
     match check(net, &packet) {
         Ok(segment) => {
             let target = tcp.lookup(&segment);

@@ -16,11 +16,14 @@ impl Connection {
         if self.asks_for_ecn(ctx) {
             outbound.flags |= Flags::ECE | Flags::CWR;
         }
-        if let FastOpenState::SentData(end) = self.fast_open {
-            outbound.len = end.since(self.isn + 1);
+        match self.fast_open {
+            FastOpenState::Requested(_) => outbound.fast_open = true,
+            FastOpenState::SentData(end) => {
+                outbound.len = end.since(self.isn + 1);
+                outbound.fast_open = self.cookie.is_some();
+            }
+            _ => {}
         }
-        let asks = self.fast_open == FastOpenState::Requested;
-        outbound.fast_open = asks || (outbound.len > 0 && self.cookie.is_some());
         self.depart_syn(ctx, &outbound);
     }
 
@@ -52,7 +55,9 @@ impl Connection {
         self.sent.push(slab, now, isn, 1, true);
         self.send.nxt = isn + 1;
         if outbound.len > 0 {
-            self.sent.push(slab, now, isn + 1, outbound.len, false);
+            if let Some(data) = self.sent.push(slab, now, isn + 1, outbound.len, false) {
+                slab.mark_push(data);
+            }
             self.send.nxt = isn + 1 + outbound.len;
         }
         self.arm_rto(ctx, ctx.now + self.rtt.rto());

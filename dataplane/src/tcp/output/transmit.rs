@@ -5,8 +5,10 @@
 //! into the frame here, each time anew.
 
 use super::super::commons::Ctx;
+use super::super::config::MtuDiscover;
 use super::super::congestion::Signal;
-use super::super::connection::Connection;
+use super::super::connection::{Connection, FastOpenState};
+use super::super::fastopen::Form;
 use super::super::recovery::Phase;
 use super::super::window::WireWindow;
 use super::segment::Outbound;
@@ -75,7 +77,8 @@ impl Connection {
         let cookie = if outbound.fast_open { self.cookie } else { None };
         let mut options = self.options(ctx, outbound);
         if outbound.fast_open {
-            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], false), |c| (c.cookie(), c.experimental));
+            let asked = self.fast_open == FastOpenState::Requested(Form::Experimental);
+            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], asked), |c| (c.cookie(), c.experimental));
             options.fast_open = Some(FastOpen { cookie, experimental });
         }
         let header_len = tcp::LEN + options.len();
@@ -109,7 +112,7 @@ impl Connection {
             let pseudo = self.flow.pseudo_header(bytes.len());
             tcp::fill_checksum(pseudo, bytes);
         }
-        let out = self.ip_header(ctx, outbound);
+        let out = self.ip_header(outbound);
         self.count_departure(ctx, outbound, flags);
         if let Some(space) = space {
             self.after_window(ctx, space);
@@ -121,7 +124,7 @@ impl Connection {
     }
 
     /// What IP must know.
-    fn ip_header(&mut self, ctx: &Ctx<'_>, outbound: &Outbound) -> Outgoing {
+    fn ip_header(&mut self, outbound: &Outbound) -> Outgoing {
         let ident = self.ident;
         self.ident = ident.wrapping_add(1);
         let ecn = if self.is_ecn_capable(outbound) { ECT_0 } else { 0 };
@@ -132,7 +135,7 @@ impl Connection {
             tos: self.config.tos & !3 | ecn,
             ttl: self.config.ttl,
             ident: Some(ident),
-            dont_fragment: !ctx.commons.settings.ip_no_pmtu_disc,
+            dont_fragment: self.config.mtu_discover != MtuDiscover::Dont,
             priority: self.config.priority,
         }
     }

@@ -24,7 +24,7 @@ mod slab;
 #[cfg(test)]
 mod tests;
 
-pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, RateSample};
+pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, Overtaken, RateSample};
 pub use slab::{Delivered, Marks, Segment, SegmentId, SegmentSlab};
 
 use super::seq::SeqNum;
@@ -291,6 +291,13 @@ impl Sent {
     /// Segments delivered in the connection's life (`tcpi_delivered`).
     pub fn delivered(&self) -> u32 {
         self.delivered.segments
+    }
+
+    /// A SYN and its data are delivered as one segment (`tcp_rcv_fastopen_synack`).
+    pub fn join_syn_data(&mut self) {
+        if self.delivered.segments > 1 {
+            self.delivered.segments -= 1;
+        }
     }
 
     /// Retransmissions in the connection's life (`tcpi_total_retrans`).

@@ -22,7 +22,7 @@ const STEPS: [&[&str]; 10] = [
     &["device"],
     &["qdisc"],
     &["wire"],
-    &["time", "timers", "limits", "counters", "drop", "trace", "named", "rate"],
+    &["errno", "owner", "time", "timers", "limits", "counters", "drop", "trace", "named", "rate"],
 ];
 
 /// What all layers share, and so know of each other through: the state of one lane as plain fields, and the published

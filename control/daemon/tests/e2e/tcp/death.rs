@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use rustix::process::Signal;
 use xmit_netns::require_root;
+use xmit_shared::clock::monotonic;
 
 use super::places::Place;
 use crate::harness::{LIMIT, Lab, OURS, Program, SOON, within};
@@ -35,6 +36,34 @@ fn tcp_of_a_killed_program_ends_and_its_port_is_free() {
         drop(streams);
         within(SOON, "its session is over", || place.daemon.stat().sessions == 1);
     }
+    place.end();
+}
+
+#[test]
+fn tcp_to_a_vanished_peer_holds_nobody_up() {
+    require_root!("tcp_to_a_vanished_peer_holds_nobody_up");
+    let place = Place::new(Lab::new("tgone"));
+    // More than there is room for calls under way.
+    const CONNECTIONS: usize = 100;
+    let listener = xmit::TcpListener::bind_in(&place.session, (OURS, 7)).unwrap();
+    let address = SocketAddr::from((OURS, 7));
+    let connect = || {
+        let client = place.lab.a.run(|| TcpStream::connect_timeout(&address, LIMIT)).unwrap().unwrap();
+        (client, listener.accept().unwrap().0)
+    };
+    let pairs: Vec<_> = (0..CONNECTIONS).map(|_| connect()).collect();
+    // Whatever is sent to the host from now on is lost.
+    place.lab.a.command("ip link set dev xa address 02:00:00:00:00:42").unwrap();
+    for (_, server) in &pairs {
+        let mut server = server;
+        server.write_all(b"anybody?").unwrap();
+    }
+    let start = monotonic();
+    drop(pairs);
+    drop(listener);
+    drop(xmit::UdpSocket::bind_in(&place.session, (OURS, 8)).unwrap());
+    let took = monotonic().saturating_since(start);
+    assert!(took < SOON, "closing and a new socket took {took:?}");
     place.end();
 }
 

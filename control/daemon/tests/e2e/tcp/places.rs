@@ -9,7 +9,7 @@ use crate::harness::{Card, Daemon, HOST, KERNEL, Lab, OURS};
 
 /// A lab with a daemon that serves one client, and a session of that client.
 pub(super) struct Place {
-    session: xmit::Session,
+    pub(super) session: xmit::Session,
     pub(super) daemon: Daemon,
     pub(super) lab: Lab,
     card: Option<Card>,
@@ -41,7 +41,7 @@ impl Place {
             format!("[[neighbor]]\ninterface = \"xb\"\naddress = \"{address}\"\nmac = \"{mac}\"\n")
         };
         let neighbors = neighbor(HOST, &xa) + &neighbor(NOBODY, NOBODY_MAC);
-        let daemon = lab.daemon(&format!("{rest}{neighbors}"));
+        let daemon = lab.daemon(&format!("{rest}{neighbors}[tcp]\nfastopen = 3\n"));
         lab.b.command(&format!("ip addr add {KERNEL}/24 dev xb")).unwrap();
         // ARP has no checksum: what a bad wire would do to it is not the matter here.
         for (netns, device, address, mac) in [

@@ -10,6 +10,9 @@ use xmit::{CongestionName, SocketOption};
 /// The longest name of a congestion control, with its zero (`TCP_CA_NAME_MAX`).
 const NAME_BYTES: usize = 16;
 
+/// Not in every C library's headers (`include/uapi/linux/tcp.h`).
+const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
+
 pub(super) fn set(tcp: &Tcp, name: i32, value: &[u8]) -> Result<()> {
     if name == libc::TCP_CONGESTION {
         return set_congestion(tcp, value);
@@ -61,6 +64,7 @@ fn in_lane(name: i32) -> Result<SocketOption> {
         libc::TCP_USER_TIMEOUT => SocketOption::UserTimeout,
         libc::TCP_FASTOPEN => SocketOption::FastOpen,
         libc::TCP_FASTOPEN_CONNECT => SocketOption::FastOpenConnect,
+        TCP_FASTOPEN_NO_COOKIE => SocketOption::FastOpenNoCookie,
         libc::TCP_NOTSENT_LOWAT => SocketOption::NotSentLowat,
         _ => return fail(libc::ENOPROTOOPT),
     })

@@ -2,17 +2,17 @@
 
 use super::*;
 use crate::tcp::connection::FastOpenState;
-use crate::tcp::fastopen::ServerCookie;
+use crate::tcp::fastopen::{Form, ServerCookie, Told};
 use crate::tcp::mss::Mss;
 use crate::tcp::state::State;
-use xmit_shared::session::StreamEvents;
 
 const COOKIE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
 fn client() -> World {
     let mut world = World::new(|settings| settings.fastopen = 3);
-    let cookie = ServerCookie::new(&COOKIE, Mss::new(1000), false).unwrap();
-    world.tcp.commons.cookies.put(world.now, PEER.into(), cookie);
+    let cookie = ServerCookie::new(&COOKIE, false);
+    let told = Told { mss: Mss::new(1000), cookie, next_form: Form::Standard };
+    world.tcp.commons.cookies.put(world.now, PEER.into(), &told);
     world
 }
 
@@ -41,8 +41,8 @@ fn a_client_without_cookie_asks_for_one() {
     let syn = world.sent().remove(0);
     assert_eq!((syn.cookie.as_deref(), syn.data.len()), (Some(&[][..]), 0));
     world.input(&Seg { cookie: Some(COOKIE.to_vec()), ..syn_ack(&syn, 0) });
-    let kept = world.tcp.commons.cookies.get(world.now, PEER.into()).unwrap();
-    assert_eq!((kept.cookie(), kept.mss.bytes()), (&COOKIE[..], 1400));
+    let kept = world.tcp.commons.cookies.get(world.now, PEER.into());
+    assert_eq!((kept.cookie.unwrap().cookie(), kept.mss.unwrap().bytes()), (&COOKIE[..], 1400));
     assert_eq!(world.connection().state, State::Established);
 }
 
@@ -51,7 +51,7 @@ fn a_client_with_cookie_sends_data_at_once() {
     let mut world = client();
     let id = connect(&mut world);
     assert_eq!(world.sent(), [], "nothing before the first data");
-    assert_eq!(world.client.slots[SLOT as usize].status.events(), StreamEvents::CONNECTED.0);
+    assert_eq!(world.connection().syn_room(), Some(960));
     let sent = write(&mut world, id, &[9; 1500]);
     let [syn] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!((syn.flags, syn.data.len(), syn.cookie.as_deref()), (Flags::SYN, 960, Some(&COOKIE[..])));
@@ -83,7 +83,24 @@ fn a_lost_syn_is_sent_again_without_data() {
     let again = world.pass(SECOND).remove(0).1;
     assert_eq!((again.flags, again.seq, again.data.len(), again.cookie.clone()), (Flags::SYN, syn.seq, 0, None));
     world.input(&syn_ack(&again, 0));
-    assert!(world.tcp.commons.cookies.get(world.now, PEER.into()).is_none(), "a filter may have dropped it");
+    let kept = world.tcp.commons.cookies.get(world.now, PEER.into());
+    assert_eq!((kept.cookie.unwrap().cookie(), kept.mss.unwrap().bytes()), (&COOKIE[..], 1400), "what was told last");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_asked_in_the_old_form_once() {
+    let mut world = World::new(|_| ());
+    let mut forms = Vec::new();
+    for _ in 0..4 {
+        let id = connect(&mut world);
+        let syn = world.sent().remove(0);
+        forms.push(world.connection().fast_open);
+        world.input(&syn_ack(&syn, 0));
+        world.tcp.with(&mut world.net, world.now, Some(&mut world.end), id, |connection, ctx| connection.abort(ctx));
+        world.sent();
+    }
+    let asked = [Form::Standard, Form::Experimental, Form::StandardAgain, Form::StandardAgain];
+    assert_eq!(forms, asked.map(FastOpenState::Requested));
 }
 
 fn server(queue: u16) -> World {

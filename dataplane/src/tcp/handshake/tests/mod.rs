@@ -12,6 +12,7 @@ use crate::net::Net;
 use crate::owner::Owner;
 use crate::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use crate::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot};
+use crate::tcp::Dial;
 use crate::tcp::commons::{Capacity, News};
 use crate::tcp::config::Config;
 use crate::tcp::connection::Connection;
@@ -146,7 +147,8 @@ impl World {
         self.end.open_stream(SLOT, 65_536, 65_536);
         let flow = Flow { local: SocketAddrV4::new(US, 4000), remote: SocketAddrV4::new(PEER, 80) };
         let owner = Owner { session: 0, slot: SLOT };
-        self.tcp.connect(&mut self.net, self.now, Some(&mut self.end), flow, owner, &config)
+        let dial = Dial { flow, owner, config: &config, fast_open: false, fixed_port: false };
+        self.tcp.connect(&mut self.net, self.now, Some(&mut self.end), &dial)
     }
 
     /// The peer sends `seg`; what we answer.

@@ -25,7 +25,7 @@ fn the_first_window_is_ten_segments_and_grows_by_what_is_acknowledged() {
         bench.out(),
         [
             ". 10001:11001(1000) ack 1",
-            ". 11001:12001(1000) ack 1",
+            "P. 11001:12001(1000) ack 1",
             ". 12001:13001(1000) ack 1",
             "P. 13001:14001(1000) ack 1"
         ]
@@ -85,9 +85,19 @@ fn more_to_come_waits_for_a_full_segment() {
 
 #[test]
 fn the_peers_window_ends_a_burst_within_a_segment() {
-    let mut bench = Bench::new(Settings::default(), Shape { scale: None, window: 2500, ..Shape::default() }, |_| ());
-    bench.write(5000, false);
-    assert_eq!(bench.out(), [". 1:1001(1000) ack 1", ". 1001:2001(1000) ack 1", "P. 2001:2501(500) ack 1"]);
+    let mut bench = Bench::new(Settings::default(), Shape { scale: None, window: 5500, ..Shape::default() }, |_| ());
+    bench.write(9000, false);
+    assert_eq!(
+        bench.out(),
+        [
+            ". 1:1001(1000) ack 1",
+            "P. 1001:2001(1000) ack 1",
+            ". 2001:3001(1000) ack 1",
+            "P. 3001:4001(1000) ack 1",
+            ". 4001:5001(1000) ack 1",
+            "P. 5001:5501(500) ack 1"
+        ]
+    );
 }
 
 #[test]
