@@ -135,7 +135,7 @@ proptest! {
         lanes[0].open_stream(2, 4096, 4096);
         for (word, value, small) in noise {
             let value = if small { value % 9000 } else { value };
-            memory.word32(layout.slot(2).tx_tail + word * 4).unwrap().store(value, Ordering::Relaxed);
+            memory.word32(layout.slot(2).client + word * 4).unwrap().store(value, Ordering::Relaxed);
             match echo_turn(&mut lanes[0], 2) {
                 Ok(len) => prop_assert!(len <= 1 << 15),
                 Err(_) => {
@@ -155,7 +155,7 @@ fn a_client_that_scribbles_over_a_running_stream_harms_itself_only() {
     let theirs = Memory::from_sealed(fd.as_fd()).unwrap();
     let (mut lanes, _bell, _lane_bells) = lane_ends(&memory, &layout).unwrap();
     lanes[0].open_stream(2, 4096, 4096);
-    let (at, done) = (layout.slot(2).tx_tail, AtomicBool::new(false));
+    let (at, done) = (layout.slot(2).client, AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut state = 0x9e37_79b9_7f4a_7c15_u64; // xorshift: the same rubbish in every run
