@@ -36,6 +36,8 @@ pub struct Pending {
     pub send: bool,
     /// The timeout is doubted: new data alone, two segments at most (`Permit::NewProbe`).
     pub new_probe: bool,
+    /// Data had no place in the receive ring: the next ACK takes the window back (`ICSK_ACK_NOMEM`).
+    pub no_room: bool,
 }
 
 /// What agreement with the peer came of the handshake (RFC 7323, 2018, 3168).
