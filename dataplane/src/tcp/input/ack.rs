@@ -56,6 +56,7 @@ impl Connection {
             self.send.wl1 = segment.seq;
         }
         (self.soft_error, self.probes, self.heard_at) = (0, 0, ctx.now);
+        self.send.more = false;
         if advanced {
             self.on_advance(segment.ack);
         }
@@ -90,6 +91,7 @@ impl Connection {
     fn on_advance(&mut self, ack: SeqNum) {
         self.retransmits = 0;
         self.stalled_since = None;
+        self.send.released = self.send.released.later(ack);
         if self.send.urgent.is_some_and(|urgent| ack.at_or_after(urgent)) {
             self.send.urgent = None;
         }
@@ -130,6 +132,7 @@ impl Connection {
             sack: if self.agreed.sack { segment.sack } else { crate::wire::tcp_options::SackBlocks::NONE },
             echoed: echo.and_then(|t| self.clock.sent_at(now, t.echo)),
             high_seq: self.recovery.high_seq(),
+            min_rtt: self.rtt.min_rtt(),
             mss: u32::from(self.send.mss),
         }
     }

@@ -14,6 +14,7 @@ use crate::net::Net;
 use crate::owner::Owner;
 use crate::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use crate::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
+use crate::tcp::Dial;
 use crate::tcp::commons::{Capacity, News};
 use crate::tcp::config::Config;
 use crate::tcp::deadlines::Due;
@@ -167,7 +168,13 @@ impl Bench {
         change(&mut options);
         let owner = Owner { session: 0, slot: SLOT };
         let id = {
-            let dial = Dial { flow: Flow { local: OURS, remote: PEER }, owner, config: &options, fast_open: false };
+            let dial = Dial {
+                flow: Flow { local: OURS, remote: PEER },
+                owner,
+                config: &options,
+                fast_open: false,
+                fixed_port: false,
+            };
             tcp.connect(&mut net, now, Some(&mut end), &dial).unwrap()
         };
         let mut bench = Self { net, tcp, end, client, now, id, isn: 0, shape };
