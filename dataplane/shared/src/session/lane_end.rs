@@ -251,7 +251,8 @@ impl LaneEnd {
         rang
     }
 
-    fn wants_room(&self, slot: u32) -> bool {
+    /// True if the program waits for room in `slot`.
+    pub fn wants_room(&self, slot: u32) -> bool {
         self.slots.get(slot as usize).is_some_and(|slot| slot.wants.load(Ordering::Relaxed) != 0)
     }
 

@@ -1,7 +1,7 @@
 //! SYNs with data, SYNs that cross, windows that are taken back.
 
 use super::*;
-use crate::tcp::fastopen::ServerCookie;
+use crate::tcp::fastopen::{Form, ServerCookie, Told};
 use crate::tcp::mss::Mss;
 use std::net::IpAddr;
 
@@ -12,8 +12,9 @@ fn with_cookie(mss: u16) -> Bench {
         Shape::default(),
         |config| config.fast_open_connect = true,
         |tcp, now| {
-            let cookie = ServerCookie::new(&[1, 2, 3, 4, 5, 6, 7, 8], Mss::new(mss), false).unwrap();
-            tcp.commons.cookies.put(now, IpAddr::V4(*PEER.ip()), cookie);
+            let cookie = ServerCookie::new(&[1, 2, 3, 4, 5, 6, 7, 8], false);
+            let told = Told { mss: Mss::new(mss), cookie, next_form: Form::Standard };
+            tcp.commons.cookies.put(now, IpAddr::V4(*PEER.ip()), &told);
         },
     );
     assert!(bench.net.devices[0].queue.is_empty());
