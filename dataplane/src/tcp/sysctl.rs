@@ -117,12 +117,17 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_workaround_signed_windows", Knob::Flag(|s| &mut s.workaround_signed_windows)),
 ];
 
+/// `/proc/sys/net/ipv4/x` is `net.ipv4.x`.
+pub fn dotted(name: &str) -> String {
+    name.strip_prefix("/proc/sys/").unwrap_or(name).replace('/', ".")
+}
+
 /// Gives the setting `name` the value that `text` stands for.
 ///
 /// # Errors
 /// There is no such setting here, or this is not a value of it.
 pub fn set(settings: &mut Settings, name: &str, text: &str) -> Result<()> {
-    let name = name.strip_prefix("/proc/sys/").unwrap_or(name).replace('/', ".");
+    let name = dotted(name);
     match KNOBS.binary_search_by(|(known, _)| known.cmp(&name.as_str())) {
         Ok(at) => KNOBS.get(at).map_or(fail(SysctlError::Unknown), |(_, knob)| knob.set(settings, text)),
         Err(_) => fail(SysctlError::Unknown),
