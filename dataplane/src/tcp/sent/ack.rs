@@ -148,8 +148,8 @@ pub(super) fn arrived(segment: &Segment, ack: &Ack, earlier: bool, outcome: &mut
     // The round trip is that of what is found last (`tcp_rack_advance`).
     let newest = outcome.newest.get_or_insert(Newest { sent_at: segment.sent_at, end: segment.end, rtt });
     newest.rtt = rtt;
-    let later = segment.sent_at > newest.sent_at
-        || (segment.sent_at == newest.sent_at && segment.end.after(newest.end));
+    let later =
+        segment.sent_at > newest.sent_at || (segment.sent_at == newest.sent_at && segment.end.after(newest.end));
     if later {
         (newest.sent_at, newest.end) = (segment.sent_at, segment.end);
     }
