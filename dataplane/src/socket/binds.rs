@@ -40,6 +40,8 @@ pub struct Sharing {
     pub reuse_port: bool,
     /// It listens: `SO_REUSEADDR` alone does not make two listeners share.
     pub listening: bool,
+    /// `IP_FREEBIND`: the address need not be this host's.
+    pub free: bool,
 }
 
 /// Whether something of a closed socket is left on its lane.
@@ -91,7 +93,8 @@ impl Binds {
     /// Linux's number: `EADDRNOTAVAIL`, `EADDRINUSE`, `EACCES`.
     pub fn bind(&mut self, snapshot: &Snapshot, wanted: SocketAddrV4, binder: Binder) -> Result<SocketAddrV4, i32> {
         let ip = *wanted.ip();
-        let ours = ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() || ip.is_loopback();
+        let ours =
+            binder.sharing.free || ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast() || ip.is_loopback();
         if !ours && !snapshot.is_local(ip) && !is_subnet_broadcast(snapshot, ip) {
             return Err(EADDRNOTAVAIL);
         }

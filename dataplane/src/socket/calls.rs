@@ -121,6 +121,9 @@ impl Session {
             Slot::Stream(Stream::Connected { id, .. }) => {
                 ctx.tcp.table.get(*id).map(|connection| connection.flow.local)
             }
+            Slot::Stream(Stream::Idle(socket)) if socket.bound.is_none() => {
+                socket.source.map(|ip| SocketAddrV4::new(ip, 0))
+            }
             other => other.stream_bound(),
         };
         local.unwrap_or(NO_ADDRESS)

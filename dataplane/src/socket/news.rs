@@ -40,7 +40,7 @@ impl Session {
                     // What was written for its SYN would be the next connection's.
                     let written = self.end.tx_look(owner.slot).is_ok_and(|outgoing| outgoing.len > 0);
                     let spent = connected || written;
-                    self.set(owner.slot, Stream::Idle(Box::new(Idle { config, bound, spent, info })));
+                    self.set(owner.slot, Stream::Idle(Box::new(Idle { config, bound, source: None, spent, info })));
                 }
                 Slot::Stream(Stream::Closing { id: ours, .. }) if ours == id => self.end_stream(ctx, owner.slot),
                 _ => {}

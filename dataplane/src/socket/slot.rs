@@ -3,7 +3,7 @@
 use crate::tcp::ConnectionId;
 use crate::tcp::config::Config;
 use crate::udp::{UdpSocket, UdpSocketId};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_shared::session::TcpInfo;
 
 /// What a slot stands for.
@@ -95,6 +95,8 @@ pub(super) struct Idle {
     pub(super) config: Config,
     /// The address that the control thread knows it by.
     pub(super) bound: Option<SocketAddrV4>,
+    /// The address that it connects from, with a port that the connect chooses (`IP_BIND_ADDRESS_NO_PORT`).
+    pub(super) source: Option<Ipv4Addr>,
     /// It was connected before: it is not connected again (`SS_CONNECTED`).
     pub(super) spent: bool,
     /// The last figures of the connection that it was.

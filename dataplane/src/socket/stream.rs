@@ -32,7 +32,7 @@ impl Session {
         if !self.end.open_stream(slot, tx, rx) {
             return Err(EBUSY);
         }
-        let idle = Idle { config, bound: None, spent: false, info: None };
+        let idle = Idle { config, bound: None, source: None, spent: false, info: None };
         self.set(slot, Stream::Idle(Box::new(idle)));
         Ok(())
     }
@@ -76,12 +76,28 @@ impl Session {
 
     pub(super) fn bind_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, wanted: SocketAddrV4) -> Answer {
         let sharing = match self.idle(slot, EINVAL) {
-            Ok(socket) if socket.bound.is_none() => sharing(&socket.config, false),
+            Ok(socket) if socket.bound.is_none() && socket.source.is_none() => {
+                if socket.config.bind_address_no_port && wanted.port() == 0 {
+                    return Some(self.bind_address(ctx, slot, *wanted.ip()));
+                }
+                sharing(&socket.config, false)
+            }
             Ok(_) => return Some(Err(EINVAL)),
             Err(errno) => return Some(Err(errno)),
         };
         let report = self.wants(slot, wanted, sharing);
         self.ask(ctx, slot, token, Wish::Bind, report)
+    }
+
+    /// Fixes the address alone; the connect chooses the port, which other sockets may use for other peers.
+    fn bind_address(&mut self, ctx: &Ctx<'_>, slot: u32, wanted: Ipv4Addr) -> Result<(), i32> {
+        let Some(Slot::Stream(Stream::Idle(socket))) = self.slots.get_mut(slot as usize) else { return Err(EBADF) };
+        let ours = wanted.is_unspecified() || wanted.is_loopback() || ctx.net.snapshot.is_local(wanted);
+        if !ours && !socket.config.free_bind {
+            return Err(EADDRNOTAVAIL);
+        }
+        socket.source = Some(wanted);
+        Ok(())
     }
 
     pub(super) fn share(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, other: u32) -> Answer {
@@ -104,13 +120,13 @@ impl Session {
             self.end.rx_resize(slot, announcements(backlog));
             return Some(Ok(()));
         }
-        let (bound, sharing) = match self.idle(slot, EINVAL) {
-            Ok(socket) => (socket.bound, sharing(&socket.config, true)),
+        let (bound, source, sharing) = match self.idle(slot, EINVAL) {
+            Ok(socket) => (socket.bound, socket.source, sharing(&socket.config, true)),
             Err(errno) => return Some(Err(errno)),
         };
         let report = match bound {
             Some(address) => Report::Listen { session: self.name, slot, address, sharing },
-            None => self.wants(slot, NO_ADDRESS, sharing),
+            None => self.wants(slot, source.map_or(NO_ADDRESS, any_port), sharing),
         };
         self.ask(ctx, slot, token, Wish::Listen(backlog), report)
     }
@@ -155,11 +171,11 @@ impl Session {
             let begun = ctx.tcp.table.get(id).is_some_and(|c| matches!(c.state, State::SynSent | State::SynReceived));
             return Some(Err(if begun { EALREADY } else { EISCONN }));
         }
-        let (bound, config) = match self.idle(slot, EISCONN) {
-            Ok(socket) => (socket.bound, socket.config),
+        let (bound, source, config) = match self.idle(slot, EISCONN) {
+            Ok(socket) => (socket.bound, socket.source, socket.config),
             Err(errno) => return Some(Err(errno)),
         };
-        let (source, remote) = match way(ctx, bound, remote, &config) {
+        let (source, remote) = match way(ctx, bound.or(source.map(any_port)), remote, &config) {
             Ok(way) => way,
             Err(errno) => return Some(Err(errno)),
         };
@@ -185,7 +201,7 @@ impl Session {
         config: &Config,
         fast_open: bool,
     ) -> Result<(), i32> {
-        let range = ctx.tcp.commons.settings.ip_local_port_range;
+        let range = config.port_range(ctx.tcp.commons.settings.ip_local_port_range);
         for port in ctx.tcp.siblings.candidates(range, ctx.net.rng.next_u64()) {
             let flow = Flow { local: SocketAddrV4::new(source, port), remote };
             if !ctx.ports.is_free(ctx.tcp, &flow) {
@@ -201,7 +217,9 @@ impl Session {
 
     /// Asks for a port that seems free; its packets are steered here before the SYN leaves.
     fn connect_by_asking(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, source: Ipv4Addr, goal: Goal) -> Answer {
-        let range = ctx.tcp.commons.settings.ip_local_port_range;
+        let config = self.idle(slot, EISCONN).map(|socket| socket.config);
+        let all = ctx.tcp.commons.settings.ip_local_port_range;
+        let range = config.map_or(all, |config| config.port_range(all));
         let mut ports = ctx.tcp.siblings.candidates(range, ctx.net.rng.next_u64());
         let free = |port: &u16| {
             // Of a port that has flows the control thread knows that it is taken.
@@ -219,7 +237,7 @@ impl Session {
         let bound = self.slot(slot).stream_bound();
         // A connect that failed before left its events.
         self.end.set_stream_events(slot, StreamEvents::default());
-        let dial = Dial { flow, owner, config, fast_open };
+        let dial = Dial { flow, owner, config, fast_open, fixed_port: bound.is_some() };
         let id: ConnectionId = ctx.tcp.connect(ctx.net, ctx.now, Some(&mut self.end), &dial)?;
         self.set(slot, Stream::Connected { id, bound });
         Ok(())
@@ -295,6 +313,7 @@ impl Session {
             young: 0,
             fast_open_pending: 0,
             grants: VecDeque::new(),
+            announced: VecDeque::new(),
             waiting: VecDeque::new(),
         };
         self.end.rx_resize(slot, announcements(backlog));
@@ -335,7 +354,10 @@ impl Session {
                 let config = ctx.tcp.listeners.get(index).map(|listener| listener.config);
                 ctx.tcp.unlisten(ctx.net, ctx.now, index);
                 let config = config.unwrap_or_else(|| Config::new(&ctx.tcp.commons.settings));
-                self.set(slot, Stream::Idle(Box::new(Idle { config, bound: Some(bound), spent: false, info: None })));
+                self.set(
+                    slot,
+                    Stream::Idle(Box::new(Idle { config, bound: Some(bound), source: None, spent: false, info: None })),
+                );
                 self.end.set_stream_events(slot, StreamEvents::default());
                 Ok(())
             }
@@ -377,12 +399,30 @@ impl Session {
         Some(Ok(()))
     }
 
-    /// Slots that were granted and not used are the client's again.
+    /// Slots that were granted and not used are the client's again, and so are those of connections that it never fetched,
+    /// which are reset (`inet_csk_listen_stop`).
     pub(super) fn end_listening(&mut self, ctx: &mut Ctx<'_>, slot: u32, index: u32, bound: SocketAddrV4) {
-        ctx.tcp.unlisten(ctx.net, ctx.now, index);
+        let unfetched = match self.end.rx_room(slot) {
+            Ok(_) => self.end.rx_unread(slot) as usize / ACCEPTED_BYTES,
+            Err(_) => 0,
+        };
+        let listener = ctx.tcp.unlisten(ctx.net, ctx.now, index);
+        let announced = listener.map_or_else(VecDeque::new, |listener| listener.announced);
+        for slot in announced.iter().rev().take(unfetched) {
+            self.abort_unfetched(ctx, *slot);
+        }
         let unused = |entry: &&mut Slot| matches!(entry, Slot::Granted(listener) if *listener == slot);
         self.slots.iter_mut().filter(unused).for_each(|entry| *entry = Slot::Closed);
         self.unbind(ctx, slot, Some(bound));
+    }
+
+    fn abort_unfetched(&mut self, ctx: &mut Ctx<'_>, slot: u32) {
+        if let Slot::Stream(Stream::Connected { id, bound }) = *self.slot(slot) {
+            ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| connection.abort(ctx));
+            self.unbind(ctx, slot, bound);
+        }
+        self.slots.get_mut(slot as usize).into_iter().for_each(|entry| *entry = Slot::Closed);
+        self.end.close(slot);
     }
 
     pub(super) fn close_connection(&mut self, ctx: &mut Ctx<'_>, id: ConnectionId) {
@@ -438,8 +478,12 @@ fn way(
     Ok((fixed.unwrap_or(path.source), SocketAddrV4::new(to, remote.port())))
 }
 
+fn any_port(ip: Ipv4Addr) -> SocketAddrV4 {
+    SocketAddrV4::new(ip, 0)
+}
+
 fn sharing(config: &Config, listening: bool) -> Sharing {
-    Sharing { reuse_address: config.reuse_address, reuse_port: config.reuse_port, listening }
+    Sharing { reuse_address: config.reuse_address, reuse_port: config.reuse_port, listening, free: config.free_bind }
 }
 
 /// Room for the announcements of a full backlog; Linux takes one more than the backlog.

@@ -5,6 +5,24 @@ use super::settings::Settings;
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 
+/// Whether segments may be fragmented on their way (`IP_MTU_DISCOVER`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MtuDiscover {
+    /// `IP_PMTUDISC_DONT`: they may, and what routers say of the path is not heard.
+    Dont = 0,
+    /// `IP_PMTUDISC_WANT`: segments fit the path.
+    Want = 1,
+    /// `IP_PMTUDISC_DO`: the same, for a stream.
+    Do = 2,
+}
+
+impl MtuDiscover {
+    /// By its number.
+    pub(super) fn of(number: i32) -> Option<Self> {
+        [Self::Dont, Self::Want, Self::Do].into_iter().find(|known| *known as i32 == number)
+    }
+}
+
 /// The options of one socket. Small: every idle connection has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -50,6 +68,14 @@ pub struct Config {
     pub reuse_address: bool,
     /// `SO_REUSEPORT`.
     pub reuse_port: bool,
+    /// `IP_FREEBIND`.
+    pub free_bind: bool,
+    /// `IP_BIND_ADDRESS_NO_PORT`.
+    pub bind_address_no_port: bool,
+    /// `IP_LOCAL_PORT_RANGE`; 0 for an end that is the system's.
+    pub local_ports: (u16, u16),
+    /// `IP_MTU_DISCOVER`.
+    pub mtu_discover: MtuDiscover,
     /// `TCP_FASTOPEN_CONNECT`.
     pub fast_open_connect: bool,
     /// `TCP_FASTOPEN_NO_COOKIE`.
@@ -57,6 +83,13 @@ pub struct Config {
 }
 
 impl Config {
+    /// The ports that a connect chooses from (`inet_sk_get_local_port_range`): the system's, as far as the socket's own lie within.
+    pub fn port_range(&self, (low, high): (u16, u16)) -> (u16, u16) {
+        let (wanted_low, wanted_high) = self.local_ports;
+        let within = |port: u16, other: u16| if (low..=high).contains(&port) { port } else { other };
+        (within(wanted_low, low), within(wanted_high, high))
+    }
+
     /// Of a new socket.
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -81,6 +114,10 @@ impl Config {
             keep_alive: false,
             reuse_address: false,
             reuse_port: false,
+            free_bind: false,
+            bind_address_no_port: false,
+            local_ports: (0, 0),
+            mtu_discover: if settings.ip_no_pmtu_disc { MtuDiscover::Dont } else { MtuDiscover::Want },
             fast_open_connect: false,
             fast_open_no_cookie: false,
         }

@@ -1,6 +1,7 @@
 //! ICMP errors about our segments (`tcp_v4_err`; RFC 5927: believed only if they quote a number that is under way).
 
 use super::commons::{Ctx, Fate};
+use super::config::MtuDiscover;
 use super::connection::{Connection, FastOpenState};
 use super::mss::Mss;
 use super::seq::SeqNum;
@@ -93,7 +94,7 @@ impl Connection {
     /// A router says that the path takes no more than `mtu` (RFC 1191; `tcp_v4_mtu_reduced`).
     fn on_path_mtu(&mut self, ctx: &mut Ctx<'_>, mtu: u16) -> Fate {
         let settings = &ctx.commons.settings;
-        if settings.ip_no_pmtu_disc {
+        if self.config.mtu_discover == MtuDiscover::Dont {
             return Fate::Lives;
         }
         let mtu = mtu.max(settings.min_pmtu);

@@ -5,7 +5,7 @@
 //! connection is [`Connection::apply_option`].
 
 use super::commons::Ctx;
-use super::config::Config;
+use super::config::{Config, MtuDiscover};
 use super::congestion::Kind;
 use super::connection::Connection;
 use super::deadlines::Timer;
@@ -91,6 +91,10 @@ impl Config {
             SocketOption::FastOpenConnect => self.set_fast_open_connect(settings, role, value)?,
             SocketOption::FastOpenNoCookie if matches!(role, Role::Connection(_)) => return Err(EINVAL),
             SocketOption::FastOpenNoCookie => self.fast_open_no_cookie = within(value, 0, 1)? != 0,
+            SocketOption::FreeBind => self.free_bind = flag,
+            SocketOption::BindAddressNoPort => self.bind_address_no_port = flag,
+            SocketOption::LocalPortRange => self.local_ports = port_range(value)?,
+            SocketOption::MtuDiscover => self.mtu_discover = MtuDiscover::of(value).ok_or(EINVAL)?,
             SocketOption::NotSentLowat => self.notsent_lowat = value.cast_unsigned(),
             SocketOption::SendBuffer => self.send_buffer = buffer(value, largest, SEND_BUFFER_MIN),
             SocketOption::ReceiveBuffer => self.receive_buffer = buffer(value, largest, RECEIVE_BUFFER_MIN),
@@ -141,6 +145,12 @@ impl Config {
             SocketOption::FastOpen => self.fast_open_queue.into(),
             SocketOption::FastOpenConnect => self.fast_open_connect.into(),
             SocketOption::FastOpenNoCookie => self.fast_open_no_cookie.into(),
+            SocketOption::FreeBind => self.free_bind.into(),
+            SocketOption::BindAddressNoPort => self.bind_address_no_port.into(),
+            SocketOption::LocalPortRange => {
+                (u32::from(self.local_ports.1) << 16 | u32::from(self.local_ports.0)).cast_signed()
+            }
+            SocketOption::MtuDiscover => self.mtu_discover as i32,
             SocketOption::NotSentLowat => self.notsent_lowat.cast_signed(),
             SocketOption::SendBuffer if self.send_buffer == 0 => number(settings.wmem.initial),
             SocketOption::SendBuffer => number(self.send_buffer),
@@ -182,6 +192,12 @@ fn buffer(value: i32, largest: u32, min: u32) -> u32 {
 
 fn within(value: i32, min: i32, max: i32) -> Result<u32, i32> {
     if (min..=max).contains(&value) { Ok(value.unsigned_abs()) } else { Err(EINVAL) }
+}
+
+/// Both ends, of which 0 is none.
+fn port_range(value: i32) -> Result<(u16, u16), i32> {
+    let (low, high) = (value as u16, (value.cast_unsigned() >> 16) as u16);
+    if low != 0 && high != 0 && low > high { Err(EINVAL) } else { Ok((low, high)) }
 }
 
 fn congestion(value: i32) -> Result<Kind, i32> {

@@ -26,6 +26,8 @@ pub struct TimeWait {
     pub ts_recent: Option<u32>,
     /// When it was taken.
     pub ts_recent_at: Instant,
+    /// When it began.
+    pub since: Instant,
     /// Our clock.
     pub clock: TimestampClock,
     /// Type of service of our segments.

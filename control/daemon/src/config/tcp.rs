@@ -57,6 +57,8 @@ pub struct Tcp {
     pub keepalive_probes: u8,
     /// A new connection may follow one in TIME_WAIT: 0 never, 1 by timestamps, 2 (default) in this host only.
     pub tw_reuse: u8,
+    /// How old that one must be at least. Default `"1s"`.
+    pub tw_reuse_delay: Span,
     /// Connections of programs that are gone, of one lane. Default 8192.
     pub max_orphans: u32,
     /// The most that a receive buffer grows to; its ring is the next power of two. Default `"6MiB"`.
@@ -94,6 +96,7 @@ impl Default for Tcp {
             keepalive_intvl: Span(settings.keepalive_intvl),
             keepalive_probes: settings.keepalive_probes,
             tw_reuse: settings.tw_reuse,
+            tw_reuse_delay: Span(settings.tw_reuse_delay),
             max_orphans: settings.max_orphans,
             rmem_max: ByteSize(settings.rmem.max.into()),
             wmem_max: ByteSize(settings.wmem.max.into()),
@@ -152,6 +155,7 @@ impl Tcp {
             keepalive_intvl: self.keepalive_intvl.0,
             keepalive_probes: self.keepalive_probes,
             tw_reuse: self.tw_reuse,
+            tw_reuse_delay: self.tw_reuse_delay.0,
             max_orphans: self.max_orphans,
             rmem: grow(defaults.rmem, bytes(self.rmem_max)),
             wmem: grow(defaults.wmem, bytes(self.wmem_max)),

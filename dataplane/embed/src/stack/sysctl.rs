@@ -95,6 +95,7 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_thin_linear_timeouts", Knob::Flag(|s| &mut s.thin_linear_timeouts)),
     ("net.ipv4.tcp_timestamps", Knob::Flag(|s| &mut s.timestamps)),
     ("net.ipv4.tcp_tw_reuse", Knob::Small(2, |s| &mut s.tw_reuse)),
+    ("net.ipv4.tcp_tw_reuse_delay", Knob::Time(MILLISECOND, |s| &mut s.tw_reuse_delay)),
     ("net.ipv4.tcp_window_scaling", Knob::Flag(|s| &mut s.window_scaling)),
     ("net.ipv4.tcp_wmem", Knob::Buffer(|s| &mut s.wmem)),
     ("net.ipv4.tcp_workaround_signed_windows", Knob::Flag(|s| &mut s.workaround_signed_windows)),

@@ -42,6 +42,14 @@ pub enum SocketOption {
     FastOpenConnect,
     /// `TCP_FASTOPEN_NO_COOKIE`.
     FastOpenNoCookie,
+    /// `IP_FREEBIND`.
+    FreeBind,
+    /// `IP_BIND_ADDRESS_NO_PORT`.
+    BindAddressNoPort,
+    /// `IP_LOCAL_PORT_RANGE`: the lowest port, and the highest shifted by 16.
+    LocalPortRange,
+    /// `IP_MTU_DISCOVER`.
+    MtuDiscover,
     /// `TCP_NOTSENT_LOWAT`, bytes.
     NotSentLowat,
     /// `SO_SNDBUF`, bytes; 0: grows by itself.
@@ -102,7 +110,7 @@ impl CongestionName {
 }
 
 impl SocketOption {
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 28] = [
         Self::Ttl,
         Self::Tos,
         Self::Broadcast,
@@ -127,6 +135,10 @@ impl SocketOption {
         Self::SynCount,
         Self::WindowClamp,
         Self::FastOpenNoCookie,
+        Self::FreeBind,
+        Self::BindAddressNoPort,
+        Self::LocalPortRange,
+        Self::MtuDiscover,
     ];
 
     pub(super) const fn number(self) -> u32 {
@@ -155,6 +167,10 @@ impl SocketOption {
             Self::SynCount => 22,
             Self::WindowClamp => 23,
             Self::FastOpenNoCookie => 24,
+            Self::FreeBind => 25,
+            Self::BindAddressNoPort => 26,
+            Self::LocalPortRange => 27,
+            Self::MtuDiscover => 28,
         }
     }
 

@@ -36,6 +36,8 @@ pub struct Dial<'a> {
     pub config: &'a Config,
     /// The call has data for the SYN (`MSG_FASTOPEN`).
     pub fast_open: bool,
+    /// The program chose its port.
+    pub fixed_port: bool,
 }
 
 /// A connection that follows one in TIME_WAIT begins so far behind its end: beyond any window without scale.
@@ -79,7 +81,7 @@ impl Tcp {
         mut end: Option<&mut LaneEnd>,
         dial: &Dial<'_>,
     ) -> Result<ConnectionId, i32> {
-        let Dial { flow, owner, config, fast_open } = *dial;
+        let Dial { flow, owner, config, fast_open, fixed_port } = *dial;
         let mtu = path_mtu(net, now, &mut self.commons, &flow, config).map_err(|reason| match reason {
             DropReason::IpRouteRefused => EHOSTUNREACH,
             _ => ENETUNREACH,
@@ -87,7 +89,7 @@ impl Tcp {
         if self.table.connections.is_full() {
             return Err(ENOBUFS);
         }
-        let before = self.take_time_wait(net, now, &flow, config)?;
+        let before = self.take_time_wait(net, now, &flow, fixed_port)?;
         let settings = &self.commons.settings;
         let room = end.as_deref_mut().and_then(|end| end.rx_room(owner.slot).ok()).filter(|room| *room > 0);
         let advertised_mss = advertised_mss(settings, config, mtu);
@@ -122,7 +124,7 @@ impl Tcp {
         net: &mut Net,
         now: Instant,
         flow: &Flow,
-        config: &Config,
+        fixed_port: bool,
     ) -> Result<Option<TimeWait>, i32> {
         let index = match self.table.lookup(flow) {
             None => return Ok(None),
@@ -130,7 +132,7 @@ impl Tcp {
             Some(_) => return Err(EADDRNOTAVAIL),
         };
         let settings = &self.commons.settings;
-        let may = self.table.time_waits.get(index).is_some_and(|old| may_follow(settings, now, old, config));
+        let may = self.table.time_waits.get(index).is_some_and(|old| may_follow(settings, now, old, fixed_port));
         if !may {
             return Err(EADDRNOTAVAIL);
         }
@@ -141,7 +143,7 @@ impl Tcp {
 }
 
 /// `tcp_twsk_unique`: old duplicates must be told from new segments by their timestamps, whose clock must have moved.
-fn may_follow(settings: &Settings, now: Instant, old: &TimeWait, config: &Config) -> bool {
+fn may_follow(settings: &Settings, now: Instant, old: &TimeWait, fixed_port: bool) -> bool {
     let loopback = old.flow.local.ip().is_loopback() || old.flow.remote.ip().is_loopback();
     let reuse = match settings.tw_reuse {
         _ if old.fin_wait_2 => false,
@@ -149,9 +151,9 @@ fn may_follow(settings: &Settings, now: Instant, old: &TimeWait, config: &Config
         2 => loopback,
         _ => true,
     };
-    let moved = now.as_millis() / 1000 > old.ts_recent_at.as_millis() / 1000;
-    // A program that chose its port, and said that it may be in use, wants exactly this.
-    old.ts_recent.is_some() && (config.reuse_address || (reuse && moved))
+    let moved = now.as_millis() > old.since.as_millis() + settings.tw_reuse_delay.as_millis() as u64;
+    // A program that chose its port wants exactly this.
+    old.ts_recent.is_some() && (fixed_port || (reuse && moved))
 }
 
 impl Connection {

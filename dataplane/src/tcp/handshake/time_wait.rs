@@ -57,7 +57,7 @@ impl Tcp {
         let full = self.table.time_waits.len() >= settings.max_tw_buckets as usize;
         let rto = connection.rtt.rto();
         let length = if fin_wait_2 { settings.fin_timeout.min(LENGTH).max(rto * 7 / 2) } else { LENGTH };
-        let kept = (!full).then(|| self.table.insert_time_wait(TimeWait::of(connection, fin_wait_2))).flatten();
+        let kept = (!full).then(|| self.table.insert_time_wait(TimeWait::of(now, connection, fin_wait_2))).flatten();
         let Some(index) = kept else {
             net.counters.inc(Snmp::TcpExtTCPTimeWaitOverflow);
             return;
@@ -92,7 +92,7 @@ impl Tcp {
                 self.remove_time_wait(index);
             }
             Verdict::Fin => {
-                time_wait.fin_wait_2 = false;
+                (time_wait.fin_wait_2, time_wait.since) = (false, now);
                 time_wait.rcv_nxt = segment.end();
                 time_wait.note(now, timestamps);
                 time_wait.answer(net, now);
@@ -157,7 +157,7 @@ impl Tcp {
 
 impl TimeWait {
     /// What is left of `connection`.
-    fn of(connection: &Connection, fin_wait_2: bool) -> Self {
+    fn of(now: Instant, connection: &Connection, fin_wait_2: bool) -> Self {
         let receive = &connection.receive;
         let announced = receive.wup + receive.wnd.0;
         Self {
@@ -169,6 +169,7 @@ impl TimeWait {
             scale: receive.scale,
             ts_recent: connection.agreed.timestamps.then_some(receive.ts_recent),
             ts_recent_at: receive.ts_recent_at,
+            since: now,
             clock: connection.clock,
             tos: connection.config.tos,
             last_answer: None,

@@ -129,6 +129,7 @@ impl Connection {
     fn abort_on_data(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> Fate {
         ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnData);
         ctx.net.counters.dropped(DropReason::TcpClosedByUser);
+        // As a segment without socket is answered: by the number that it expects.
         crate::tcp::handshake::reply_reset(ctx.net, ctx.now, segment);
         self.fail(ctx, 0)
     }

@@ -5,6 +5,7 @@
 //! into the frame here, each time anew.
 
 use super::super::commons::Ctx;
+use super::super::config::MtuDiscover;
 use super::super::congestion::Signal;
 use super::super::connection::{Connection, FastOpenState};
 use super::super::fastopen::Form;
@@ -111,7 +112,7 @@ impl Connection {
             let pseudo = self.flow.pseudo_header(bytes.len());
             tcp::fill_checksum(pseudo, bytes);
         }
-        let out = self.ip_header(ctx, outbound);
+        let out = self.ip_header(outbound);
         self.count_departure(ctx, outbound, flags);
         if let Some(space) = space {
             self.after_window(ctx, space);
@@ -123,7 +124,7 @@ impl Connection {
     }
 
     /// What IP must know.
-    fn ip_header(&mut self, ctx: &Ctx<'_>, outbound: &Outbound) -> Outgoing {
+    fn ip_header(&mut self, outbound: &Outbound) -> Outgoing {
         let ident = self.ident;
         self.ident = ident.wrapping_add(1);
         let ecn = if self.is_ecn_capable(outbound) { ECT_0 } else { 0 };
@@ -134,7 +135,7 @@ impl Connection {
             tos: self.config.tos & !3 | ecn,
             ttl: self.config.ttl,
             ident: Some(ident),
-            dont_fragment: !ctx.commons.settings.ip_no_pmtu_disc,
+            dont_fragment: self.config.mtu_discover != MtuDiscover::Dont,
             priority: self.config.priority,
         }
     }

@@ -9,6 +9,8 @@ use xmit::SocketOption;
 
 /// `UDP_CORK` (`include/uapi/linux/udp.h`).
 const UDP_CORK: i32 = 1;
+/// Not in every C library's headers (`include/uapi/linux/in.h`).
+const IP_LOCAL_PORT_RANGE: i32 = 51;
 
 pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
     // A single byte is taken as well as an `int`.
@@ -27,6 +29,10 @@ pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
         }
         // Off is what it is: errors are told by the next call, none is queued.
         (libc::IP_RECVERR, _) if number == 0 => Ok(()),
+        (libc::IP_FREEBIND | libc::IP_BIND_ADDRESS_NO_PORT, Kind::Tcp(_)) => {
+            set_in_lane(file, stream_option(name)?, (number != 0).into())
+        }
+        (libc::IP_MTU_DISCOVER | IP_LOCAL_PORT_RANGE, Kind::Tcp(_)) => set_in_lane(file, stream_option(name)?, number),
         (libc::IP_MTU_DISCOVER, _) if number == libc::IP_PMTUDISC_WANT => Ok(()),
         _ => fail(libc::ENOPROTOOPT),
     }
@@ -41,6 +47,10 @@ pub(super) fn get(file: &File, name: i32, room: usize) -> Result<Vec<u8>> {
             wish(udp, name).map_or(0, |wish| wish.load(Ordering::Relaxed).into())
         }
         (libc::IP_RECVERR, _) => 0,
+        (
+            libc::IP_FREEBIND | libc::IP_BIND_ADDRESS_NO_PORT | libc::IP_MTU_DISCOVER | IP_LOCAL_PORT_RANGE,
+            Kind::Tcp(_),
+        ) => get_from_lane(file, stream_option(name)?)?,
         (libc::IP_MTU_DISCOVER, _) => libc::IP_PMTUDISC_WANT,
         (libc::IP_MTU, Kind::Tcp(tcp)) => {
             tcp.socket.peer_addr()?;
@@ -65,6 +75,17 @@ pub(super) fn set_udp(udp: &Udp, name: i32, value: &[u8]) -> Result<()> {
 
 pub(super) fn get_udp(udp: &Udp, name: i32) -> Result<Vec<u8>> {
     if name == UDP_CORK { answer(udp.cork.load(Ordering::Relaxed)) } else { fail(libc::ENOPROTOOPT) }
+}
+
+/// Options of IP that streams have.
+fn stream_option(name: i32) -> Result<SocketOption> {
+    Ok(match name {
+        libc::IP_FREEBIND => SocketOption::FreeBind,
+        libc::IP_BIND_ADDRESS_NO_PORT => SocketOption::BindAddressNoPort,
+        libc::IP_MTU_DISCOVER => SocketOption::MtuDiscover,
+        IP_LOCAL_PORT_RANGE => SocketOption::LocalPortRange,
+        _ => return fail(libc::ENOPROTOOPT),
+    })
 }
 
 /// Where a wish for control messages is kept.

@@ -142,6 +142,7 @@ fn ecn_is_asked_for_and_granted() {
 
 fn time_wait(world: &World, ts: Option<u32>) -> TimeWait {
     TimeWait {
+        since: world.now,
         flow: Flow { local: SocketAddrV4::new(US, 4000), remote: SocketAddrV4::new(PEER, 80) },
         fin_wait_2: false,
         snd_nxt: crate::tcp::seq::SeqNum::new(1_000_000),

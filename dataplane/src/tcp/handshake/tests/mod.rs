@@ -136,6 +136,7 @@ impl World {
             young: 0,
             fast_open_pending: 0,
             grants: (1..=grants).collect::<VecDeque<_>>(),
+            announced: VecDeque::new(),
             waiting: VecDeque::new(),
         })
     }
@@ -147,7 +148,7 @@ impl World {
         self.end.open_stream(SLOT, 65_536, 65_536);
         let flow = Flow { local: SocketAddrV4::new(US, 4000), remote: SocketAddrV4::new(PEER, 80) };
         let owner = Owner { session: 0, slot: SLOT };
-        let dial = Dial { flow, owner, config: &config, fast_open: false };
+        let dial = Dial { flow, owner, config: &config, fast_open: false, fixed_port: false };
         self.tcp.connect(&mut self.net, self.now, Some(&mut self.end), &dial)
     }
 

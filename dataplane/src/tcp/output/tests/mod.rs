@@ -168,7 +168,13 @@ impl Bench {
         change(&mut options);
         let owner = Owner { session: 0, slot: SLOT };
         let id = {
-            let dial = Dial { flow: Flow { local: OURS, remote: PEER }, owner, config: &options, fast_open: false };
+            let dial = Dial {
+                flow: Flow { local: OURS, remote: PEER },
+                owner,
+                config: &options,
+                fast_open: false,
+                fixed_port: false,
+            };
             tcp.connect(&mut net, now, Some(&mut end), &dial).unwrap()
         };
         let mut bench = Self { net, tcp, end, client, now, id, isn: 0, shape };
