@@ -12,6 +12,7 @@ use super::congestion::Congestion;
 use super::deadlines::Deadlines;
 use super::fastopen::{Form, ServerCookie};
 use super::flow::Flow;
+use super::limited::Limited;
 use super::out_of_order::OutOfOrder;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -264,6 +265,8 @@ pub struct Connection {
     pub out_of_order: OutOfOrder,
     /// Growth of the receive buffer.
     pub tuning: ReceiveTuning,
+    /// What it waits for, for `TCP_INFO`.
+    pub limited: Limited,
     /// For `TCP_INFO`.
     pub stats: Stats,
     /// Our initial sequence number.

@@ -46,6 +46,8 @@ pub(crate) struct File {
     flags: AtomicI32,
     /// `F_SETOWN`.
     owner: AtomicI32,
+    /// `SO_MARK`: a label for rules of routing and filtering, of which there are none here. Kept for who asks.
+    mark: AtomicI32,
 }
 
 /// What a file is.
@@ -60,7 +62,7 @@ enum Kind {
 
 impl File {
     fn new(kind: Kind, nonblocking: bool) -> Arc<Self> {
-        let file = Self { kind, flags: AtomicI32::new(0), owner: AtomicI32::new(0) };
+        let file = Self { kind, flags: AtomicI32::new(0), owner: AtomicI32::new(0), mark: AtomicI32::new(0) };
         file.set_flags(if nonblocking { libc::O_NONBLOCK } else { 0 });
         Arc::new(file)
     }

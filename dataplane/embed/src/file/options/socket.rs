@@ -59,6 +59,10 @@ pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
             _ => fail(libc::EOPNOTSUPP),
         },
         libc::SO_TIMESTAMPING | SO_TIMESTAMPING_NEW => set_stamping(file, number.cast_unsigned()),
+        libc::SO_MARK => {
+            file.mark.store(number, Ordering::Relaxed);
+            Ok(())
+        }
         libc::SO_DONTROUTE => {
             // There is one way out, with or without routes.
             dont_route(file).store(flag, Ordering::Relaxed);
@@ -89,6 +93,7 @@ pub(super) fn get(file: &File, name: i32) -> Result<Vec<u8>> {
         libc::SO_SNDBUF => get_from_lane(file, SocketOption::SendBuffer),
         libc::SO_RCVBUF => get_from_lane(file, SocketOption::ReceiveBuffer),
         libc::SO_SNDLOWAT => answer(1),
+        libc::SO_MARK => answer(file.mark.load(Ordering::Relaxed)),
         libc::SO_DONTROUTE => answer(dont_route(file).load(Ordering::Relaxed)),
         libc::SO_DEBUG => answer(0),
         libc::SO_OOBINLINE => answer(matches!(&file.kind, Kind::Tcp(tcp) if tcp.socket.oob_inline())),
