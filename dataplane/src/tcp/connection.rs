@@ -7,6 +7,7 @@
 //! the program asked for. Bytes are in the session's rings (`LaneEnd`): offset 0 of the send ring is `send.una` (of
 //! data), offset 0 of the receive ring is `receive.nxt`.
 
+use super::chronograph::Chronograph;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::deadlines::Deadlines;
@@ -264,6 +265,8 @@ pub struct Connection {
     pub tuning: ReceiveTuning,
     /// For `TCP_INFO`.
     pub stats: Stats,
+    /// What held it back from sending.
+    pub chronograph: Chronograph,
     /// Our initial sequence number.
     pub isn: SeqNum,
     /// The peer's.

@@ -23,6 +23,7 @@ impl Connection {
         self.tell_ages(&mut info, now);
         self.tell_rates(&mut info, commons);
         self.tell_counts(&mut info);
+        (info.busy_time, info.rwnd_limited) = self.chronograph.micros(now);
         info
     }
 

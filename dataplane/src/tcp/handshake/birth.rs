@@ -89,6 +89,7 @@ impl Connection {
             out_of_order: OutOfOrder::new(),
             tuning: ReceiveTuning::default(),
             stats: Stats::default(),
+            chronograph: crate::tcp::chronograph::Chronograph::default(),
             isn,
             peer_isn: SeqNum::default(),
             ident: birth.ident,

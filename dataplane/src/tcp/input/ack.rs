@@ -2,6 +2,7 @@
 
 use crate::counters::Snmp;
 use crate::drop::DropReason;
+use crate::tcp::chronograph::Held;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::congestion::Kind;
 use crate::tcp::connection::Connection;
@@ -10,6 +11,7 @@ use crate::tcp::recovery::{AckFacts, Directive, Permit, Sender};
 use crate::tcp::segment::Segment;
 use crate::tcp::sent::Ack;
 use crate::tcp::seq::SeqNum;
+use crate::tcp::state::State;
 use crate::tcp::window::{Window, WireWindow};
 use crate::wire::tcp::Flags;
 use crate::{Duration, Instant};
@@ -25,6 +27,8 @@ pub(super) enum BadAck {
 
 /// A peer that took back what it had acknowledged selectively gets at least this long to mean it (RFC 2018 section 8).
 const RENEGING_MIN: Duration = Duration::from_millis(10);
+/// Timers add it to what is measured (`TCP_TIMEOUT_MIN`).
+const TIMEOUT_MIN: Duration = Duration::from_millis(2);
 
 impl Connection {
     /// `SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT`.
@@ -117,6 +121,7 @@ impl Connection {
             self.rtt.reset_backoff();
             self.move_una(ctx, segment.ack);
         }
+        self.note_idle(ctx.now);
         self.note_facts(ctx, &directive, facts.ece);
         self.set_timers(ctx, &directive);
     }
@@ -146,6 +151,13 @@ impl Connection {
             if let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) {
                 end.tx_release(owner.slot, bytes);
             }
+        }
+    }
+
+    /// All is acknowledged: the sender is idle.
+    fn note_idle(&mut self, now: Instant) {
+        if self.sent.segments() == 0 && self.unsent() == 0 {
+            self.chronograph.stop(now, Held::Busy, false);
         }
     }
 
@@ -197,7 +209,7 @@ impl Connection {
             let delay = (self.rtt.srtt().unwrap_or_default() / 2).max(RENEGING_MIN);
             self.arm_retransmission(ctx, Retransmission::Timeout, delay);
         } else if let Some(timeout) = directive.reorder_timeout {
-            self.arm_retransmission(ctx, Retransmission::Reordering, timeout);
+            self.arm_retransmission(ctx, Retransmission::Reordering, timeout + TIMEOUT_MIN);
         } else if self.deadlines.retransmission == Retransmission::Reordering {
             self.rearm_rto(ctx);
         }
@@ -258,6 +270,11 @@ impl Connection {
             BadAck::TooOld => DropReason::TcpAckTooOld,
             BadAck::Unsent => DropReason::TcpAckUnsent,
         };
+        if bad == BadAck::Unsent && self.state == State::Established {
+            // Linux answers nothing here, so that two that disagree do not answer each other for ever (`tcp_rcv_established`).
+            ctx.net.counters.dropped(reason);
+            return Fate::Lives;
+        }
         self.challenge(ctx, reason).err().unwrap_or(Fate::Lives)
     }
 

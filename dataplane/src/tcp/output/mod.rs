@@ -26,6 +26,7 @@ pub(in crate::tcp) use ack::ATO_MIN_MS;
 pub(in crate::tcp) use probe::RESOURCE_PROBE_INTERVAL;
 pub(in crate::tcp) use transmit::Departure;
 
+use super::chronograph::Held;
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
 use super::state::State;
@@ -94,6 +95,7 @@ impl Connection {
         }
         if end.after(self.send.end) {
             self.send.more = self.send.pushed.before(end);
+            self.chronograph.start(ctx.now, Held::Busy);
             self.on_written(ctx);
             self.send.end = end;
             self.grow_send_ring(ctx, look.len);

@@ -1,6 +1,7 @@
 //! New data (`tcp_write_xmit`): how much, and whether now. The congestion window, the peer's window, Nagle's rule in
 //! Minshall's form, `TCP_CORK` and `MSG_MORE`, silly windows (RFC 9293 section 3.8.6.2.1).
 
+use super::super::chronograph::Held;
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Retransmission;
@@ -102,7 +103,9 @@ impl Connection {
         if data == 0 && !fin {
             return Err(Stop::NoData);
         }
-        if mode != Mode::LossProbe && self.in_flight() >= self.congestion.cwnd() {
+        // The last segment need not wait: nothing follows it (`tcp_cwnd_test`).
+        let last = fin && data <= self.current_mss();
+        if mode != Mode::LossProbe && !last && self.in_flight() >= self.congestion.cwnd() {
             return Err(Stop::Cwnd);
         }
         if self.is_paced(ctx) {
@@ -236,6 +239,12 @@ impl Connection {
             Stop::NoRoom => self.block(ctx),
             Stop::Pace => self.arm_pace(ctx),
             _ => {}
+        }
+        if stop == Stop::Window {
+            self.chronograph.start(ctx.now, Held::Window);
+        } else {
+            let left = self.sent.segments() > 0 || self.unsent() > 0;
+            self.chronograph.stop(ctx.now, Held::Window, left);
         }
         let in_flight = self.sent.in_flight();
         let limited = stop == Stop::Cwnd || in_flight >= self.congestion.cwnd();
