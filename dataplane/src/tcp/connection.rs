@@ -13,6 +13,7 @@ use super::congestion::Congestion;
 use super::deadlines::Deadlines;
 use super::fastopen::{Form, ServerCookie};
 use super::flow::Flow;
+use super::limited::Limited;
 use super::out_of_order::OutOfOrder;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -37,6 +38,8 @@ pub struct Pending {
     pub send: bool,
     /// The timeout is doubted: new data alone, two segments at most (`Permit::NewProbe`).
     pub new_probe: bool,
+    /// Data had no place in the receive ring: the next ACK takes the window back (`ICSK_ACK_NOMEM`).
+    pub no_room: bool,
 }
 
 /// What agreement with the peer came of the handshake (RFC 7323, 2018, 3168).
@@ -263,6 +266,8 @@ pub struct Connection {
     pub out_of_order: OutOfOrder,
     /// Growth of the receive buffer.
     pub tuning: ReceiveTuning,
+    /// What it waits for, for `TCP_INFO`.
+    pub limited: Limited,
     /// For `TCP_INFO`.
     pub stats: Stats,
     /// What held it back from sending.

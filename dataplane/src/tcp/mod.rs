@@ -26,6 +26,7 @@ mod handshake;
 mod info;
 mod input;
 pub mod isn;
+pub mod limited;
 pub mod listener;
 pub mod metrics;
 pub mod min_rtt;

@@ -122,15 +122,8 @@ pub(crate) struct LaneOffsets {
 /// The offsets of one slot, in bytes from the region's start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlotOffsets {
-    // The client's line.
-    pub(crate) tx_tail: usize,
-    pub(crate) rx_head: usize,
-    pub(crate) wants: usize,
-    // The lane's line.
-    pub(crate) tx_head: usize,
-    pub(crate) rx_tail: usize,
-    pub(crate) error: usize,
-    pub(crate) events: usize,
+    /// The line that the client writes; that of the lane follows.
+    pub(crate) client: usize,
     // Buffers.
     pub(crate) tx_bytes: usize,
     pub(crate) rx_bytes: usize,
@@ -251,18 +244,11 @@ impl Layout {
 
     pub(crate) fn slot(&self, slot: u32) -> SlotOffsets {
         let client = self.slots_at + slot as usize * 2 * LINE;
-        let lane = client + LINE;
         let tx_bytes = self.buffers_at + slot as usize * self.buffer_bytes;
         let rx_bytes = tx_bytes + self.config.tx_bytes as usize;
         let stream_tx = rx_bytes + self.config.rx_bytes as usize;
         SlotOffsets {
-            tx_tail: client,
-            rx_head: client + 4,
-            wants: client + 8,
-            tx_head: lane,
-            rx_tail: lane + 4,
-            error: lane + 8,
-            events: lane + 12,
+            client,
             tx_bytes,
             rx_bytes,
             stream_tx,
@@ -323,8 +309,8 @@ mod tests {
             assert_eq!(at.completions - at.submissions, 16 * ENTRY);
             last_end = (at.completions + 16 * ENTRY).next_multiple_of(PAGE);
         }
-        assert_eq!(layout.slot(0).tx_tail, last_end);
-        assert!(layout.slot(999).events < layout.slot(0).tx_bytes);
+        assert_eq!(layout.slot(0).client, last_end);
+        assert!(layout.slot(999).client + LINE < layout.slot(0).tx_bytes);
         let last = layout.slot(999);
         assert_eq!(last.rx_bytes + (1 << 18), last.stream_tx);
         assert_eq!((last.stream_rx, last.stream_rx + (1 << 16)), (last.stream_tx + (1 << 15), layout.total()));
@@ -336,8 +322,8 @@ mod tests {
         let layout = Layout::new(&SessionConfig::default()).unwrap();
         let (lane, slot) = (layout.lane(0), layout.slot(3));
         let lines = |offsets: &[usize]| offsets.iter().map(|o| o / LINE).collect::<std::collections::BTreeSet<_>>();
-        let client = lines(&[lane.submit_tail, lane.complete_head, slot.tx_tail, slot.rx_head, slot.wants]);
-        let ours = lines(&[lane.submit_head, lane.complete_tail, slot.tx_head, slot.rx_tail, slot.error, slot.events]);
+        let client = lines(&[lane.submit_tail, lane.complete_head, slot.client]);
+        let ours = lines(&[lane.submit_head, lane.complete_tail, slot.client + LINE]);
         assert!(client.is_disjoint(&ours));
     }
 

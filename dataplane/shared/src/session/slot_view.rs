@@ -45,7 +45,7 @@ pub struct SlotRecords<const RECEIVE: bool> {
 
 impl SlotMemory {
     pub(super) fn new(memory: &Arc<Memory>, layout: &Layout) -> Result<Arc<Self>, Outside> {
-        let lines = memory.lines(layout.slot(0).tx_tail, 2 * layout.config().slots as usize)?;
+        let lines = memory.lines(layout.slot(0).client, 2 * layout.config().slots as usize)?;
         Ok(Arc::new(Self { lines, layout: *layout }))
     }
 

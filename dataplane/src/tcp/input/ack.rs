@@ -251,6 +251,9 @@ impl Connection {
             return false;
         }
         let changed = window != self.send.wnd;
+        if changed && self.send.wnd.0 == 0 && self.sent.segments() > 0 {
+            self.on_reopened(ctx);
+        }
         (self.send.wl1, self.send.wnd) = (segment.seq, window);
         if changed {
             self.predict(segment.window);
@@ -262,6 +265,15 @@ impl Connection {
             }
         }
         changed
+    }
+
+    /// A window that was closed over data in flight opens: what was sent in vain until now is no sign of a dead peer, and goes
+    /// again soon.
+    #[cold]
+    fn on_reopened(&mut self, ctx: &mut Ctx<'_>) {
+        (self.retransmits, self.stalled_since) = (0, None);
+        self.rtt.reset_backoff();
+        self.rearm_rto(ctx);
     }
 
     /// Answers a bad acknowledgment number of a synchronized connection (RFC 9293; RFC 5961 section 5.2).

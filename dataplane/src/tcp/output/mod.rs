@@ -29,6 +29,7 @@ pub(in crate::tcp) use transmit::Departure;
 use super::chronograph::Held;
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
+use super::limited::Limit;
 use super::state::State;
 use crate::ip::Path;
 use push::Mode;
@@ -41,11 +42,28 @@ impl Connection {
         let new_probe = std::mem::take(&mut self.pending.new_probe);
         if send && !matches!(self.state, State::SynSent | State::Closed) {
             self.push(ctx, new_probe);
+            self.note_rest(ctx);
         }
         if self.pending.ack_now {
             self.send_ack(ctx);
         }
         Fate::Lives
+    }
+
+    /// Whether anything is left to send or in flight, and whether the program has room again (`tcp_chrono_stop`).
+    fn note_rest(&mut self, ctx: &Ctx<'_>) {
+        let limit = self.limited.limit();
+        if self.sent.segments() == 0 && self.unsent() == 0 {
+            self.limited.set(ctx.now, Limit::Idle);
+        } else if limit == Limit::Idle || (limit == Limit::Buffer && !self.program_waits(ctx)) {
+            self.limited.set(ctx.now, Limit::Busy);
+        }
+    }
+
+    /// The program waits for room to write more.
+    fn program_waits(&self, ctx: &Ctx<'_>) -> bool {
+        let end = ctx.end.as_deref();
+        self.owner.is_some_and(|owner| end.is_some_and(|end| end.wants_room(owner.slot)))
     }
 
     fn push(&mut self, ctx: &mut Ctx<'_>, new_probe: bool) {

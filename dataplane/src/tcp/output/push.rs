@@ -5,6 +5,7 @@ use super::super::chronograph::Held;
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Retransmission;
+use super::super::limited::Limit;
 use super::super::recovery::Phase;
 use super::super::seq::SeqNum;
 use super::super::state::State;
@@ -248,6 +249,7 @@ impl Connection {
         }
         let in_flight = self.sent.in_flight();
         let limited = stop == Stop::Cwnd || in_flight >= self.congestion.cwnd();
+        self.note_limit(ctx, stop, limited);
         if count > 0 || limited {
             let (una, nxt) = (self.send.una, self.send.nxt);
             self.congestion.on_sent(ctx.now, una, nxt, in_flight, limited);
@@ -263,6 +265,17 @@ impl Connection {
         } else if self.sent.segments() == 0 && self.unsent() > 0 {
             self.check_probe_timer(ctx);
         }
+    }
+
+    /// What keeps it from sending more (`tcp_cwnd_application_limited`, `tcp_write_xmit`).
+    fn note_limit(&mut self, ctx: &Ctx<'_>, stop: Stop, cwnd_limited: bool) {
+        let limit = match stop {
+            Stop::Window => Limit::Window,
+            _ if !cwnd_limited && self.unsent() == 0 && self.program_waits(ctx) => Limit::Buffer,
+            _ if self.limited.limit() == Limit::Window => Limit::Busy,
+            _ => return,
+        };
+        self.limited.set(ctx.now, limit);
     }
 
     /// Tells the program how far its bytes were sent.
