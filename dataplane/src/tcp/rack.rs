@@ -20,6 +20,8 @@ use xmit_shared::time::nanos;
 pub const DUP_THRESH: u16 = 3;
 /// The most that this is raised to by reordering that was seen (`tcp_max_reordering`).
 const REORDERING_MAX: u16 = 300;
+/// Times are compared to the microsecond.
+const TURN: Duration = Duration::from_micros(1);
 /// Recoveries after which a wider window is forgotten (section 7.2).
 const REO_WND_PERSIST: u8 = 16;
 
@@ -175,7 +177,8 @@ impl Rack {
             }
             next = sent.sent_after(slab, id);
             let left = (segment.sent_at() + allowed).saturating_since(now);
-            if left.is_zero() {
+            // Segments of one turn left at one time; the nanoseconds between them only tell their order.
+            if left < TURN {
                 found.lost += u32::from(sent.mark_lost(slab, id));
             } else {
                 found.timeout = found.timeout.max(Some(left));
@@ -192,7 +195,7 @@ impl Rack {
         let allowed = Duration::from_nanos(self.rtt_nanos) + self.reordering_window(path, sent.sacked());
         while let Some(id) = next {
             next = sent.sent_after(slab, id);
-            if slab[id].sent_at() + allowed <= now {
+            if (slab[id].sent_at() + allowed).saturating_since(now) < TURN {
                 lost += u32::from(sent.mark_lost(slab, id));
             }
         }

@@ -103,6 +103,9 @@ impl Connection {
     /// `RCV.NXT` moves to `nxt`, and over what waits behind it; the program sees it all at once.
     fn advance(&mut self, ctx: &mut Ctx<'_>, nxt: SeqNum) {
         let from = self.receive.nxt;
+        if let Some(twice) = self.out_of_order.overlap(&ctx.commons.ranges, nxt) {
+            self.report_duplicate(ctx, twice);
+        }
         self.receive.nxt =
             if self.is_in_order() { nxt } else { self.out_of_order.advance(&mut ctx.commons.ranges, nxt) };
         let run = self.receive.nxt.since(from);

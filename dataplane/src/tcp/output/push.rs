@@ -103,7 +103,9 @@ impl Connection {
         if data == 0 && !fin {
             return Err(Stop::NoData);
         }
-        if mode != Mode::LossProbe && self.in_flight() >= self.congestion.cwnd() {
+        // The last segment need not wait: nothing follows it (`tcp_cwnd_test`).
+        let last = fin && data <= self.current_mss();
+        if mode != Mode::LossProbe && !last && self.in_flight() >= self.congestion.cwnd() {
             return Err(Stop::Cwnd);
         }
         if self.is_paced(ctx) {
