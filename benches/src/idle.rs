@@ -44,10 +44,8 @@ pub struct Step {
 /// What was measured.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Bytes of the tables of both sides for each slot of a session, before any connection.
+    /// Bytes of the tables of both sides for each slot of a session, before any connection; 0 if one session was enough.
     pub bytes_slot: f64,
-    /// Slots that this was measured over: those of all sessions but the first.
-    pub slots: u32,
     /// One for each number of connections.
     pub steps: Vec<Step>,
 }
@@ -65,28 +63,40 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
     // What happens once counts for nobody: code that is paged in, tables that begin.
     rig.connect(0..1)?;
     rig.request(&[0], REQUEST_BYTES as u64)?;
-    let (mut outcome, mut connected) = (Outcome::default(), 1);
-    let (mut tables, mut held) = (0, 0);
+    let (mut outcome, mut connected, mut held) = (Outcome::default(), 1, 0.0);
     for &connections in &options.steps {
+        let (start, mut sessions) = (resident()?, 0);
         while connected < connections {
-            // The rest of this port first: then the next one's server starts.
+            // The rest of this port first, then the next one's server starts.
             let end = connections.min(connected.next_multiple_of(CONNECTIONS_PER_PORT).max(connected + 1));
-            let start = resident()?;
-            rig.start_server(connected)?;
-            let started = resident()?;
+            if connected.is_multiple_of(CONNECTIONS_PER_PORT) {
+                sessions += 1;
+                outcome.start_server(&mut rig, connected)?;
+            }
             rig.connect(connected..end)?;
-            tables += started.saturating_sub(start);
-            held += resident()?.saturating_sub(started);
             connected = end;
         }
-        let each = held as f64 / f64::from(connections.max(2) - 1);
+        let tables = outcome.bytes_slot * f64::from(SLOTS * sessions);
+        held += resident()?.saturating_sub(start) as f64 - tables;
+        let each = held / f64::from(connections.max(2) - 1);
         let mut step = Step { connections, bytes_established: each, ..Step::default() };
         measure(options, &mut rig, &mut step)?;
         outcome.steps.push(step);
     }
-    outcome.slots = (connected - 1) / CONNECTIONS_PER_PORT * SLOTS;
-    outcome.bytes_slot = tables as f64 / f64::from(outcome.slots.max(1));
     Ok(outcome)
+}
+
+impl Outcome {
+    /// The first session that is added shows what its slots take.
+    fn start_server(&mut self, rig: &mut TcpRig, index: u32) -> io::Result<()> {
+        if self.bytes_slot > 0.0 {
+            return rig.start_server(index);
+        }
+        let before = resident()?;
+        rig.start_server(index)?;
+        self.bytes_slot = resident()?.saturating_sub(before) as f64 / f64::from(SLOTS);
+        Ok(())
+    }
 }
 
 fn measure(options: &Options, rig: &mut TcpRig, step: &mut Step) -> io::Result<()> {
@@ -143,11 +153,7 @@ fn resident() -> io::Result<u64> {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let client = size_of::<ClientSlot>();
-        writeln!(
-            f,
-            "tables of {} slots: {:.0} bytes each, {client} of them the program's own",
-            self.slots, self.bytes_slot
-        )?;
+        writeln!(f, "a session's tables: {:.0} bytes a slot, {client} of them the program's own", self.bytes_slot)?;
         writeln!(
             f,
             "{:>11} {:>17} {:>14} {:>15} {:>8} {:>15} {:>8}",

@@ -3,15 +3,14 @@
 use crate::wait::lock;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use xmit_shared::session::{ClientRx, ClientSlot, ClientTx, SlotStatus, StreamEvents};
-use xmit_shared::stream::{ReceiveReader, SendWriter};
+use xmit_shared::session::{ClientRx, ClientSlot, ClientTx, SlotStatus, StreamEvents, StreamReceiver, StreamSender};
 
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) tx: Mutex<ClientTx>,
     pub(crate) rx: Mutex<ClientRx>,
-    pub(crate) stream_tx: Mutex<SendWriter>,
-    pub(crate) stream_rx: Mutex<ReceiveReader>,
+    pub(crate) stream_tx: Mutex<StreamSender>,
+    pub(crate) stream_rx: Mutex<StreamReceiver>,
     pub(crate) status: SlotStatus,
     /// The numbered error that was taken last.
     error_seen: AtomicU32,

@@ -1,146 +1,221 @@
 //! Which sockets have something to send: one bit for each slot, set by clients' threads and collected by the lane. And the other way: which
 //! streams have news, set by the lane once a turn and taken by the client.
 //!
+//! Over the words of bits stands a summary: one bit for each word, so that who finds nothing has read one word, however many slots there are.
+//!
 //! Invariants:
 //! * a bit is set after the work is published, and cleared before the lane looks for the work: nothing set is lost;
+//! * a word's bit in the summary is set after the word, and cleared before it. Who finds it set need not set it: if a collector had cleared it,
+//!   and the word after it, before our bit came there, then our bit's atomic operation would have seen both (each one acquires and releases);
 //! * bits beyond the number of slots are never reported, whoever sets them.
 
 use crate::memory::Words64;
 use crate::sync::Ordering;
 
+/// The words that both sides use.
+#[derive(Clone, Debug)]
+pub struct DirtyBits {
+    /// One bit for each of `words`; the first of these words.
+    pub summary: Words64,
+    /// One bit for each slot, at most 64 words.
+    pub words: Words64,
+}
+
 /// The client's end: any number of threads.
 #[derive(Clone, Debug)]
-pub struct DirtyMarker(Words64);
+pub struct DirtyMarker(DirtyBits);
 
 /// Marks that are set together, at the end of a turn: one atomic operation for 64 slots.
 #[derive(Debug)]
 pub struct DirtyBatch {
-    shared: Words64,
+    shared: DirtyBits,
     marked: Box<[u64]>,
-    any: bool,
+    /// Which of `marked` are not zero.
+    touched: u64,
 }
 
 /// The lane's end, with the bits that it collected and has not yet served.
 #[derive(Debug)]
 pub struct DirtyCollector {
-    shared: Words64,
+    shared: DirtyBits,
     collected: Box<[u64]>,
+    /// Which of `collected` are not zero.
+    waiting: u64,
     slots: u32,
     next: u32,
 }
 
+/// The indices of the bits of `bits`, lowest first.
+fn each_bit(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let index = (bits != 0).then(|| bits.trailing_zeros() as usize);
+        bits &= bits.wrapping_sub(1);
+        index
+    })
+}
+
+impl DirtyBits {
+    /// Sets `bits` of word `index`. False if there is no such word.
+    #[inline]
+    fn set(&self, index: usize, bits: u64) -> bool {
+        // Release pairs with the Acquire in `take`: the work published before is visible to who collects. Acquire: see above.
+        self.words.get(index).is_some_and(|word| {
+            word.fetch_or(bits, Ordering::AcqRel);
+            true
+        })
+    }
+
+    /// Says that the words of `touched` were set.
+    #[inline]
+    fn announce(&self, touched: u64) {
+        if let Some(summary) = self.summary.first()
+            && summary.load(Ordering::Relaxed) & touched != touched
+        {
+            // Release pairs with the Acquire in `take` and `any`.
+            summary.fetch_or(touched, Ordering::Release);
+        }
+    }
+
+    /// Takes every word that was set and gives it to `each` with its index. Bounded by the words that were set.
+    #[inline]
+    fn take(&self, mut each: impl FnMut(usize, u64)) {
+        let Some(summary) = self.summary.first().filter(|summary| summary.load(Ordering::Relaxed) != 0) else { return };
+        for index in each_bit(summary.swap(0, Ordering::Acquire)) {
+            if let Some(word) = self.words.get(index) {
+                // Acquire pairs with the Release in `set`; Release: see above.
+                each(index, word.swap(0, Ordering::AcqRel));
+            }
+        }
+    }
+
+    /// True if a word was set since it was taken last.
+    fn any(&self) -> bool {
+        self.summary.first().is_some_and(|summary| summary.load(Ordering::Acquire) != 0)
+    }
+}
+
 impl DirtyMarker {
     /// Over the session's words of one lane.
-    pub fn new(words: Words64) -> Self {
-        Self(words)
+    pub fn new(bits: DirtyBits) -> Self {
+        Self(bits)
     }
 
     /// Says that `slot` has work. Nothing happens if the slot is outside the table.
     #[inline]
     pub fn mark(&self, slot: u32) {
-        if let Some(word) = self.0.get(slot as usize / 64) {
-            // Release pairs with the Acquire in `collect`: the work published before is visible to the collector.
-            word.fetch_or(1 << (slot % 64), Ordering::Release);
+        let index = slot as usize / 64;
+        if self.0.set(index, 1 << (slot % 64)) {
+            self.0.announce(1 << index);
         }
     }
 }
 
 impl DirtyBatch {
     /// Over the session's words of one lane.
-    pub fn new(shared: Words64) -> Self {
-        let marked = vec![0; shared.len()].into_boxed_slice();
-        Self { shared, marked, any: false }
+    pub fn new(shared: DirtyBits) -> Self {
+        let marked = vec![0; shared.words.len()].into_boxed_slice();
+        Self { shared, marked, touched: 0 }
     }
 
     /// Remembers `slot` for [`Self::publish`].
     #[inline]
     pub fn mark(&mut self, slot: u32) {
-        if let Some(word) = self.marked.get_mut(slot as usize / 64) {
+        let index = slot as usize / 64;
+        if let Some(word) = self.marked.get_mut(index) {
             *word |= 1 << (slot % 64);
-            self.any = true;
+            self.touched |= 1 << index;
         }
     }
 
-    /// Shows what was marked. Bounded by the words.
+    /// Shows what was marked. Bounded by the words marked.
     #[inline]
     pub fn publish(&mut self) {
-        if !std::mem::take(&mut self.any) {
+        let touched = std::mem::take(&mut self.touched);
+        if touched == 0 {
             return;
         }
-        for (marked, shared) in self.marked.iter_mut().zip(self.shared.iter()).filter(|(marked, _)| **marked != 0) {
-            // Release pairs with the Acquire in `take_marked`: what was published before is visible.
-            shared.fetch_or(std::mem::take(marked), Ordering::Release);
+        for index in each_bit(touched) {
+            if let Some(marked) = self.marked.get_mut(index) {
+                self.shared.set(index, std::mem::take(marked));
+            }
         }
+        self.shared.announce(touched);
     }
 }
 
-/// Takes every mark of `words` away and gives it to `each`: the word's index and its bits. Bounded by the words.
-pub fn take_marked(words: &Words64, mut each: impl FnMut(usize, u64)) {
-    for (index, word) in words.iter().enumerate() {
-        if word.load(Ordering::Relaxed) != 0 {
-            // Acquire pairs with the Release in `DirtyBatch::publish`.
-            each(index, word.swap(0, Ordering::Acquire));
+/// Takes every mark of `bits` away and gives it to `each`: the word's index and its bits. Bounded by the words marked.
+pub fn take_marked(bits: &DirtyBits, mut each: impl FnMut(usize, u64)) {
+    bits.take(|index, word| {
+        if word != 0 {
+            each(index, word);
         }
-    }
+    });
 }
 
 impl DirtyCollector {
     /// Over the session's words of one lane, for `slots` slots.
-    pub fn new(shared: Words64, slots: u32) -> Self {
-        let collected = vec![0; shared.len()].into_boxed_slice();
-        Self { shared, collected, slots, next: 0 }
+    pub fn new(shared: DirtyBits, slots: u32) -> Self {
+        let collected = vec![0; shared.words.len()].into_boxed_slice();
+        Self { shared, collected, waiting: 0, slots, next: 0 }
     }
 
-    /// Takes over the bits set since the last time. Reads one word for 64 slots and writes only those that are set.
+    /// Takes over the bits set since the last time. Reads one word, and those that are set.
     #[inline]
     pub fn collect(&mut self) {
-        let mut left = self.slots;
-        for (ours, shared) in self.collected.iter_mut().zip(self.shared.iter()) {
-            if shared.load(Ordering::Relaxed) != 0 {
-                // Acquire pairs with the Release in `mark`.
-                *ours |= shared.swap(0, Ordering::Acquire) & u64::MAX.checked_shr(64 - left.min(64)).unwrap_or(0);
+        let Self { shared, collected, waiting, slots, .. } = self;
+        shared.take(|index, word| {
+            let left = slots.saturating_sub(index as u32 * 64).min(64);
+            let bits = word & u64::MAX.checked_shr(64 - left).unwrap_or(0);
+            if let Some(ours) = collected.get_mut(index).filter(|_| bits != 0) {
+                *ours |= bits;
+                *waiting |= 1 << index;
             }
-            left = left.saturating_sub(64);
-        }
+        });
     }
 
-    /// The next slot with work, each in turn, and forgets its bit. Bounded by one pass over the words.
+    /// The next slot with work, each in turn, and forgets its bit.
+    #[inline]
     pub fn next_slot(&mut self) -> Option<u32> {
-        let (start, shift) = (self.next as usize / 64, self.next % 64);
-        let words = self.collected.len();
-        for i in 0..=words {
-            let index = (start + i) % words.max(1);
-            let mask = match i {
-                0 => u64::MAX << shift,
-                _ if i == words => !(u64::MAX << shift),
-                _ => u64::MAX,
-            };
-            let word = self.collected.get_mut(index)?;
-            if *word & mask != 0 {
-                let slot = index as u32 * 64 + (*word & mask).trailing_zeros();
-                *word &= !(1 << (slot % 64));
-                self.next = (slot + 1) % (words as u32 * 64);
-                return Some(slot);
-            }
+        if self.waiting == 0 {
+            return None;
         }
-        None
+        let (start, shift) = (self.next as usize / 64, self.next % 64);
+        // The rest of the word where the last search ended, the words behind it, those before it, then the rest of all.
+        let rest = self.collected.get(start).is_some_and(|word| word & (u64::MAX << shift) != 0);
+        let behind = self.waiting & u64::MAX.checked_shl(start as u32 + 1).unwrap_or(0);
+        let (index, mask) = match (rest, behind) {
+            (true, _) => (start, u64::MAX << shift),
+            (false, 0) => (self.waiting.trailing_zeros() as usize, u64::MAX),
+            (false, behind) => (behind.trailing_zeros() as usize, u64::MAX),
+        };
+        let word = self.collected.get_mut(index)?;
+        let bit = (*word & mask).trailing_zeros();
+        *word &= !1u64.checked_shl(bit)?;
+        if *word == 0 {
+            self.waiting &= !(1 << index);
+        }
+        let slot = index as u32 * 64 + bit;
+        self.next = (slot + 1) % (self.collected.len() as u32 * 64);
+        Some(slot)
     }
 
     /// Puts `slot` back: its budget was used up before its work.
     pub fn put_back(&mut self, slot: u32) {
-        if let Some(word) = self.collected.get_mut(slot as usize / 64).filter(|_| slot < self.slots) {
+        let index = slot as usize / 64;
+        if let Some(word) = self.collected.get_mut(index).filter(|_| slot < self.slots) {
             *word |= 1 << (slot % 64);
+            self.waiting |= 1 << index;
         }
     }
 
     /// True if a slot was marked since the last collection: the look before sleeping of who cannot serve the rest yet.
     pub fn any_new(&self) -> bool {
-        self.shared.iter().any(|w| w.load(Ordering::Acquire) != 0)
+        self.shared.any()
     }
 
     /// True if any slot has work, collected or not: the look before sleeping.
     pub fn any(&self) -> bool {
-        self.collected.iter().any(|word| *word != 0) || self.any_new()
+        self.waiting != 0 || self.any_new()
     }
 }
 
@@ -150,9 +225,30 @@ mod tests {
     use super::*;
     use crate::memory::Memory;
 
-    fn pair(slots: u32) -> (DirtyMarker, DirtyCollector, Words64) {
-        let words = Memory::anonymous(64).unwrap().words64(0, slots.div_ceil(64) as usize).unwrap();
-        (DirtyMarker::new(words.clone()), DirtyCollector::new(words.clone(), slots), words)
+    fn bits(words: usize) -> DirtyBits {
+        let memory = Memory::anonymous(4096).unwrap();
+        DirtyBits { summary: memory.words64(0, 1).unwrap(), words: memory.words64(8, words).unwrap() }
+    }
+
+    fn pair(slots: u32) -> (DirtyMarker, DirtyCollector, DirtyBits) {
+        let bits = bits(slots.div_ceil(64) as usize);
+        (DirtyMarker::new(bits.clone()), DirtyCollector::new(bits.clone(), slots), bits)
+    }
+
+    #[test]
+    fn all_slots_of_a_full_table_are_served_once() {
+        let (marker, mut dirty, bits) = pair(4096);
+        for round in 0..3u32 {
+            (0..4096).for_each(|slot| marker.mark(slot));
+            dirty.collect();
+            let served: Vec<_> = std::iter::from_fn(|| dirty.next_slot()).collect();
+            assert_eq!(served.len(), 4096, "round {round}");
+            assert!(served.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 4096), "round {round}");
+            assert!(!dirty.any() && bits.summary[0].load(Ordering::Relaxed) == 0);
+            marker.mark(1000 * round);
+            dirty.collect();
+            assert_eq!(dirty.next_slot(), Some(1000 * round));
+        }
     }
 
     #[test]
@@ -179,11 +275,11 @@ mod tests {
 
     #[test]
     fn a_batch_is_shown_at_once_and_taken_once() {
-        let words = Memory::anonymous(64).unwrap().words64(0, 3).unwrap();
-        let mut batch = DirtyBatch::new(words.clone());
+        let bits = bits(3);
+        let mut batch = DirtyBatch::new(bits.clone());
         let taken = || {
             let mut taken = Vec::new();
-            take_marked(&words, |index, bits| taken.push((index, bits)));
+            take_marked(&bits, |index, bits| taken.push((index, bits)));
             taken
         };
         [0, 3, 130, 9999].into_iter().for_each(|slot| batch.mark(slot));
@@ -196,8 +292,9 @@ mod tests {
 
     #[test]
     fn bits_beyond_the_table_are_not_reported() {
-        let (_, mut dirty, words) = pair(70);
-        words[1].store(u64::MAX, Ordering::Relaxed);
+        let (_, mut dirty, bits) = pair(70);
+        bits.words[1].store(u64::MAX, Ordering::Relaxed);
+        bits.summary[0].store(u64::MAX, Ordering::Relaxed);
         dirty.collect();
         let slots: Vec<_> = (0..80).filter_map(|_| dirty.next_slot()).collect();
         assert_eq!(slots, [64, 65, 66, 67, 68, 69]);
@@ -213,8 +310,8 @@ mod loom_model {
     #[test]
     fn loom_marked_work_is_found() {
         loom::model(|| {
-            let words = Words64::new(1);
-            let (marker, mut dirty) = (DirtyMarker::new(words.clone()), DirtyCollector::new(words, 2));
+            let bits = DirtyBits { summary: Words64::new(1), words: Words64::new(1) };
+            let (marker, mut dirty) = (DirtyMarker::new(bits.clone()), DirtyCollector::new(bits, 2));
             let work: Vec<_> = (0..2).map(|_| Word32::private().unwrap()).collect();
             let threads: Vec<_> = (0..2u32)
                 .map(|slot| {

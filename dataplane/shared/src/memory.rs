@@ -121,6 +121,35 @@ impl Memory {
         self.len
     }
 
+    /// Copies bytes from `offset` into `out`. False (and `out` unchanged) if they reach beyond the end.
+    #[inline]
+    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        let fits = offset.checked_add(out.len()).is_some_and(|end| end <= self.len);
+        if fits {
+            // SAFETY: `offset + out.len() <= self.len`, checked above, inside the mapping; `out` is private.
+            unsafe { std::ptr::copy_nonoverlapping(self.base.as_ptr().add(offset), out.as_mut_ptr(), out.len()) };
+        }
+        fits
+    }
+
+    /// Copies `data` to `offset`. False (and nothing written) if it reaches beyond the end.
+    #[inline]
+    pub(crate) fn write(&self, offset: usize, data: &[u8]) -> bool {
+        let fits = offset.checked_add(data.len()).is_some_and(|end| end <= self.len);
+        if fits {
+            // SAFETY: `offset + data.len() <= self.len`, checked above, inside the mapping; `data` is private.
+            unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), self.base.as_ptr().add(offset), data.len()) };
+        }
+        fits
+    }
+
+    /// See [`Bytes::give_back`].
+    pub(crate) fn give_back(&self, offset: usize, len: usize) -> bool {
+        let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
+        // SAFETY: `offset + len <= self.len`, checked first, inside the mapping; zeroed pages are as valid as written ones.
+        fits && len > 0 && unsafe { madvise(self.base.as_ptr().add(offset).cast(), len, self.give_back) }.is_ok()
+    }
+
     /// The 32-bit word at `offset`.
     ///
     /// # Errors
@@ -161,6 +190,15 @@ impl Memory {
     /// [`Outside`], also if `offset` is not a multiple of 8.
     pub fn bytes(self: &Arc<Self>, offset: usize, len: usize) -> Result<Bytes, Outside> {
         Ok(Bytes { at: self.at(offset, len, 8)?, len, _owner: self.clone() })
+    }
+
+    /// `count` cache lines of 32-bit words at `offset`.
+    ///
+    /// # Errors
+    /// [`Outside`], also if `offset` is not a multiple of 64.
+    pub fn lines(self: &Arc<Self>, offset: usize, count: usize) -> Result<Lines, Outside> {
+        let len = count.checked_mul(size_of::<LineWords>()).ok_or(Outside { offset, len: usize::MAX })?;
+        Ok(Lines { at: self.at(offset, len, 64)?.cast(), count, owner: self.clone() })
     }
 
     fn at(&self, offset: usize, len: usize, align: usize) -> Result<NonNull<u8>, Outside> {
@@ -223,6 +261,9 @@ pub struct Line {
 /// Words of a [`Line`].
 pub const LINE_WORDS: usize = 16;
 
+/// What a [`Line`] holds.
+pub type LineWords = [AtomicU32; LINE_WORDS];
+
 // SAFETY: a `Line` is a shared reference to atomics in memory that its owner keeps mapped.
 unsafe impl Send for Line {}
 // SAFETY: as above.
@@ -234,6 +275,35 @@ impl Deref for Line {
     fn deref(&self) -> &[AtomicU32; LINE_WORDS] {
         // SAFETY: bounded and aligned when made (`Memory::line`), mapped while `_owner` lives, and only ever atomic.
         unsafe { self.at.as_ref() }
+    }
+}
+
+/// Cache lines of atomic 32-bit words of a region, for many that have one each.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    at: NonNull<LineWords>,
+    count: usize,
+    owner: Arc<Memory>,
+}
+
+// SAFETY: a shared slice of atomics in memory that its owner keeps mapped.
+unsafe impl Send for Lines {}
+// SAFETY: as above.
+unsafe impl Sync for Lines {}
+
+impl Lines {
+    /// The region that they are part of.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.owner
+    }
+}
+
+impl Deref for Lines {
+    type Target = [LineWords];
+    #[inline]
+    fn deref(&self) -> &[LineWords] {
+        // SAFETY: bounded and aligned when made (`Memory::lines`), mapped while `owner` lives, and only ever atomic.
+        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.count) }
     }
 }
 
@@ -330,28 +400,6 @@ impl Bytes {
         let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
         // SAFETY: `offset + len <= self.len`, checked first, inside the mapping; zeroed pages are as valid as written ones.
         fits && len > 0 && unsafe { madvise(self.at.as_ptr().add(offset).cast(), len, self._owner.give_back) }.is_ok()
-    }
-
-    /// Copies the record header at `offset` out; zeroes beyond the end or on an odd address.
-    #[inline]
-    pub fn read_entry(&self, offset: usize) -> Entry {
-        let mut raw = [0; ENTRY_WORDS * 8];
-        self.read(offset, &mut raw);
-        let mut entry = [0; ENTRY_WORDS];
-        for (value, chunk) in entry.iter_mut().zip(raw.as_chunks::<8>().0) {
-            *value = u64::from_ne_bytes(*chunk);
-        }
-        entry
-    }
-
-    /// Writes a record header at `offset`.
-    #[inline]
-    pub fn write_entry(&self, offset: usize, entry: Entry) {
-        let mut raw = [0; ENTRY_WORDS * 8];
-        for (value, chunk) in entry.iter().zip(raw.as_chunks_mut::<8>().0) {
-            *chunk = value.to_ne_bytes();
-        }
-        self.write(offset, &raw);
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Line(Arc<[AtomicU32; LINE_WORDS]>);
 /// Words of a [`Line`].
 pub const LINE_WORDS: usize = 16;
 
+/// What a [`Line`] holds.
+pub type LineWords = [AtomicU32; LINE_WORDS];
+
 impl Line {
     /// Zero words.
     pub fn private() -> Self {
@@ -127,18 +130,5 @@ impl Bytes {
     /// Nothing: a model has no pages.
     pub fn give_back(&self, _offset: usize, _len: usize) -> bool {
         false
-    }
-
-    /// Copies a record header out.
-    pub fn read_entry(&self, offset: usize) -> Entry {
-        let mut raw = [0; 32];
-        self.read(offset, &mut raw);
-        std::array::from_fn(|i| u64::from_ne_bytes(std::array::from_fn(|j| raw[i * 8 + j])))
-    }
-
-    /// Writes a record header.
-    pub fn write_entry(&self, offset: usize, entry: Entry) {
-        let raw: Vec<u8> = entry.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        self.write(offset, &raw);
     }
 }

@@ -1,6 +1,6 @@
 //! Loom models of several pieces together: a client and a lane that both sleep.
 
-use crate::dirty::{DirtyCollector, DirtyMarker};
+use crate::dirty::{DirtyBits, DirtyCollector, DirtyMarker};
 use crate::memory::{Bytes, Word32, Words64};
 use crate::record::{Meta, RecordReader, RecordRing, RecordWriter};
 use crate::sleep::SleepWord;
@@ -47,8 +47,8 @@ fn loom_a_kicked_datagram_is_found_by_a_sleeping_lane() {
     model.preemption_bound = Some(3); // without a bound it passes too, and takes a minute and a half
     model.check(|| {
         let (mut writer, mut reader) = rings(256);
-        let words = Words64::new(1);
-        let (marker, mut dirty) = (DirtyMarker::new(words.clone()), DirtyCollector::new(words, 1));
+        let bits = DirtyBits { summary: Words64::new(1), words: Words64::new(1) };
+        let (marker, mut dirty) = (DirtyMarker::new(bits.clone()), DirtyCollector::new(bits, 1));
         let (word, bell) = (SleepWord::new(Word32::private().unwrap()), Arc::new(Bell::new()));
         let client = {
             let (word, bell) = (word.clone(), bell.clone());

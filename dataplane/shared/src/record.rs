@@ -18,7 +18,8 @@
 
 use crate::memory::{Bytes, Entry, Word32};
 use crate::rubbish::Rubbish;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU32, Ordering};
+use core::fmt::Debug;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use thiserror::Error;
 
@@ -80,16 +81,16 @@ pub struct RecordRing {
 
 /// The end that appends records.
 #[derive(Debug)]
-pub struct RecordWriter {
-    ring: RecordRing,
+pub struct RecordWriter<V: RecordView = RecordRing> {
+    ring: V,
     tail: u32,
     head_seen: u32,
 }
 
 /// The end that takes records out.
 #[derive(Debug)]
-pub struct RecordReader {
-    ring: RecordRing,
+pub struct RecordReader<V: RecordView = RecordRing> {
+    ring: V,
     head: u32,
     tail_seen: u32,
     current: Option<Meta>,
@@ -131,10 +132,11 @@ pub const fn record_bytes(len: u32) -> u64 {
     (len as u64 + RECORD_UNIT as u64).next_multiple_of(RECORD_UNIT as u64)
 }
 
-impl RecordWriter {
+impl<V: RecordView> RecordWriter<V> {
     /// The writing end of a ring that nothing was ever written to.
-    pub fn new(ring: RecordRing) -> Self {
-        debug_assert!(ring.size.is_power_of_two() && ring.size >= RECORD_RING_MIN && ring.size <= RECORD_RING_MAX);
+    pub fn new(ring: V) -> Self {
+        let size = ring.size();
+        debug_assert!(size.is_power_of_two() && (RECORD_RING_MIN..=RECORD_RING_MAX).contains(&size));
         Self { ring, tail: 0, head_seen: 0 }
     }
 
@@ -147,13 +149,14 @@ impl RecordWriter {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let len = u32::try_from(len).map_err(|_| PushError::TooLarge)?;
         let need = record_bytes(len);
-        if need > u64::from(self.ring.size) {
+        if need > u64::from(self.ring.size()) {
             return Err(PushError::TooLarge);
         }
-        if u64::from(self.ring.size - self.tail.wrapping_sub(self.head_seen)) < need && u64::from(self.room()?) < need {
+        if u64::from(self.ring.size() - self.tail.wrapping_sub(self.head_seen)) < need && u64::from(self.room()?) < need
+        {
             return Err(PushError::Full);
         }
-        self.ring.bytes.write_entry(self.ring.offset(self.tail), Meta { len, ..*meta }.encode());
+        write_entry(&self.ring, self.ring.offset(self.tail), Meta { len, ..*meta }.encode());
         let mut position = self.tail.wrapping_add(RECORD_UNIT);
         for part in parts {
             self.ring.copy_in(position, part);
@@ -161,7 +164,7 @@ impl RecordWriter {
         }
         self.tail = self.tail.wrapping_add(need as u32);
         // Release pairs with the Acquire in `RecordReader::available`: header and payload become visible.
-        self.ring.tail.store(self.tail, Ordering::Release);
+        self.ring.tail().store(self.tail, Ordering::Release);
         Ok(())
     }
 
@@ -170,14 +173,14 @@ impl RecordWriter {
     /// # Errors
     /// [`Rubbish`] if the reader's position cannot be.
     pub fn is_drained(&mut self) -> Result<bool, Rubbish> {
-        Ok(self.room()? == self.ring.size)
+        Ok(self.room()? == self.ring.size())
     }
 
     /// Starts anew where the ring's last writer stopped, which may have been another lane.
     pub fn restart(&mut self) {
         // Whatever the word holds will do as a start: only distances from it are ever used, and they are bounded.
-        self.tail = self.ring.tail.load(Ordering::Relaxed) & !(RECORD_UNIT - 1);
-        self.head_seen = self.tail.wrapping_sub(self.ring.size);
+        self.tail = self.ring.tail().load(Ordering::Relaxed) & !(RECORD_UNIT - 1);
+        self.head_seen = self.tail.wrapping_sub(self.ring.size());
     }
 
     /// Bytes that fit now, headers included.
@@ -186,17 +189,18 @@ impl RecordWriter {
     /// [`Rubbish`] if the reader's position cannot be.
     pub fn room(&mut self) -> Result<u32, Rubbish> {
         // Acquire pairs with the Release in `RecordReader::advance`: the reader is done with the bytes before `head`.
-        let head = self.ring.head.load(Ordering::Acquire);
-        let room = self.ring.size - self.ring.check(self.tail, head)?;
+        let head = self.ring.head().load(Ordering::Acquire);
+        let room = self.ring.size() - self.ring.check(self.tail, head)?;
         self.head_seen = head;
         Ok(room)
     }
 }
 
-impl RecordReader {
+impl<V: RecordView> RecordReader<V> {
     /// The reading end of a ring that nothing was ever read from.
-    pub fn new(ring: RecordRing) -> Self {
-        debug_assert!(ring.size.is_power_of_two() && ring.size >= RECORD_RING_MIN && ring.size <= RECORD_RING_MAX);
+    pub fn new(ring: V) -> Self {
+        let size = ring.size();
+        debug_assert!(size.is_power_of_two() && (RECORD_RING_MIN..=RECORD_RING_MAX).contains(&size));
         Self { ring, head: 0, tail_seen: 0, current: None }
     }
 
@@ -216,7 +220,7 @@ impl RecordReader {
         if available == 0 {
             return Ok(None);
         }
-        let meta = Meta::decode(self.ring.bytes.read_entry(self.ring.offset(self.head)));
+        let meta = Meta::decode(read_entry(&self.ring, self.ring.offset(self.head)));
         if record_bytes(meta.len) > u64::from(available) {
             return Err(Rubbish::Record { len: meta.len, available });
         }
@@ -245,7 +249,7 @@ impl RecordReader {
     /// Starts anew at what the writer has published: drops every record that an earlier socket left in the slot.
     pub fn restart(&mut self) {
         // Whatever the word holds will do as a start: only distances from it are ever used, and they are bounded.
-        let tail = self.ring.tail.load(Ordering::Acquire) & !(RECORD_UNIT - 1);
+        let tail = self.ring.tail().load(Ordering::Acquire) & !(RECORD_UNIT - 1);
         (self.current, self.tail_seen) = (None, tail);
         self.advance(tail);
     }
@@ -261,7 +265,7 @@ impl RecordReader {
     /// [`Rubbish`] if the writer's position cannot be.
     pub fn available(&mut self) -> Result<u32, Rubbish> {
         // Acquire pairs with the Release in `RecordWriter::push`: records before `tail` are visible.
-        let tail = self.ring.tail.load(Ordering::Acquire);
+        let tail = self.ring.tail().load(Ordering::Acquire);
         let available = self.ring.check(tail, self.head)?;
         if !available.is_multiple_of(RECORD_UNIT) {
             return Err(Rubbish::Record { len: 0, available });
@@ -273,36 +277,97 @@ impl RecordReader {
     fn advance(&mut self, head: u32) {
         self.head = head;
         // Release pairs with the Acquire in `RecordWriter::room`: the bytes were read before their place is given back.
-        self.ring.head.store(head, Ordering::Release);
+        self.ring.head().store(head, Ordering::Release);
     }
 }
 
-impl RecordRing {
+impl RecordView for RecordRing {
+    #[inline]
+    fn head(&self) -> &AtomicU32 {
+        &self.head
+    }
+    #[inline]
+    fn tail(&self) -> &AtomicU32 {
+        &self.tail
+    }
+    #[inline]
+    fn size(&self) -> u32 {
+        self.size
+    }
+    #[inline]
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        self.bytes.read(offset, out)
+    }
+    #[inline]
+    fn write(&self, offset: usize, data: &[u8]) -> bool {
+        self.bytes.write(offset, data)
+    }
+}
+
+/// Where a record ring lies, for whoever holds it ([`RecordRing`]) or finds it by a number (a session's slot).
+pub trait RecordView: Debug {
+    /// Published by the reader.
+    fn head(&self) -> &AtomicU32;
+    /// Published by the writer.
+    fn tail(&self) -> &AtomicU32;
+    /// Bytes of the ring, a power of two.
+    fn size(&self) -> u32;
+    /// Copies bytes of the ring into `out`. False (and `out` unchanged) if they reach beyond its end.
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool;
+    /// Copies `data` into the ring. False (and nothing written) if it reaches beyond its end.
+    fn write(&self, offset: usize, data: &[u8]) -> bool;
+
+    /// Where `position` lies.
+    #[inline]
     fn offset(&self, position: u32) -> usize {
-        (position & (self.size - 1)) as usize
+        (position & (self.size() - 1)) as usize
     }
 
+    /// Bytes between the two, if that can be.
+    ///
+    /// # Errors
+    /// [`Rubbish`] if it cannot.
+    #[inline]
     fn check(&self, tail: u32, head: u32) -> Result<u32, Rubbish> {
-        let claimed = tail.wrapping_sub(head);
-        if claimed > self.size {
-            return Err(Rubbish::Position { claimed, capacity: self.size });
-        }
-        Ok(claimed)
+        let (claimed, capacity) = (tail.wrapping_sub(head), self.size());
+        if claimed > capacity { Err(Rubbish::Position { claimed, capacity }) } else { Ok(claimed) }
     }
 
+    /// Copies `data` to `position`, in two pieces where it wraps.
+    #[inline]
     fn copy_in(&self, position: u32, data: &[u8]) {
         let offset = self.offset(position);
-        let (first, second) = data.split_at(data.len().min(self.size as usize - offset));
-        self.bytes.write(offset, first);
-        self.bytes.write(0, second);
+        let (first, second) = data.split_at(data.len().min(self.size() as usize - offset));
+        self.write(offset, first);
+        self.write(0, second);
     }
 
+    /// Copies what stands at `position` to `out`.
+    #[inline]
     fn copy_out(&self, position: u32, out: &mut [u8]) {
         let offset = self.offset(position);
-        let (first, second) = out.split_at_mut(out.len().min(self.size as usize - offset));
-        self.bytes.read(offset, first);
-        self.bytes.read(0, second);
+        let (first, second) = out.split_at_mut(out.len().min(self.size() as usize - offset));
+        self.read(offset, first);
+        self.read(0, second);
     }
+}
+
+fn read_entry(ring: &impl RecordView, offset: usize) -> Entry {
+    let mut raw = [0; RECORD_UNIT as usize];
+    ring.read(offset, &mut raw);
+    let mut entry = Entry::default();
+    for (value, chunk) in entry.iter_mut().zip(raw.as_chunks::<8>().0) {
+        *value = u64::from_ne_bytes(*chunk);
+    }
+    entry
+}
+
+fn write_entry(ring: &impl RecordView, offset: usize, entry: Entry) {
+    let mut raw = [0; RECORD_UNIT as usize];
+    for (value, chunk) in entry.iter().zip(raw.as_chunks_mut::<8>().0) {
+        *chunk = value.to_ne_bytes();
+    }
+    ring.write(offset, &raw);
 }
 
 #[cfg(test)]

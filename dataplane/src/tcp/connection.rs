@@ -37,6 +37,8 @@ pub struct Pending {
     pub send: bool,
     /// The timeout is doubted: new data alone, two segments at most (`Permit::NewProbe`).
     pub new_probe: bool,
+    /// Data had no place in the receive ring: the next ACK takes the window back (`ICSK_ACK_NOMEM`).
+    pub no_room: bool,
 }
 
 /// What agreement with the peer came of the handshake (RFC 7323, 2018, 3168).
@@ -63,6 +65,12 @@ pub struct SendSpace {
     pub end: SeqNum,
     /// Up to here the program wants it sent now (`MSG_MORE` holds back the rest).
     pub pushed: SeqNum,
+    /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
+    pub more: bool,
+    /// Up to here neither Nagle's rule nor the cork holds anything back: `TCP_NODELAY` was set then (`TCP_NAGLE_PUSH`).
+    pub released: SeqNum,
+    /// How often it was set, as of the last look.
+    pub releases: u32,
     /// `SND.WL1`: the segment that the window was taken from.
     pub wl1: SeqNum,
     /// `SND.WND` in bytes.
@@ -281,6 +289,8 @@ pub struct Connection {
     pub listener: Option<u32>,
     /// Fast Open.
     pub fast_open: FastOpenState,
+    /// Server: the data of the SYN was taken (`syn_data_acked`).
+    pub syn_data_acked: bool,
     /// The cookie to show, kept while the SYN may have to be sent again.
     pub cookie: Option<ServerCookie>,
     /// Limit of answers to nonsense.

@@ -36,7 +36,7 @@ impl Connection {
             | bit(self.agreed.sack, SACK)
             | bit(self.agreed.window_scaling, WINDOW_SCALE)
             | bit(self.agreed.ecn, ECN)
-            | bit(matches!(self.fast_open, FastOpenState::DataTaken | FastOpenState::Server), SYN_DATA);
+            | bit(self.syn_data_acked || self.fast_open == FastOpenState::DataTaken, SYN_DATA);
         if self.agreed.window_scaling {
             info.wscales = self.send.scale.shift() | self.receive.scale.shift() << 4;
         }
@@ -56,7 +56,7 @@ impl Connection {
         info.min_rtt = self.rtt.min_rtt().map_or(u32::MAX, micros);
         info.snd_ssthresh = self.congestion.ssthresh();
         info.snd_cwnd = self.congestion.cwnd();
-        info.reordering = super::rack::DUP_THRESH;
+        info.reordering = self.recovery.rack().reordering();
         info.total_retrans = self.sent.total_retransmits();
         info.snd_wnd = self.send.wnd.0;
         info.notsent_bytes =
@@ -107,7 +107,7 @@ impl Connection {
         info.delivered = self.sent.delivered();
         info.delivered_ce = stats.delivered_ce;
         info.dsack_dups = stats.dsack_dups;
-        info.reord_seen = u32::from(self.recovery.rack().reordering_seen());
+        info.reord_seen = self.recovery.rack().late();
         info.total_rto = stats.total_rto;
     }
 }

@@ -15,8 +15,10 @@ use super::sent::{AckOutcome, Segment, SegmentSlab, Sent};
 use super::seq::SeqNum;
 use crate::{Duration, Instant};
 
-/// Segments out of order that mean loss without a timer (RFC 5681's three duplicate ACKs).
-pub const DUP_THRESH: u32 = 3;
+/// Segments out of order that mean loss without a timer (RFC 5681's three duplicate ACKs; `tcp_reordering`).
+pub const DUP_THRESH: u16 = 3;
+/// The most that this is raised to by reordering that was seen (`tcp_max_reordering`).
+const REORDERING_MAX: u16 = 300;
 /// Recoveries after which a wider window is forgotten (section 7.2).
 const REO_WND_PERSIST: u8 = 16;
 
@@ -26,7 +28,12 @@ pub struct Rack {
     /// Of what arrived, the segment that left last: when, and its end.
     newest: Option<(Instant, SeqNum)>,
     rtt: Duration,
-    reordering_seen: bool,
+    /// Segments by which one may be late and not be lost (`tp->reordering`), as set and as seen.
+    reordering: u16,
+    reordering_set: u16,
+    reordering_max: u16,
+    /// How often a segment came late (`reord_seen`).
+    late: u32,
     reo_wnd_mult: u8,
     reo_wnd_persist: u8,
     /// The round that a D-SACK has widened the window in ends when this is acknowledged.
@@ -38,7 +45,10 @@ impl Default for Rack {
         Self {
             newest: None,
             rtt: Duration::ZERO,
-            reordering_seen: false,
+            reordering: DUP_THRESH,
+            reordering_set: DUP_THRESH,
+            reordering_max: REORDERING_MAX,
+            late: 0,
             reo_wnd_mult: 1,
             reo_wnd_persist: 0,
             dsack_round: None,
@@ -68,17 +78,12 @@ pub struct Detected {
 
 impl Rack {
     /// Takes what an ACK said (section 6.2, steps 2 to 4). `una` and `nxt` are those after it.
-    pub fn on_ack(&mut self, outcome: &AckOutcome, min_rtt: Option<Duration>, una: SeqNum, nxt: SeqNum) {
+    pub fn on_ack(&mut self, outcome: &AckOutcome, una: SeqNum, nxt: SeqNum) {
         if let Some(newest) = outcome.newest {
-            // So short a round trip was that of an earlier transmission.
-            let spurious = newest.retransmitted && min_rtt.is_some_and(|min| newest.rtt < min);
-            if !spurious {
-                self.rtt = newest.rtt;
-                let later = self.newest.is_none_or(|known| left_later((newest.sent_at, newest.end), known));
-                self.newest = if later { Some((newest.sent_at, newest.end)) } else { self.newest };
-            }
+            self.rtt = newest.rtt;
+            let later = self.newest.is_none_or(|known| left_later((newest.sent_at, newest.end), known));
+            self.newest = if later { Some((newest.sent_at, newest.end)) } else { self.newest };
         }
-        self.reordering_seen |= outcome.reordered_from.is_some();
         if self.dsack_round.is_some_and(|round| una.at_or_after(round)) {
             self.dsack_round = None;
         }
@@ -97,14 +102,58 @@ impl Rack {
         }
     }
 
+    /// With other limits than three segments and 300 (`tcp_reordering`, `tcp_max_reordering`).
+    pub fn with_reordering(set: u32, max: u32) -> Self {
+        let (set, max) = (narrow(set), narrow(max));
+        Self { reordering: set, reordering_set: set, reordering_max: max, ..Self::default() }
+    }
+
+    /// A segment came late: one above it ended `bytes` beyond its beginning (`tcp_check_sack_reordering`).
+    pub fn on_late(&mut self, bytes: u32, mss: u32) {
+        if bytes == 0 {
+            return;
+        }
+        self.reordering = self.reordering.max(narrow(bytes.div_ceil(mss.max(1))).min(self.reordering_max));
+        self.late = self.late.saturating_add(1);
+    }
+
+    /// Without SACK: more duplicate ACKs came than can be losses; all in flight may have been overtaken
+    /// (`tcp_check_reno_reordering`).
+    pub fn on_too_many_duplicates(&mut self, segments: u32) {
+        self.reordering = narrow(segments).min(self.reordering_max);
+        self.late = self.late.saturating_add(1);
+    }
+
+    /// A timeout though so many arrived out of order: the allowance was too large (`tcp_enter_loss`).
+    pub fn on_needless_patience(&mut self, sacked: u32) {
+        if sacked >= u32::from(self.reordering_set) {
+            self.reordering = self.reordering.min(self.reordering_set);
+        }
+    }
+
+    /// Segments by which one may be late and not be lost (`tcpi_reordering`).
+    pub fn reordering(&self) -> u32 {
+        self.reordering.into()
+    }
+
+    /// True if more than that was seen.
+    pub fn expects_reordering(&self) -> bool {
+        self.reordering > self.reordering_set
+    }
+
+    /// How often a segment arrived after one sent later (`tcpi_reord_seen`).
+    pub fn late(&self) -> u32 {
+        self.late
+    }
+
     /// True once a segment arrived after one sent later.
     pub fn reordering_seen(&self) -> bool {
-        self.reordering_seen
+        self.late > 0
     }
 
     /// How late a segment may be (section 6.2 step 4).
     pub fn reordering_window(&self, path: &RackPath, sacked: u32) -> Duration {
-        if !self.reordering_seen && (path.in_recovery || sacked >= DUP_THRESH) {
+        if self.late == 0 && (path.in_recovery || sacked >= self.reordering()) {
             return Duration::ZERO;
         }
         let window = path.min_rtt.unwrap_or_default() / 4 * u32::from(self.reo_wnd_mult);
@@ -148,6 +197,10 @@ impl Rack {
         }
         lost + sent.first().map_or(0, |id| u32::from(sent.mark_lost(slab, id)))
     }
+}
+
+fn narrow(segments: u32) -> u16 {
+    segments.min(u16::MAX.into()) as u16
 }
 
 fn departure(segment: &Segment) -> (Instant, SeqNum) {
@@ -205,11 +258,13 @@ mod tests {
                     sack,
                     echoed: None,
                     high_seq: SeqNum::new(self.una),
+                    min_rtt: None,
                     mss: 100,
                 },
             );
             self.una = ack;
-            self.rack.on_ack(&outcome, PATH.min_rtt, SeqNum::new(ack), nxt);
+            self.rack.on_ack(&outcome, SeqNum::new(ack), nxt);
+            self.rack.on_late(outcome.overtaken.by_sack, 100);
             outcome
         }
 
@@ -259,26 +314,37 @@ mod tests {
         sack.push(SackBlock { left: 100, right: 1100 });
         let (una, nxt) = (SeqNum::new(0), SeqNum::new(1100));
         let now = Instant::from_millis(101);
-        let ack = Ack { now, una, ack: una, nxt, sack_permitted: true, sack, echoed: None, high_seq: una, mss: 100 };
+        let ack = Ack {
+            now,
+            una,
+            ack: una,
+            nxt,
+            sack_permitted: true,
+            sack,
+            echoed: None,
+            high_seq: una,
+            min_rtt: None,
+            mss: 100,
+        };
         let outcome = flight.sent.on_ack(&mut flight.slab, &ack);
-        flight.rack.on_ack(&outcome, PATH.min_rtt, una, nxt);
+        flight.rack.on_ack(&outcome, una, nxt);
         assert_eq!(flight.detect(101).0, 1);
         assert_eq!(flight.sent.retransmitted(), 0);
     }
 
     #[test]
     fn each_round_with_a_dsack_widens_the_window() {
-        let mut rack = Rack { reordering_seen: true, ..Rack::default() };
+        let mut rack = Rack { late: 1, ..Rack::default() };
         let mut outcome = AckOutcome::default();
         outcome.duplicate = Some(DuplicateSack { start: SeqNum::new(0), end: SeqNum::new(1) });
         let window = |rack: &Rack| rack.reordering_window(&PATH, 0);
         assert_eq!(window(&rack), 10 * MS);
-        rack.on_ack(&outcome, None, SeqNum::new(5), SeqNum::new(10));
-        rack.on_ack(&outcome, None, SeqNum::new(9), SeqNum::new(20));
+        rack.on_ack(&outcome, SeqNum::new(5), SeqNum::new(10));
+        rack.on_ack(&outcome, SeqNum::new(9), SeqNum::new(20));
         assert_eq!(window(&rack), 20 * MS, "once per round");
-        rack.on_ack(&outcome, None, SeqNum::new(10), SeqNum::new(20));
+        rack.on_ack(&outcome, SeqNum::new(10), SeqNum::new(20));
         assert_eq!(window(&rack), 30 * MS);
-        (0..10).for_each(|round| rack.on_ack(&outcome, None, SeqNum::new(20 + round), SeqNum::new(21 + round)));
+        (0..10).for_each(|round| rack.on_ack(&outcome, SeqNum::new(20 + round), SeqNum::new(21 + round)));
         assert_eq!(window(&rack), 50 * MS, "no wider than a round trip");
         (0..15).for_each(|_| rack.on_recovery_end());
         assert_eq!(window(&rack), 50 * MS);

@@ -171,7 +171,7 @@ impl Default for Settings {
             max_reordering: 300,
             frto: true,
             no_metrics_save: false,
-            mtu_probing: MtuProbing::BlackHole,
+            mtu_probing: MtuProbing::Off,
             base_mss: 1024,
             min_snd_mss: 48,
             mtu_probe_floor: 48,

@@ -3,7 +3,7 @@
 //! The lane leaves the urgent byte in the stream and marks its place. A read stops in front of it; the next one skips it, and it is kept
 //! for `MSG_OOB`, unless `SO_OOBINLINE` wants it in its place. A second urgent byte turns the first into an ordinary one.
 
-use xmit_shared::stream::ReceiveReader;
+use xmit_shared::session::StreamReceiver;
 
 /// What a socket knows of urgent bytes. Guarded by the lock of its receiving half.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(crate) enum OutOfBand {
 impl Urgent {
     /// Bytes that the next read may take of `available`: up to the mark. Skips the urgent byte if the stream stands at it; the answer
     /// says whether the lane has to be told of that.
-    pub(crate) fn readable(&mut self, rx: &mut ReceiveReader, available: u32) -> (u32, bool) {
+    pub(crate) fn readable(&mut self, rx: &mut StreamReceiver, available: u32) -> (u32, bool) {
         let (count, offset) = rx.urgent();
         if count == 0 || count == self.skipped || offset < 0 {
             return (available, false);
@@ -48,7 +48,7 @@ impl Urgent {
     }
 
     /// What can be read out of band, of `available` bytes in the stream.
-    pub(crate) fn out_of_band(&self, rx: &ReceiveReader, available: u32) -> OutOfBand {
+    pub(crate) fn out_of_band(&self, rx: &StreamReceiver, available: u32) -> OutOfBand {
         let (count, offset) = rx.urgent();
         if self.inline || count == 0 || count == self.read {
             return OutOfBand::Nothing;
@@ -68,12 +68,12 @@ impl Urgent {
     }
 
     /// The urgent byte was read.
-    pub(crate) fn taken(&mut self, rx: &ReceiveReader) {
+    pub(crate) fn taken(&mut self, rx: &StreamReceiver) {
         self.read = rx.urgent().0;
     }
 
     /// `SIOCATMARK`: the next byte of the stream is the urgent one.
-    pub(crate) fn at_mark(&self, rx: &ReceiveReader) -> bool {
+    pub(crate) fn at_mark(&self, rx: &StreamReceiver) -> bool {
         let (count, offset) = rx.urgent();
         count != 0 && ((count != self.skipped && offset == 0) || (count == self.skipped && offset == -1))
     }

@@ -7,14 +7,15 @@
 //! * every piece exists once (the status and the shared part may be read by many), so each ring has one producer and one consumer here;
 //! * the daemon is not believed either: its positions and lengths are bounded, so a wrong one is an error and no crash.
 
-use super::lane_end::{completion_ring, stream_rings, submission_ring};
+use super::lane_end::{completion_ring, submission_ring};
 use super::layout::Layout;
 use super::op::{Completion, Submission};
+use super::slot_view::{SlotMemory, SlotRecords, SlotStream};
 use super::{SessionConfig, SessionError};
-use crate::dirty::{DirtyMarker, take_marked};
+use crate::dirty::{DirtyBits, DirtyMarker, take_marked};
 use crate::doorbell::{Sleeper, Waker};
-use crate::memory::{Memory, Outside, Word32, Words64};
-use crate::record::{Meta, PushError, RecordReader, RecordRing, RecordWriter};
+use crate::memory::Memory;
+use crate::record::{Meta, PushError, RecordReader, RecordWriter};
 use crate::ring::{Consumer, Producer};
 use crate::rubbish::Rubbish;
 use crate::sleep::SleepWord;
@@ -39,7 +40,7 @@ pub struct ClientEnd {
 pub struct ClientShared {
     config: SessionConfig,
     lanes: Box<[(DirtyMarker, Waker)]>,
-    news: Box<[Words64]>,
+    news: Box<[DirtyBits]>,
     sleeper: Sleeper,
 }
 
@@ -63,27 +64,32 @@ pub struct ClientSlot {
     /// The receiving half.
     pub rx: ClientRx,
     /// The sending half of a stream; restart it when the slot is opened for one.
-    pub stream_tx: SendWriter,
+    pub stream_tx: StreamSender,
     /// The receiving half of a stream; restart it when the slot is opened for one.
-    pub stream_rx: ReceiveReader,
+    pub stream_rx: StreamReceiver,
     /// What both halves look at.
     pub status: SlotStatus,
 }
 
 /// The sending half of a slot.
 #[derive(Debug)]
-pub struct ClientTx(RecordWriter);
+pub struct ClientTx(RecordWriter<SlotRecords<false>>);
 
 /// The receiving half of a slot.
 #[derive(Debug)]
-pub struct ClientRx(RecordReader);
+pub struct ClientRx(RecordReader<SlotRecords<true>>);
+
+/// The sending half of a slot's stream.
+pub type StreamSender = SendWriter<SlotStream<false>>;
+
+/// The receiving half of a slot's stream.
+pub type StreamReceiver = ReceiveReader<SlotStream<true>>;
 
 /// A slot's pending error and events, written by the lane, and the wish for room, written here.
 #[derive(Clone, Debug)]
 pub struct SlotStatus {
-    wants: Word32,
-    error: Word32,
-    events: Word32,
+    slots: Arc<SlotMemory>,
+    slot: u32,
 }
 
 impl ClientEnd {
@@ -98,8 +104,8 @@ impl ClientEnd {
         for (lane, bell) in (0..config.lanes).zip(lane_bells) {
             let at = layout.lane(lane);
             let waker = Waker::new(SleepWord::new(memory.word32(at.lane_sleeps)?), bell);
-            kicks.push((DirtyMarker::new(memory.words64(at.dirty, layout.dirty_words())?), waker.clone()));
-            news.push(memory.words64(at.news, layout.dirty_words())?);
+            kicks.push((DirtyMarker::new(layout.dirty_bits(memory, &at)?), waker.clone()));
+            news.push(layout.news_bits(memory, &at)?);
             lanes.push(ClientLane {
                 submissions: Producer::new(submission_ring(memory, &at, config.control_entries)?),
                 completions: Consumer::new(completion_ring(memory, &at, config.control_entries)?),
@@ -108,7 +114,8 @@ impl ClientEnd {
             });
         }
         let sleeper = Sleeper::new(SleepWord::new(Layout::client_sleeps(memory)?), bell);
-        let slots = (0..config.slots).map(|slot| ClientSlot::new(memory, layout, slot)).collect::<Result<_, _>>()?;
+        let of_slots = SlotMemory::new(memory, layout)?;
+        let slots = (0..config.slots).map(|slot| ClientSlot::new(&of_slots, slot)).collect();
         Ok(Self {
             shared: Arc::new(ClientShared { config, lanes: kicks.into(), news: news.into(), sleeper }),
             lanes,
@@ -136,7 +143,7 @@ impl ClientShared {
     /// Takes the news of all lanes and gives it to `each`: 64 slots by their bits, the first of them times 64. A stream has news when bytes, an
     /// urgent byte, room, an event or an error came; look at it afterwards. Datagram sockets have none.
     pub fn take_news(&self, mut each: impl FnMut(usize, u64)) {
-        self.news.iter().for_each(|words| take_marked(words, &mut each));
+        self.news.iter().for_each(|bits| take_marked(bits, &mut each));
     }
 
     /// What the client sleeps on: one word and one bell for all its threads. Only one thread at a time may sleep on it; it
@@ -174,34 +181,15 @@ impl ClientLane {
 }
 
 impl ClientSlot {
-    fn new(memory: &Arc<Memory>, layout: &Layout, slot: u32) -> Result<Self, Outside> {
-        let (at, config) = (layout.slot(slot), layout.config());
-        let tx = RecordRing {
-            head: memory.word32(at.tx_head)?,
-            tail: memory.word32(at.tx_tail)?,
-            bytes: memory.bytes(at.tx_bytes, config.tx_bytes as usize)?,
-            size: config.tx_bytes,
-        };
-        let rx = RecordRing {
-            head: memory.word32(at.rx_head)?,
-            tail: memory.word32(at.rx_tail)?,
-            bytes: memory.bytes(at.rx_bytes, config.rx_bytes as usize)?,
-            size: config.rx_bytes,
-        };
-        let status = SlotStatus {
-            wants: memory.word32(at.wants)?,
-            error: memory.word32(at.error)?,
-            events: memory.word32(at.events)?,
-        };
-        let (send, receive) = stream_rings(memory, layout, slot)?;
-        Ok(Self {
+    fn new(memory: &Arc<SlotMemory>, slot: u32) -> Self {
+        Self {
             index: slot,
-            tx: ClientTx(RecordWriter::new(tx)),
-            rx: ClientRx(RecordReader::new(rx)),
-            stream_tx: SendWriter::new(send),
-            stream_rx: ReceiveReader::new(receive),
-            status,
-        })
+            tx: ClientTx(RecordWriter::new(memory.records(slot))),
+            rx: ClientRx(RecordReader::new(memory.records(slot))),
+            stream_tx: SendWriter::new(memory.stream(slot)),
+            stream_rx: ReceiveReader::new(memory.stream(slot)),
+            status: SlotStatus { slots: Arc::clone(memory), slot },
+        }
     }
 }
 
@@ -273,7 +261,7 @@ impl SlotStatus {
     #[inline]
     pub fn error(&self) -> u32 {
         // Acquire pairs with the Release in `LaneEnd::set_error`.
-        self.error.load(Ordering::Acquire)
+        self.slots.error(self.slot).load(Ordering::Acquire)
     }
 
     /// Events that the rings do not show; a stream's are [`super::StreamEvents`]. Look at them before the ring: what was shown
@@ -281,17 +269,17 @@ impl SlotStatus {
     #[inline]
     pub fn events(&self) -> u32 {
         // Acquire pairs with the Release in `LaneEnd::set_events`.
-        self.events.load(Ordering::Acquire)
+        self.slots.events(self.slot).load(Ordering::Acquire)
     }
 
     /// Says that a thread waits for room to send. Before [`Sleeper::prepare`], and taken back by [`Self::forget_room`].
     pub fn want_room(&self) {
         // Relaxed: the fence in `SleepWord::announce` follows.
-        self.wants.fetch_add(1, Ordering::Relaxed);
+        self.slots.wants(self.slot).fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes back one [`Self::want_room`].
     pub fn forget_room(&self) {
-        self.wants.fetch_sub(1, Ordering::Relaxed);
+        self.slots.wants(self.slot).fetch_sub(1, Ordering::Relaxed);
     }
 }

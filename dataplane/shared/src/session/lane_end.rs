@@ -10,18 +10,19 @@
 //!   postponed: their answers wait here for room;
 //! * at most one system call in each turn, and only if the client sleeps.
 
-use super::layout::{LaneOffsets, Layout, stream_area};
+use super::layout::{LaneOffsets, Layout};
 use super::op::Completion;
 use super::quota::{Charge, Quota};
+use super::slot_view::{SlotMemory, SlotRecords, SlotStream};
 use super::{SessionConfig, SessionError};
 use crate::dirty::{DirtyBatch, DirtyCollector};
 use crate::doorbell::{Sleeper, Waker};
-use crate::memory::{Memory, Outside, Word32};
-use crate::record::{Meta, PushError, RecordReader, RecordRing, RecordWriter};
+use crate::memory::{Memory, Outside};
+use crate::record::{Meta, PushError, RecordReader, RecordWriter};
 use crate::ring::{Consumer, Producer, Ring};
 use crate::rubbish::Rubbish;
 use crate::sleep::SleepWord;
-use crate::stream::{ReceiveWriter, SendReader, StreamRing};
+use crate::stream::{ReceiveWriter, SendReader};
 use crate::sync::Ordering;
 use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -41,6 +42,7 @@ pub struct LaneEnd {
     /// Answers to postponed submissions that found no room, oldest first; at most one for each slot.
     pub(super) late: VecDeque<Completion>,
     dirty: DirtyCollector,
+    memory: Arc<SlotMemory>,
     pub(super) slots: Box<[LaneSlot]>,
     sleeper: Sleeper,
     client: Waker,
@@ -55,23 +57,37 @@ pub struct LaneEnd {
 /// The slots that [`LaneEnd::ring_client`] asks one by one whether their client waits for room.
 const DRAINED_MAX: usize = 64;
 
-#[derive(Debug)]
+/// What a lane keeps of a slot: positions; where its rings lie follows from its number.
+#[derive(Debug, Default)]
 pub(super) struct LaneSlot {
-    open: bool,
-    /// Open, and for a stream.
-    pub(super) streaming: bool,
+    usage: Usage,
+    errors: u16,
+}
+
+/// What a slot is in use for: its rings are those of datagrams or those of a stream, never both.
+#[derive(Debug, Default)]
+enum Usage {
+    #[default]
+    Closed,
+    Datagrams {
+        tx: RecordReader<SlotRecords<false>>,
+        rx: RecordWriter<SlotRecords<true>>,
+    },
+    Stream(LaneStream),
+}
+
+/// A slot in use for a stream.
+#[derive(Debug)]
+pub(super) struct LaneStream {
+    pub(super) stream_tx: SendReader<SlotStream<false>>,
+    pub(super) stream_rx: ReceiveWriter<SlotStream<true>>,
     pub(super) notsent_lowat: u32,
     /// The rings that the stream began with.
     first: (u32, u32),
-    tx: RecordReader,
-    rx: RecordWriter,
-    pub(super) stream_tx: SendReader,
-    pub(super) stream_rx: ReceiveWriter,
-    wants: Word32,
-    error: Word32,
-    events: Word32,
-    errors: u16,
 }
+
+// A lane has one for each of its sockets, and a million of them: two cache lines.
+const _: () = assert!(size_of::<LaneSlot>() <= 128);
 
 impl LaneEnd {
     pub(super) fn new(
@@ -84,7 +100,7 @@ impl LaneEnd {
     ) -> Result<Self, SessionError> {
         let config = *layout.config();
         let at = layout.lane(lane);
-        let slots = (0..config.slots).map(|slot| LaneSlot::new(memory, layout, slot)).collect::<Result<_, _>>()?;
+        let slots = (0..config.slots).map(|_| LaneSlot::default()).collect();
         Ok(Self {
             config,
             quota,
@@ -93,12 +109,13 @@ impl LaneEnd {
             completions: Producer::new(completion_ring(memory, &at, config.control_entries)?),
             outstanding: 0,
             late: VecDeque::new(),
-            dirty: DirtyCollector::new(memory.words64(at.dirty, layout.dirty_words())?, config.slots),
+            dirty: DirtyCollector::new(layout.dirty_bits(memory, &at)?, config.slots),
+            memory: SlotMemory::new(memory, layout)?,
             slots,
             sleeper: Sleeper::new(SleepWord::new(memory.word32(at.lane_sleeps)?), bell),
             client: Waker::new(SleepWord::new(Layout::client_sleeps(memory)?), client_bell),
             posted: false,
-            news: DirtyBatch::new(memory.words64(at.news, layout.dirty_words())?),
+            news: DirtyBatch::new(layout.news_bits(memory, &at)?),
             drained: Vec::with_capacity(DRAINED_MAX),
         })
     }
@@ -112,28 +129,29 @@ impl LaneEnd {
     /// table, or beyond the session's memory. [`LaneEnd::open_stream`] does it for streams.
     pub fn open(&mut self, slot: u32) -> bool {
         let rings = u64::from(self.config.tx_bytes) + u64::from(self.config.rx_bytes);
-        let Some(entry) = self.slots.get_mut(slot as usize).filter(|entry| !entry.open) else { return false };
+        let Some(entry) = self.slots.get_mut(slot as usize).filter(|entry| !entry.is_open()) else { return false };
         if !self.quota.charge(slot, Charge::Datagrams, rings) {
             return false;
         }
-        entry.tx.restart();
-        entry.rx.restart();
-        entry.events.store(0, Ordering::Relaxed);
-        entry.open = true;
+        let mut tx = RecordReader::new(self.memory.records(slot));
+        let mut rx = RecordWriter::new(self.memory.records(slot));
+        tx.restart();
+        rx.restart();
+        self.memory.events(slot).store(0, Ordering::Relaxed);
+        entry.usage = Usage::Datagrams { tx, rx };
         true
     }
 
     /// Ends the use of `slot`. The client forgets what it has not read when it opens the slot again. A stream's memory goes back
     /// to the kernel, by a few system calls if the stream had more than its first rings.
     pub fn close(&mut self, slot: u32) {
-        if let Some(entry) = self.slots.get_mut(slot as usize) {
-            if entry.streaming {
-                // First rings are kept for the next socket of the slot.
-                self.quota.overcharge(slot, Charge::Send, entry.first.0.into());
-                self.quota.overcharge(slot, Charge::Receive, entry.first.1.into());
-            }
-            entry.end_stream();
-            entry.open = false;
+        let Some(entry) = self.slots.get_mut(slot as usize) else { return };
+        if let Usage::Stream(stream) = std::mem::take(&mut entry.usage) {
+            // First rings are kept for the next socket of the slot.
+            self.quota.overcharge(slot, Charge::Send, stream.first.0.into());
+            self.quota.overcharge(slot, Charge::Receive, stream.first.1.into());
+            stream.stream_tx.end();
+            stream.stream_rx.end();
         }
     }
 
@@ -149,7 +167,7 @@ impl LaneEnd {
     pub fn next_dirty(&mut self) -> Option<u32> {
         // Bounded by the bits collected: each is forgotten when it is given out.
         while let Some(slot) = self.dirty.next_slot() {
-            if self.slots.get(slot as usize).is_some_and(|slot| slot.open) {
+            if self.slots.get(slot as usize).is_some_and(LaneSlot::is_open) {
                 return Some(slot);
             }
         }
@@ -167,23 +185,26 @@ impl LaneEnd {
     /// [`Rubbish`]: the session is over.
     #[inline]
     pub fn tx_peek(&mut self, slot: u32) -> Result<Option<Meta>, Rubbish> {
-        match self.slots.get_mut(slot as usize).filter(|slot| slot.open) {
-            Some(slot) => slot.tx.peek(),
-            None => Ok(None),
+        match self.usage_mut(slot) {
+            Some(Usage::Datagrams { tx, .. }) => tx.peek(),
+            _ => Ok(None),
         }
     }
 
     /// Copies the payload of the peeked datagram into `out`, the one copy that a byte sent has. Answers the bytes copied.
     #[inline]
     pub fn tx_copy(&self, slot: u32, out: &mut [u8]) -> usize {
-        self.slots.get(slot as usize).map_or(0, |slot| slot.tx.copy(out))
+        match self.slots.get(slot as usize).map(|slot| &slot.usage) {
+            Some(Usage::Datagrams { tx, .. }) => tx.copy(out),
+            _ => 0,
+        }
     }
 
     /// Drops the peeked datagram and gives its room back to the client.
     #[inline]
     pub fn tx_consume(&mut self, slot: u32) {
-        let Some(entry) = self.slots.get_mut(slot as usize) else { return };
-        entry.tx.consume();
+        let Some(Usage::Datagrams { tx, .. }) = self.usage_mut(slot) else { return };
+        tx.consume();
         self.note_room(slot);
     }
 
@@ -205,20 +226,19 @@ impl LaneEnd {
     /// [`PushError::Full`] or [`PushError::TooLarge`]: drop and count it. [`PushError::Rubbish`]: the session is over.
     #[inline]
     pub fn rx_push(&mut self, slot: u32, meta: &Meta, parts: &[&[u8]]) -> Result<(), PushError> {
-        let Some(slot) = self.slots.get_mut(slot as usize).filter(|slot| slot.open) else {
-            return Err(PushError::Full);
-        };
-        slot.rx.push(meta, parts)?;
+        let Some(Usage::Datagrams { rx, .. }) = self.usage_mut(slot) else { return Err(PushError::Full) };
+        rx.push(meta, parts)?;
         self.posted = true;
         Ok(())
     }
 
     /// Gives slot `index` a pending error, a positive `errno` (`SO_ERROR`): the client's next call reports it.
     pub fn set_error(&mut self, index: u32, errno: u16) {
-        if let Some(slot) = self.slots.get_mut(index as usize).filter(|slot| slot.open) {
+        if let Some(slot) = self.slots.get_mut(index as usize).filter(|slot| slot.is_open()) {
             // A number beside the error lets the client take it without writing to the lane's line.
             slot.errors = slot.errors.wrapping_add(1);
-            slot.error.store(u32::from(slot.errors) << 16 | u32::from(errno), Ordering::Release);
+            let error = u32::from(slot.errors) << 16 | u32::from(errno);
+            self.memory.error(index).store(error, Ordering::Release);
             self.posted = true;
             self.news.mark(index);
         }
@@ -226,8 +246,8 @@ impl LaneEnd {
 
     /// Publishes the events of slot `index` that its rings do not show: `POLLHUP` and its like, for streams. Zero when opened.
     pub fn set_events(&mut self, index: u32, events: u32) {
-        if let Some(slot) = self.slots.get_mut(index as usize).filter(|slot| slot.open) {
-            slot.events.store(events, Ordering::Release);
+        if self.slots.get(index as usize).is_some_and(LaneSlot::is_open) {
+            self.memory.events(index).store(events, Ordering::Release);
             self.posted = true;
             self.news.mark(index);
         }
@@ -253,7 +273,24 @@ impl LaneEnd {
 
     /// True if the program waits for room in `slot`.
     pub fn wants_room(&self, slot: u32) -> bool {
-        self.slots.get(slot as usize).is_some_and(|slot| slot.wants.load(Ordering::Relaxed) != 0)
+        (slot as usize) < self.slots.len() && self.memory.wants(slot).load(Ordering::Relaxed) != 0
+    }
+
+    #[inline]
+    fn usage_mut(&mut self, slot: u32) -> Option<&mut Usage> {
+        Some(&mut self.slots.get_mut(slot as usize)?.usage)
+    }
+
+    /// Takes `slot`, which is closed, into use for a stream. False if there is no such slot.
+    pub(super) fn begin_stream(&mut self, slot: u32, tx_bytes: u32, rx_bytes: u32) -> bool {
+        let Some(entry) = self.slots.get_mut(slot as usize) else { return false };
+        let mut stream_tx = SendReader::new(self.memory.stream(slot));
+        let mut stream_rx = ReceiveWriter::new(self.memory.stream(slot));
+        stream_tx.open(tx_bytes);
+        stream_rx.open(rx_bytes);
+        self.memory.events(slot).store(0, Ordering::Relaxed);
+        entry.usage = Usage::Stream(LaneStream { stream_tx, stream_rx, notsent_lowat: 0, first: (tx_bytes, rx_bytes) });
+        true
     }
 
     /// Announces that the lane is about to sleep. Ask [`LaneEnd::has_work`] afterwards, of every session, and sleep only
@@ -286,75 +323,20 @@ impl LaneEnd {
 }
 
 impl LaneSlot {
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
-        self.open
+        !matches!(self.usage, Usage::Closed)
     }
 
-    /// Takes the slot into use for a stream. False if it is in use.
-    pub(super) fn open_stream(&mut self, tx_bytes: u32, rx_bytes: u32) -> bool {
-        if self.open {
-            return false;
-        }
-        self.stream_tx.open(tx_bytes);
-        self.stream_rx.open(rx_bytes);
-        self.events.store(0, Ordering::Relaxed);
-        (self.open, self.streaming, self.notsent_lowat, self.first) = (true, true, 0, (tx_bytes, rx_bytes));
-        true
+    #[inline]
+    pub(super) fn stream(&self) -> Option<&LaneStream> {
+        if let Usage::Stream(stream) = &self.usage { Some(stream) } else { None }
     }
 
-    fn end_stream(&mut self) {
-        if std::mem::replace(&mut self.streaming, false) {
-            self.stream_tx.end();
-            self.stream_rx.end();
-        }
+    #[inline]
+    pub(super) fn stream_mut(&mut self) -> Option<&mut LaneStream> {
+        if let Usage::Stream(stream) = &mut self.usage { Some(stream) } else { None }
     }
-
-    fn new(memory: &Arc<Memory>, layout: &Layout, slot: u32) -> Result<Self, Outside> {
-        let (at, config) = (layout.slot(slot), layout.config());
-        let (send, receive) = stream_rings(memory, layout, slot)?;
-        Ok(Self {
-            open: false,
-            streaming: false,
-            notsent_lowat: 0,
-            first: (0, 0),
-            stream_tx: SendReader::new(send),
-            stream_rx: ReceiveWriter::new(receive),
-            tx: RecordReader::new(RecordRing {
-                head: memory.word32(at.tx_head)?,
-                tail: memory.word32(at.tx_tail)?,
-                bytes: memory.bytes(at.tx_bytes, config.tx_bytes as usize)?,
-                size: config.tx_bytes,
-            }),
-            rx: RecordWriter::new(RecordRing {
-                head: memory.word32(at.rx_head)?,
-                tail: memory.word32(at.rx_tail)?,
-                bytes: memory.bytes(at.rx_bytes, config.rx_bytes as usize)?,
-                size: config.rx_bytes,
-            }),
-            wants: memory.word32(at.wants)?,
-            error: memory.word32(at.error)?,
-            events: memory.word32(at.events)?,
-            errors: 0,
-        })
-    }
-}
-
-/// The two directions of `slot`'s stream.
-pub(super) fn stream_rings(
-    memory: &Arc<Memory>,
-    layout: &Layout,
-    slot: u32,
-) -> Result<(StreamRing, StreamRing), Outside> {
-    let (at, config) = (layout.slot(slot), layout.config());
-    let (client, lane) = (memory.line(at.tx_tail)?, memory.line(at.tx_head)?);
-    let send = StreamRing {
-        client: client.clone(),
-        lane: lane.clone(),
-        bytes: memory.bytes(at.stream_tx, stream_area(config.stream_tx_bytes))?,
-        size_max: config.stream_tx_bytes,
-    };
-    let bytes = memory.bytes(at.stream_rx, stream_area(config.stream_rx_bytes))?;
-    Ok((send, StreamRing { client, lane, bytes, size_max: config.stream_rx_bytes }))
 }
 
 pub(super) fn submission_ring(memory: &Arc<Memory>, at: &LaneOffsets, capacity: u32) -> Result<Ring, Outside> {

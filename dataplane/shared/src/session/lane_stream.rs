@@ -6,7 +6,7 @@
 //!
 //! Offsets count from the oldest byte not released (sending) and from the in-order end (receiving), as `SND.UNA` and `RCV.NXT` do.
 
-use super::lane_end::LaneSlot;
+use super::lane_end::{LaneSlot, LaneStream};
 use super::quota::Charge;
 use super::{Accepted, LaneEnd, Outgoing, StreamEvents, TcpInfo};
 use crate::rubbish::Rubbish;
@@ -32,7 +32,7 @@ impl LaneEnd {
                 self.quota.overcharge(slot, what, STREAM_RING_MIN.into());
             }
         }
-        self.slots.get_mut(slot as usize).is_some_and(|entry| entry.open_stream(tx, rx))
+        self.begin_stream(slot, tx, rx)
     }
 
     /// What was found of rubbish in the words of streams: whoever works on a connection need not carry it to whoever ends the
@@ -233,11 +233,13 @@ impl LaneEnd {
         self.news.mark(slot);
     }
 
-    fn stream(&self, slot: u32) -> Option<&LaneSlot> {
-        self.slots.get(slot as usize).filter(|slot| slot.streaming)
+    #[inline]
+    fn stream(&self, slot: u32) -> Option<&LaneStream> {
+        self.slots.get(slot as usize)?.stream()
     }
 
-    fn stream_mut(&mut self, slot: u32) -> Option<&mut LaneSlot> {
-        self.slots.get_mut(slot as usize).filter(|slot| slot.streaming)
+    #[inline]
+    fn stream_mut(&mut self, slot: u32) -> Option<&mut LaneStream> {
+        self.slots.get_mut(slot as usize)?.stream_mut()
     }
 }

@@ -9,9 +9,10 @@
 //! ```
 //!
 //! Invariants: all offsets follow from the facts in the header; nothing that the client writes shares a cache line with
-//! anything that a lane writes, sleeping words, dirty bits and news bits apart, which both do; buffers start on a page.
+//! anything that a lane writes, sleeping words, dirty bits, news bits and their summaries apart, which both do; buffers start on a page.
 
 use super::SessionError;
+use crate::dirty::DirtyBits;
 use crate::memory::{Memory, Outside, Word32};
 use crate::record::{RECORD_RING_MAX, record_bytes};
 use crate::stream::{STREAM_RING_MAX, STREAM_RING_MIN, word};
@@ -20,13 +21,13 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// The version of the layout. A client and a daemon of different versions refuse each other.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// "xmit", the first word of every region.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"xmit");
 /// Lanes of one session: one bell each is passed, and a message carries at most 253 descriptors.
 pub const LANES_MAX: u32 = 64;
-/// Slots of one session: the dirty bits of a lane, read in every turn, are then eight cache lines.
-pub const SLOTS_MAX: u32 = 4096;
+/// Slots of one session: the dirty bits of a lane are then 64 words, each with a bit in the one word that is read in every turn.
+pub const SLOTS_MAX: u32 = 64 * 64;
 
 const PAGE: usize = 4096;
 const LINE: usize = 64;
@@ -110,6 +111,8 @@ pub(crate) struct LaneOffsets {
     pub(crate) submit_head: usize,
     pub(crate) complete_head: usize,
     pub(crate) complete_tail: usize,
+    pub(crate) dirty_summary: usize,
+    pub(crate) news_summary: usize,
     pub(crate) dirty: usize,
     pub(crate) news: usize,
     pub(crate) submissions: usize,
@@ -119,15 +122,8 @@ pub(crate) struct LaneOffsets {
 /// The offsets of one slot, in bytes from the region's start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlotOffsets {
-    // The client's line.
-    pub(crate) tx_tail: usize,
-    pub(crate) rx_head: usize,
-    pub(crate) wants: usize,
-    // The lane's line.
-    pub(crate) tx_head: usize,
-    pub(crate) rx_tail: usize,
-    pub(crate) error: usize,
-    pub(crate) events: usize,
+    /// The line that the client writes; that of the lane follows.
+    pub(crate) client: usize,
     // Buffers.
     pub(crate) tx_bytes: usize,
     pub(crate) rx_bytes: usize,
@@ -237,6 +233,8 @@ impl Layout {
             complete_head: base + LINE + 4,
             submit_head: base + 2 * LINE,
             complete_tail: base + 2 * LINE + 4,
+            dirty_summary: base + LINE + 8,
+            news_summary: base + 2 * LINE + 8,
             dirty,
             news,
             submissions,
@@ -246,23 +244,28 @@ impl Layout {
 
     pub(crate) fn slot(&self, slot: u32) -> SlotOffsets {
         let client = self.slots_at + slot as usize * 2 * LINE;
-        let lane = client + LINE;
         let tx_bytes = self.buffers_at + slot as usize * self.buffer_bytes;
         let rx_bytes = tx_bytes + self.config.tx_bytes as usize;
         let stream_tx = rx_bytes + self.config.rx_bytes as usize;
         SlotOffsets {
-            tx_tail: client,
-            rx_head: client + 4,
-            wants: client + 8,
-            tx_head: lane,
-            rx_tail: lane + 4,
-            error: lane + 8,
-            events: lane + 12,
+            client,
             tx_bytes,
             rx_bytes,
             stream_tx,
             stream_rx: stream_tx + stream_area(self.config.stream_tx_bytes),
         }
+    }
+
+    /// The dirty bits of one lane.
+    pub(super) fn dirty_bits(&self, memory: &Arc<Memory>, at: &LaneOffsets) -> Result<DirtyBits, Outside> {
+        let words = memory.words64(at.dirty, self.dirty_words())?;
+        Ok(DirtyBits { summary: memory.words64(at.dirty_summary, 1)?, words })
+    }
+
+    /// Its news bits.
+    pub(super) fn news_bits(&self, memory: &Arc<Memory>, at: &LaneOffsets) -> Result<DirtyBits, Outside> {
+        let words = memory.words64(at.news, self.dirty_words())?;
+        Ok(DirtyBits { summary: memory.words64(at.news_summary, 1)?, words })
     }
 
     pub(crate) fn dirty_words(&self) -> usize {
@@ -306,8 +309,8 @@ mod tests {
             assert_eq!(at.completions - at.submissions, 16 * ENTRY);
             last_end = (at.completions + 16 * ENTRY).next_multiple_of(PAGE);
         }
-        assert_eq!(layout.slot(0).tx_tail, last_end);
-        assert!(layout.slot(999).events < layout.slot(0).tx_bytes);
+        assert_eq!(layout.slot(0).client, last_end);
+        assert!(layout.slot(999).client + LINE < layout.slot(0).tx_bytes);
         let last = layout.slot(999);
         assert_eq!(last.rx_bytes + (1 << 18), last.stream_tx);
         assert_eq!((last.stream_rx, last.stream_rx + (1 << 16)), (last.stream_tx + (1 << 15), layout.total()));
@@ -319,8 +322,8 @@ mod tests {
         let layout = Layout::new(&SessionConfig::default()).unwrap();
         let (lane, slot) = (layout.lane(0), layout.slot(3));
         let lines = |offsets: &[usize]| offsets.iter().map(|o| o / LINE).collect::<std::collections::BTreeSet<_>>();
-        let client = lines(&[lane.submit_tail, lane.complete_head, slot.tx_tail, slot.rx_head, slot.wants]);
-        let ours = lines(&[lane.submit_head, lane.complete_tail, slot.tx_head, slot.rx_tail, slot.error, slot.events]);
+        let client = lines(&[lane.submit_tail, lane.complete_head, slot.client]);
+        let ours = lines(&[lane.submit_head, lane.complete_tail, slot.client + LINE]);
         assert!(client.is_disjoint(&ours));
     }
 

@@ -21,17 +21,21 @@ mod layout;
 mod op;
 mod option;
 mod quota;
+mod slot_view;
 #[cfg(test)]
 mod stream_tests;
 #[cfg(test)]
 mod tests;
 
 pub use crate::stream::{Accepted, Outgoing, StreamEvents, StreamFlags, TcpInfo};
-pub use client_end::{ClientEnd, ClientLane, ClientRx, ClientShared, ClientSlot, ClientTx, SlotStatus};
+pub use client_end::{
+    ClientEnd, ClientLane, ClientRx, ClientShared, ClientSlot, ClientTx, SlotStatus, StreamReceiver, StreamSender,
+};
 pub use lane_end::LaneEnd;
 pub use layout::{ABI_VERSION, ConfigError, LANES_MAX, SLOTS_MAX, SessionConfig};
 pub use op::{Completion, How, Op, Submission, Transport};
 pub use option::{CongestionName, SocketOption};
+pub use slot_view::{SlotRecords, SlotStream};
 
 use crate::doorbell::bell_pipe;
 use crate::memory::{MapError, Memory, Outside};

@@ -8,8 +8,7 @@
 //!
 //! Invariants: a run of bytes never leaves the area; a limit never moves back, so what was promised to a sender stays promised.
 
-use super::ahead;
-use crate::memory::Bytes;
+use super::{StreamView, ahead};
 use crate::rubbish::Rubbish;
 
 /// The smallest ring, one page.
@@ -18,14 +17,12 @@ pub const STREAM_RING_MIN: u32 = 4096;
 pub const STREAM_RING_MAX: u32 = 1 << 30;
 
 /// One end's idea of an area.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Area {
-    bytes: Bytes,
-    size_max: u32,
     /// Bytes of the ring of positions from `change` on.
     size: u32,
-    /// The ring before, while it is in use.
-    before: Option<Before>,
+    /// The ring before, while it is in use; its size is 0 otherwise.
+    before: Before,
     /// The word as it was written or read last.
     word: u32,
     /// The stream had another ring than its first.
@@ -33,7 +30,7 @@ pub(super) struct Area {
 }
 
 /// The ring that a stream is leaving.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Before {
     size: u32,
     /// The first position that is no longer in it.
@@ -44,28 +41,24 @@ const LOG_BITS: u32 = 5;
 const LOG_MASK: u32 = (1 << LOG_BITS) - 1;
 
 impl Area {
-    pub(super) fn new(bytes: Bytes, size_max: u32) -> Self {
-        Self { bytes, size_max, size: 0, before: None, word: 0, moved: false }
-    }
-
     pub(super) fn size(&self) -> u32 {
         self.size
     }
 
     /// Starts anew with one ring, and answers the word that says so. The lane's.
     pub(super) fn start(&mut self, size: u32) -> u32 {
-        (self.size, self.before, self.moved) = (size, None, false);
+        (self.size, self.before, self.moved) = (size, Before::default(), false);
         self.say(size)
     }
 
     /// Moves to a ring of `size` at position `until`; answers the word to publish. The lane's. `None` if the size cannot be, is
     /// the present one, or the ring before is still in use.
-    pub(super) fn change(&mut self, size: u32, until: u32) -> Option<u32> {
-        if size == self.size || self.before.is_some() || !self.is_size(size) {
+    pub(super) fn change(&mut self, view: &impl StreamView, size: u32, until: u32) -> Option<u32> {
+        if size == self.size || self.before().is_some() || !is_size(view, size) {
             return None;
         }
         let old = std::mem::replace(&mut self.size, size);
-        self.before = Some(Before { size: old, until });
+        self.before = Before { size: old, until };
         self.moved = true;
         Some(self.say(old))
     }
@@ -84,30 +77,31 @@ impl Area {
 
     /// Takes over what the lane says. The client's. An honest lane changes the ring no later than the old one's size behind
     /// `latest`, the latest position that it can have known as its head.
-    pub(super) fn learn(&mut self, word: u32, until: u32, latest: u32) -> Result<(), Rubbish> {
+    pub(super) fn learn(&mut self, view: &impl StreamView, word: u32, until: u32, latest: u32) -> Result<(), Rubbish> {
         let (old, new) = (1u32 << (word & LOG_MASK), 1u32 << (word >> LOG_BITS & LOG_MASK));
-        if !self.is_size(old) || !self.is_size(new) || ahead(latest, until) > old.cast_signed() {
+        if !is_size(view, old) || !is_size(view, new) || ahead(latest, until) > old.cast_signed() {
             return Err(Rubbish::Size(word));
         }
         (self.word, self.size) = (word, new);
-        self.before = (old != new).then_some(Before { size: old, until });
+        self.before = if old == new { Before::default() } else { Before { size: old, until } };
         Ok(())
     }
 
     /// Forgets the client's copy of the word, so that the next one is news.
     pub(super) fn forget(&mut self) {
-        (self.size, self.before, self.word) = (0, None, 0);
+        (self.size, self.before, self.word) = (0, Before::default(), 0);
     }
 
-    fn is_size(&self, size: u32) -> bool {
-        size.is_power_of_two() && size <= self.size_max
+    #[inline]
+    fn before(&self) -> Option<Before> {
+        Some(self.before).filter(|before| before.size != 0)
     }
 
     /// The first position without a place while `head` is the oldest one in use.
     #[inline]
     pub(super) fn limit(&self, head: u32) -> u32 {
         let end = head.wrapping_add(self.size);
-        match self.before {
+        match self.before() {
             Some(before) if ahead(end, before.until) > 0 => before.until,
             _ => end,
         }
@@ -116,20 +110,20 @@ impl Area {
     /// Says that nothing before `head` is in use. True if that ended the use of a ring.
     #[inline]
     pub(super) fn settle(&mut self, head: u32) -> bool {
-        let left = self.before.is_some_and(|before| ahead(before.until, head) >= 0);
+        let left = self.before().is_some_and(|before| ahead(before.until, head) >= 0);
         if left {
-            self.before = None;
+            self.before = Before::default();
         }
         left
     }
 
     /// Copies `data` to `position`. Bounded by two runs in each ring, because a caller never copies more than a ring holds.
     #[inline]
-    pub(super) fn copy_in(&self, mut position: u32, mut data: &[u8]) {
+    pub(super) fn copy_in(&self, view: &impl StreamView, mut position: u32, mut data: &[u8]) {
         while !data.is_empty() {
             let (offset, run) = self.place(position);
             let (now, rest) = data.split_at(data.len().min(run));
-            self.bytes.write(offset, now);
+            view.write(offset, now);
             position = position.wrapping_add(now.len() as u32);
             data = rest;
         }
@@ -137,12 +131,12 @@ impl Area {
 
     /// Copies bytes from `position` on to `out`. Bounded as [`Self::copy_in`].
     #[inline]
-    pub(super) fn copy_out(&self, mut position: u32, mut out: &mut [u8]) {
+    pub(super) fn copy_out(&self, view: &impl StreamView, mut position: u32, mut out: &mut [u8]) {
         while !out.is_empty() {
             let (offset, run) = self.place(position);
             let len = out.len().min(run);
             let (now, rest) = out.split_at_mut(len);
-            self.bytes.read(offset, now);
+            view.read(offset, now);
             position = position.wrapping_add(len as u32);
             out = rest;
         }
@@ -150,7 +144,7 @@ impl Area {
 
     /// Where `position` lies, and how many bytes follow it there; at least one.
     fn place(&self, position: u32) -> (usize, usize) {
-        let (size, left) = match self.before {
+        let (size, left) = match self.before() {
             Some(before) if ahead(position, before.until) > 0 => (before.size, before.until.wrapping_sub(position)),
             _ => (self.size.max(1), u32::MAX),
         };
@@ -159,35 +153,29 @@ impl Area {
     }
 
     /// Gives the pages of every ring back that is not in use: of all but the present one, and of that one as well if `empty`.
-    pub(super) fn give_back(&self, empty: bool) {
+    pub(super) fn give_back(&self, view: &impl StreamView, empty: bool) {
         let page = STREAM_RING_MIN as usize;
-        let (size, end) = (self.size as usize, 2 * self.size_max as usize);
-        if self.before.is_some() || size < page {
+        let (size, end) = (self.size as usize, 2 * view.size_max() as usize);
+        if self.before().is_some() || size < page {
             return;
         }
-        self.bytes.give_back(page, size - page);
-        self.bytes.give_back(2 * size, end - 2 * size);
+        view.give_back(page, size - page);
+        view.give_back(2 * size, end - 2 * size);
         if empty {
-            self.bytes.give_back(size, size);
+            view.give_back(size, size);
         }
     }
 
     /// The stream is over: gives all pages back, unless it had its first ring only. That one serves the next stream of the slot, so
     /// that a short connection costs no system call.
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, view: &impl StreamView) {
         let page = STREAM_RING_MIN as usize;
         if self.moved {
-            self.bytes.give_back(page, 2 * self.size_max as usize - page);
+            view.give_back(page, 2 * view.size_max() as usize - page);
         }
     }
+}
 
-    /// Bytes of the largest ring.
-    pub(super) fn size_max(&self) -> u32 {
-        self.size_max
-    }
-
-    /// The page before all rings.
-    pub(super) fn first_page(&self) -> &Bytes {
-        &self.bytes
-    }
+fn is_size(view: &impl StreamView, size: u32) -> bool {
+    size.is_power_of_two() && size <= view.size_max()
 }

@@ -33,7 +33,8 @@ pub use info::{TCP_INFO_BYTES, TcpInfo};
 pub use receive::{ReceiveReader, ReceiveWriter};
 pub use send::{Outgoing, SendReader, SendWriter};
 
-use crate::memory::{Bytes, Entry, Line};
+use crate::memory::{Bytes, Entry, Line, LineWords};
+use core::fmt::Debug;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 /// Where one direction of a stream lies.
@@ -47,6 +48,49 @@ pub struct StreamRing {
     pub bytes: Bytes,
     /// Bytes of the largest ring, a power of two.
     pub size_max: u32,
+}
+
+/// Where one direction of a stream lies, for whoever holds the ring itself ([`StreamRing`]) or finds it by a number
+/// (a session's slot, which then costs little while it is idle).
+pub trait StreamView: Debug {
+    /// The slot's line that the client writes.
+    fn client(&self) -> &LineWords;
+    /// The slot's line that the lane writes.
+    fn lane(&self) -> &LineWords;
+    /// Bytes of the largest ring, a power of two.
+    fn size_max(&self) -> u32;
+    /// Copies bytes of the area into `out`. False (and `out` unchanged) if they reach beyond its end.
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool;
+    /// Copies `data` into the area. False (and nothing written) if it reaches beyond its end.
+    fn write(&self, offset: usize, data: &[u8]) -> bool;
+    /// Gives pages of the area back to the kernel ([`Bytes::give_back`]).
+    fn give_back(&self, offset: usize, len: usize) -> bool;
+}
+
+impl StreamView for StreamRing {
+    #[inline]
+    fn client(&self) -> &LineWords {
+        &self.client
+    }
+    #[inline]
+    fn lane(&self) -> &LineWords {
+        &self.lane
+    }
+    #[inline]
+    fn size_max(&self) -> u32 {
+        self.size_max
+    }
+    #[inline]
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        self.bytes.read(offset, out)
+    }
+    #[inline]
+    fn write(&self, offset: usize, data: &[u8]) -> bool {
+        self.bytes.write(offset, data)
+    }
+    fn give_back(&self, offset: usize, len: usize) -> bool {
+        self.bytes.give_back(offset, len)
+    }
 }
 
 /// The words of a slot's two lines that belong to streams, by their index.
@@ -82,9 +126,23 @@ impl StreamFlags {
     /// `TCP_CORK`.
     pub const CORK: Self = Self(2);
 
+    /// Counts, modulo 256, how often `TCP_NODELAY` was set: each time releases what waits.
+    const RELEASES_SHIFT: u32 = 24;
+
     /// True if all of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// How often `TCP_NODELAY` was set, modulo 256.
+    pub const fn releases(self) -> u32 {
+        self.0 >> Self::RELEASES_SHIFT
+    }
+
+    /// `TCP_NODELAY` is set once more.
+    #[must_use]
+    pub const fn released_again(self) -> Self {
+        Self(self.0.wrapping_add(1 << Self::RELEASES_SHIFT))
     }
 
     /// These and `other`, or these without it.

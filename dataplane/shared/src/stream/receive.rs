@@ -11,16 +11,14 @@
 
 use super::area::Area;
 use super::info::{TCP_INFO_BYTES, TcpInfo};
-use super::{StreamRing, ahead, word};
-use crate::memory::Line;
+use super::{StreamRing, StreamView, ahead, word};
 use crate::rubbish::Rubbish;
 use crate::sync::{Ordering, fence};
 
 /// The lane's end.
 #[derive(Debug)]
-pub struct ReceiveWriter {
-    client: Line,
-    lane: Line,
+pub struct ReceiveWriter<V: StreamView = StreamRing> {
+    view: V,
     area: Area,
     tail: u32,
     head_seen: u32,
@@ -29,33 +27,31 @@ pub struct ReceiveWriter {
 
 /// The client's end.
 #[derive(Debug)]
-pub struct ReceiveReader {
-    client: Line,
-    lane: Line,
+pub struct ReceiveReader<V: StreamView = StreamRing> {
+    view: V,
     area: Area,
     head: u32,
     /// Bytes from `head` that the lane has shown, when last looked at.
     len: u32,
 }
 
-impl ReceiveWriter {
+impl<V: StreamView> ReceiveWriter<V> {
     /// The writing end; [`ReceiveWriter::open`] comes before anything else.
-    pub fn new(ring: StreamRing) -> Self {
-        let area = Area::new(ring.bytes, ring.size_max);
-        Self { client: ring.client, lane: ring.lane, area, tail: 0, head_seen: 0, urgent_count: 0 }
+    pub fn new(view: V) -> Self {
+        Self { view, area: Area::default(), tail: 0, head_seen: 0, urgent_count: 0 }
     }
 
     /// Starts a stream with a ring of `size`, which was checked.
     pub(crate) fn open(&mut self, size: u32) {
         (self.tail, self.head_seen, self.urgent_count) = (0, 0, 0);
         // Relaxed: the answer to the client's call, or the announcement of the connection, follows with its Release.
-        self.client[word::RECEIVE_HEAD].store(0, Ordering::Relaxed);
+        self.view.client()[word::RECEIVE_HEAD].store(0, Ordering::Relaxed);
         let ours = [word::RECEIVE_TAIL, word::RECEIVE_WATCH, word::RECEIVE_URGENT, word::RECEIVE_URGENT_COUNT];
         for index in ours.into_iter().chain([word::RECEIVE_RING_AT]) {
-            self.lane[index].store(0, Ordering::Relaxed);
+            self.view.lane()[index].store(0, Ordering::Relaxed);
         }
-        let ring = self.area.start(size.min(self.area.size_max()));
-        self.lane[word::RECEIVE_RING].store(ring, Ordering::Relaxed);
+        let ring = self.area.start(size.min(self.view.size_max()));
+        self.view.lane()[word::RECEIVE_RING].store(ring, Ordering::Relaxed);
     }
 
     /// Bytes from the in-order end on that have a place: what may be promised to the peer. Learns what the client consumed.
@@ -65,7 +61,7 @@ impl ReceiveWriter {
     #[inline]
     pub fn room(&mut self) -> Result<u32, Rubbish> {
         // Acquire pairs with the Release in `ReceiveReader::consume`: the client is done with the bytes before `head`.
-        let head = self.client[word::RECEIVE_HEAD].load(Ordering::Acquire);
+        let head = self.view.client()[word::RECEIVE_HEAD].load(Ordering::Acquire);
         let (consumed, shown) = (head.wrapping_sub(self.head_seen), self.tail.wrapping_sub(self.head_seen));
         if consumed > shown {
             return Err(Rubbish::Backwards { seen: shown, claimed: consumed });
@@ -91,7 +87,7 @@ impl ReceiveWriter {
     pub fn write_at(&mut self, offset: u32, data: &[u8]) -> u32 {
         let place = self.room_seen().saturating_sub(offset) as usize;
         let data = data.get(..place).unwrap_or(data);
-        self.area.copy_in(self.tail.wrapping_add(offset), data);
+        self.area.copy_in(&self.view, self.tail.wrapping_add(offset), data);
         data.len() as u32
     }
 
@@ -100,7 +96,7 @@ impl ReceiveWriter {
     pub fn advance(&mut self, len: u32) {
         self.tail = self.tail.wrapping_add(len.min(self.room_seen()));
         // Release pairs with the Acquire in `ReceiveReader::available`: the bytes before `tail` become visible.
-        self.lane[word::RECEIVE_TAIL].store(self.tail, Ordering::Release);
+        self.view.lane()[word::RECEIVE_TAIL].store(self.tail, Ordering::Release);
     }
 
     /// Asks the client to tell the lane when `len` of the bytes shown are consumed, because the window then opens enough to be
@@ -111,7 +107,7 @@ impl ReceiveWriter {
     pub fn watch(&mut self, len: u32) -> Result<bool, Rubbish> {
         // The lowest bit says that something is watched; a byte more or less does not matter.
         let watched = self.head_seen.wrapping_add(len) | 1;
-        self.lane[word::RECEIVE_WATCH].store(if len == 0 { 0 } else { watched }, Ordering::Relaxed);
+        self.view.lane()[word::RECEIVE_WATCH].store(if len == 0 { 0 } else { watched }, Ordering::Relaxed);
         if len == 0 {
             return Ok(true);
         }
@@ -124,9 +120,9 @@ impl ReceiveWriter {
     /// Marks the byte before `offset` behind the in-order end as urgent; it may not have come yet.
     pub fn mark_urgent(&mut self, offset: u32) {
         self.urgent_count = self.urgent_count.wrapping_add(1);
-        self.lane[word::RECEIVE_URGENT].store(self.tail.wrapping_add(offset), Ordering::Relaxed);
+        self.view.lane()[word::RECEIVE_URGENT].store(self.tail.wrapping_add(offset), Ordering::Relaxed);
         // Release pairs with the Acquire in `ReceiveReader::urgent`: the position belongs to the count.
-        self.lane[word::RECEIVE_URGENT_COUNT].store(self.urgent_count, Ordering::Release);
+        self.view.lane()[word::RECEIVE_URGENT_COUNT].store(self.urgent_count, Ordering::Release);
     }
 
     /// Bytes of the ring.
@@ -138,40 +134,39 @@ impl ReceiveWriter {
     /// promised: to a smaller ring the room shrinks only as the client reads.
     pub fn resize(&mut self, size: u32) -> bool {
         let until = self.area.limit(self.head_seen);
-        let Some(ring) = self.area.change(size, until) else { return false };
-        self.lane[word::RECEIVE_RING_AT].store(until, Ordering::Relaxed);
+        let Some(ring) = self.area.change(&self.view, size, until) else { return false };
+        self.view.lane()[word::RECEIVE_RING_AT].store(until, Ordering::Relaxed);
         // Release pairs with the Acquire in `ReceiveReader::available`.
-        self.lane[word::RECEIVE_RING].store(ring, Ordering::Release);
+        self.view.lane()[word::RECEIVE_RING].store(ring, Ordering::Release);
         true
     }
 
     /// Gives the memory of rings back that are not in use; of the present one as well if `empty`.
     pub(crate) fn give_back(&self, empty: bool) {
-        self.area.give_back(empty);
+        self.area.give_back(&self.view, empty);
     }
 
     /// The stream is over.
     pub(crate) fn end(&self) {
-        self.area.end();
+        self.area.end(&self.view);
     }
 
     /// Writes `TCP_INFO` into the page before the rings.
     pub(crate) fn write_info(&mut self, info: &TcpInfo) {
-        let sequence = &self.lane[word::INFO_SEQUENCE];
+        let sequence = &self.view.lane()[word::INFO_SEQUENCE];
         let number = sequence.load(Ordering::Relaxed);
         sequence.store(number.wrapping_add(1) | 1, Ordering::Relaxed);
         fence(Ordering::Release);
-        self.area.first_page().write(0, &info.encode());
+        self.view.write(0, &info.encode());
         // Release pairs with the Acquire in `ReceiveReader::info`: the bytes belong to the even number.
         sequence.store((number | 1).wrapping_add(1), Ordering::Release);
     }
 }
 
-impl ReceiveReader {
+impl<V: StreamView> ReceiveReader<V> {
     /// The reading end; [`ReceiveReader::restart`] comes before anything else.
-    pub fn new(ring: StreamRing) -> Self {
-        let area = Area::new(ring.bytes, ring.size_max);
-        Self { client: ring.client, lane: ring.lane, area, head: 0, len: 0 }
+    pub fn new(view: V) -> Self {
+        Self { view, area: Area::default(), head: 0, len: 0 }
     }
 
     /// Starts anew, after the lane opened the slot.
@@ -188,11 +183,16 @@ impl ReceiveReader {
     pub fn available(&mut self) -> Result<u32, Rubbish> {
         // Acquire pairs with the Release in `ReceiveWriter::advance`. Read before the ring's word: a tail beyond a change
         // is never seen without the change.
-        let len = self.lane[word::RECEIVE_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
+        let len = self.view.lane()[word::RECEIVE_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
         // Acquire pairs with the Release in `ReceiveWriter::resize`: the position beside the word belongs to it.
-        let ring = self.lane[word::RECEIVE_RING].load(Ordering::Acquire);
+        let ring = self.view.lane()[word::RECEIVE_RING].load(Ordering::Acquire);
         if self.area.is_news(ring) {
-            self.area.learn(ring, self.lane[word::RECEIVE_RING_AT].load(Ordering::Relaxed), self.head)?;
+            self.area.learn(
+                &self.view,
+                ring,
+                self.view.lane()[word::RECEIVE_RING_AT].load(Ordering::Relaxed),
+                self.head,
+            )?;
             self.area.settle(self.head);
         }
         let capacity = self.area.limit(self.head).wrapping_sub(self.head);
@@ -220,7 +220,7 @@ impl ReceiveReader {
     #[inline]
     pub fn copy_at(&self, offset: u32, out: &mut [u8]) -> usize {
         let len = (self.len.saturating_sub(offset) as usize).min(out.len());
-        self.area.copy_out(self.head.wrapping_add(offset), out.get_mut(..len).unwrap_or_default());
+        self.area.copy_out(&self.view, self.head.wrapping_add(offset), out.get_mut(..len).unwrap_or_default());
         len
     }
 
@@ -232,28 +232,28 @@ impl ReceiveReader {
         self.len -= len;
         self.area.settle(self.head);
         // Release pairs with the Acquire in `ReceiveWriter::room`: the bytes were read before their place is given back.
-        self.client[word::RECEIVE_HEAD].store(self.head, Ordering::Release);
+        self.view.client()[word::RECEIVE_HEAD].store(self.head, Ordering::Release);
         // Pairs with the fence in `ReceiveWriter::watch`.
         fence(Ordering::SeqCst);
-        let watched = self.lane[word::RECEIVE_WATCH].load(Ordering::Relaxed);
+        let watched = self.view.lane()[word::RECEIVE_WATCH].load(Ordering::Relaxed);
         watched != 0 && ahead(self.head, watched) <= 1
     }
 
     /// The number of urgent bytes there were, and where the last one stands from the oldest byte on; behind it if negative.
     pub fn urgent(&self) -> (u32, i32) {
         // Acquire pairs with the Release in `ReceiveWriter::mark_urgent`.
-        let count = self.lane[word::RECEIVE_URGENT_COUNT].load(Ordering::Acquire);
-        let position = self.lane[word::RECEIVE_URGENT].load(Ordering::Relaxed);
+        let count = self.view.lane()[word::RECEIVE_URGENT_COUNT].load(Ordering::Acquire);
+        let position = self.view.lane()[word::RECEIVE_URGENT].load(Ordering::Relaxed);
         (count, ahead(self.head, position).wrapping_sub(1))
     }
 
     /// `TCP_INFO` as the lane wrote it for a call that is answered; `None` while it writes it again for another thread's.
     pub fn info(&self) -> Option<TcpInfo> {
-        let sequence = &self.lane[word::INFO_SEQUENCE];
+        let sequence = &self.view.lane()[word::INFO_SEQUENCE];
         // Acquire pairs with the Release in `ReceiveWriter::write_info`.
         let number = sequence.load(Ordering::Acquire);
         let mut bytes = [0; TCP_INFO_BYTES];
-        self.area.first_page().read(0, &mut bytes);
+        self.view.read(0, &mut bytes);
         fence(Ordering::Acquire);
         let same = number.is_multiple_of(2) && sequence.load(Ordering::Relaxed) == number;
         same.then(|| TcpInfo::decode(&bytes))

@@ -11,16 +11,14 @@
 //!   copies a byte into a frame before it sums it up, for each transmission anew.
 
 use super::area::Area;
-use super::{StreamFlags, StreamRing, ahead, word};
-use crate::memory::Line;
+use super::{StreamFlags, StreamRing, StreamView, ahead, word};
 use crate::rubbish::Rubbish;
 use crate::sync::Ordering;
 
 /// The client's end.
 #[derive(Debug)]
-pub struct SendWriter {
-    client: Line,
-    lane: Line,
+pub struct SendWriter<V: StreamView = StreamRing> {
+    view: V,
     area: Area,
     tail: u32,
     /// Written and not yet published ends here.
@@ -31,9 +29,8 @@ pub struct SendWriter {
 
 /// The lane's end.
 #[derive(Debug)]
-pub struct SendReader {
-    client: Line,
-    lane: Line,
+pub struct SendReader<V: StreamView = StreamRing> {
+    view: V,
     area: Area,
     head: u32,
     /// Bytes from `head` that the client has published, when last looked at.
@@ -57,12 +54,10 @@ pub struct Outgoing {
     pub flags: StreamFlags,
 }
 
-impl SendWriter {
+impl<V: StreamView> SendWriter<V> {
     /// The writing end; [`SendWriter::restart`] comes before anything else.
-    pub fn new(ring: StreamRing) -> Self {
-        let area = Area::new(ring.bytes, ring.size_max);
-        let (client, lane) = (ring.client, ring.lane);
-        Self { client, lane, area, tail: 0, placed: 0, head_seen: 0, urgent_count: 0 }
+    pub fn new(view: V) -> Self {
+        Self { view, area: Area::default(), tail: 0, placed: 0, head_seen: 0, urgent_count: 0 }
     }
 
     /// Starts anew, after the lane opened the slot.
@@ -78,16 +73,21 @@ impl SendWriter {
     pub fn room(&mut self) -> Result<u32, Rubbish> {
         // Acquire pairs with the Release in `SendReader::release`: the lane is done with the bytes before `head`. Read before the
         // ring's word: who sees a head also sees the change that was made before it.
-        let head = self.lane[word::SEND_HEAD].load(Ordering::Acquire);
+        let head = self.view.lane()[word::SEND_HEAD].load(Ordering::Acquire);
         let (released, outstanding) = (head.wrapping_sub(self.head_seen), self.tail.wrapping_sub(self.head_seen));
         if released > outstanding {
             return Err(Rubbish::Backwards { seen: outstanding, claimed: released });
         }
         self.head_seen = head;
         // Acquire pairs with the Release in `SendReader::resize`: the position beside the word belongs to it.
-        let ring = self.lane[word::SEND_RING].load(Ordering::Acquire);
+        let ring = self.view.lane()[word::SEND_RING].load(Ordering::Acquire);
         if self.area.is_news(ring) {
-            self.area.learn(ring, self.lane[word::SEND_RING_AT].load(Ordering::Relaxed), self.placed)?;
+            self.area.learn(
+                &self.view,
+                ring,
+                self.view.lane()[word::SEND_RING_AT].load(Ordering::Relaxed),
+                self.placed,
+            )?;
         }
         self.area.settle(self.placed);
         Ok(ahead(self.placed, self.area.limit(head)).max(0).cast_unsigned())
@@ -105,7 +105,7 @@ impl SendWriter {
     #[inline]
     pub fn write(&mut self, data: &[u8]) -> Result<usize, Rubbish> {
         let len = (self.room()? as usize).min(data.len());
-        self.area.copy_in(self.placed, data.get(..len).unwrap_or_default());
+        self.area.copy_in(&self.view, self.placed, data.get(..len).unwrap_or_default());
         self.placed = self.placed.wrapping_add(len as u32);
         Ok(len)
     }
@@ -116,24 +116,24 @@ impl SendWriter {
         self.tail = self.placed;
         if !more {
             // Relaxed: the tail's Release follows.
-            self.client[word::SEND_PUSHED].store(self.tail, Ordering::Relaxed);
+            self.view.client()[word::SEND_PUSHED].store(self.tail, Ordering::Relaxed);
         }
         // Release pairs with the Acquire in `SendReader::look`: bytes and marks before `tail` become visible.
-        self.client[word::SEND_TAIL].store(self.tail, Ordering::Release);
+        self.view.client()[word::SEND_TAIL].store(self.tail, Ordering::Release);
     }
 
     /// As [`SendWriter::publish`]; the last byte written is urgent (`MSG_OOB`).
     pub fn publish_urgent(&mut self) {
         self.urgent_count = self.urgent_count.wrapping_add(1);
         // Relaxed: the tail's Release follows.
-        self.client[word::SEND_URGENT].store(self.placed, Ordering::Relaxed);
-        self.client[word::SEND_URGENT_COUNT].store(self.urgent_count, Ordering::Relaxed);
+        self.view.client()[word::SEND_URGENT].store(self.placed, Ordering::Relaxed);
+        self.view.client()[word::SEND_URGENT_COUNT].store(self.urgent_count, Ordering::Relaxed);
         self.publish(false);
     }
 
     /// Publishes `flags` and pushes all that is written if `push`; telling the lane is the caller's.
     pub fn set_flags(&mut self, flags: StreamFlags, push: bool) {
-        self.client[word::FLAGS].store(flags.0, Ordering::Relaxed);
+        self.view.client()[word::FLAGS].store(flags.0, Ordering::Relaxed);
         self.publish(!push);
     }
 
@@ -154,17 +154,15 @@ impl SendWriter {
         self.room()?;
         let all = self.tail.wrapping_sub(self.head_seen);
         // Relaxed: a number for programs and for `TCP_NOTSENT_LOWAT`, nothing is found through it.
-        let next = self.lane[word::SEND_NEXT].load(Ordering::Relaxed);
+        let next = self.view.lane()[word::SEND_NEXT].load(Ordering::Relaxed);
         Ok((all, ahead(next, self.tail).max(0).cast_unsigned().min(all)))
     }
 }
 
-impl SendReader {
+impl<V: StreamView> SendReader<V> {
     /// The reading end; [`SendReader::open`] comes before anything else.
-    pub fn new(ring: StreamRing) -> Self {
-        let area = Area::new(ring.bytes, ring.size_max);
-        let (client, lane) = (ring.client, ring.lane);
-        Self { client, lane, area, head: 0, len: 0, urgent_count: 0, urgent: None }
+    pub fn new(view: V) -> Self {
+        Self { view, area: Area::default(), head: 0, len: 0, urgent_count: 0, urgent: None }
     }
 
     /// Starts a stream with a ring of `size`, which was checked.
@@ -172,13 +170,13 @@ impl SendReader {
         (self.head, self.len, self.urgent_count, self.urgent) = (0, 0, 0, None);
         // Relaxed: the answer to the client's call, or the announcement of the connection, follows with its Release.
         for index in [word::SEND_TAIL, word::FLAGS, word::SEND_PUSHED, word::SEND_URGENT, word::SEND_URGENT_COUNT] {
-            self.client[index].store(0, Ordering::Relaxed);
+            self.view.client()[index].store(0, Ordering::Relaxed);
         }
         for index in [word::SEND_HEAD, word::SEND_NEXT, word::SEND_RING_AT] {
-            self.lane[index].store(0, Ordering::Relaxed);
+            self.view.lane()[index].store(0, Ordering::Relaxed);
         }
-        let ring = self.area.start(size.min(self.area.size_max()));
-        self.lane[word::SEND_RING].store(ring, Ordering::Relaxed);
+        let ring = self.area.start(size.min(self.view.size_max()));
+        self.view.lane()[word::SEND_RING].store(ring, Ordering::Relaxed);
     }
 
     /// What there is to send.
@@ -188,7 +186,7 @@ impl SendReader {
     #[inline]
     pub fn look(&mut self) -> Result<Outgoing, Rubbish> {
         // Acquire pairs with the Release in `SendWriter::publish`.
-        let len = self.client[word::SEND_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
+        let len = self.view.client()[word::SEND_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
         let capacity = self.area.limit(self.head).wrapping_sub(self.head);
         if len > capacity {
             return Err(Rubbish::Position { claimed: len, capacity });
@@ -197,13 +195,13 @@ impl SendReader {
             return Err(Rubbish::Backwards { seen: self.len, claimed: len });
         }
         self.len = len;
-        let pushed = self.client[word::SEND_PUSHED].load(Ordering::Relaxed);
-        let count = self.client[word::SEND_URGENT_COUNT].load(Ordering::Relaxed);
+        let pushed = self.view.client()[word::SEND_PUSHED].load(Ordering::Relaxed);
+        let count = self.view.client()[word::SEND_URGENT_COUNT].load(Ordering::Relaxed);
         if count != self.urgent_count {
             self.urgent_count = count;
-            self.urgent = Some(self.client[word::SEND_URGENT].load(Ordering::Relaxed));
+            self.urgent = Some(self.view.client()[word::SEND_URGENT].load(Ordering::Relaxed));
         }
-        let flags = StreamFlags(self.client[word::FLAGS].load(Ordering::Relaxed));
+        let flags = StreamFlags(self.view.client()[word::FLAGS].load(Ordering::Relaxed));
         let urgent = self.urgent.map(|urgent| self.offset(urgent)).filter(|offset| *offset > 0);
         Ok(Outgoing { len, pushed: self.offset(pushed), urgent, flags })
     }
@@ -219,7 +217,7 @@ impl SendReader {
     pub fn copy_at(&self, offset: u32, out: &mut [u8]) -> bool {
         let seen = (self.len as usize).checked_sub(offset as usize).is_some_and(|left| out.len() <= left);
         if seen {
-            self.area.copy_out(self.head.wrapping_add(offset), out);
+            self.area.copy_out(&self.view, self.head.wrapping_add(offset), out);
         }
         seen
     }
@@ -235,13 +233,13 @@ impl SendReader {
             self.urgent = None;
         }
         // Release pairs with the Acquire in `SendWriter::room`: the bytes were read for the last time.
-        self.lane[word::SEND_HEAD].store(self.head, Ordering::Release);
+        self.view.lane()[word::SEND_HEAD].store(self.head, Ordering::Release);
     }
 
     /// Says that all before `offset` was sent at least once. Answers the bytes seen that were not.
     #[inline]
     pub fn sent(&mut self, offset: u32) -> u32 {
-        self.lane[word::SEND_NEXT].store(self.head.wrapping_add(offset), Ordering::Relaxed);
+        self.view.lane()[word::SEND_NEXT].store(self.head.wrapping_add(offset), Ordering::Relaxed);
         self.len.saturating_sub(offset)
     }
 
@@ -259,21 +257,21 @@ impl SendReader {
     pub fn resize(&mut self, size: u32) -> bool {
         // The client may already write up to the end of the present ring.
         let until = self.area.limit(self.head);
-        let Some(ring) = self.area.change(size, until) else { return false };
-        self.lane[word::SEND_RING_AT].store(until, Ordering::Relaxed);
+        let Some(ring) = self.area.change(&self.view, size, until) else { return false };
+        self.view.lane()[word::SEND_RING_AT].store(until, Ordering::Relaxed);
         // Release pairs with the Acquire in `SendWriter::room`.
-        self.lane[word::SEND_RING].store(ring, Ordering::Release);
+        self.view.lane()[word::SEND_RING].store(ring, Ordering::Release);
         true
     }
 
     /// Gives the memory of rings back that are not in use. The present one is the client's to write to at any moment.
     pub(crate) fn give_back(&self) {
-        self.area.give_back(false);
+        self.area.give_back(&self.view, false);
     }
 
     /// The stream is over.
     pub(crate) fn end(&self) {
-        self.area.end();
+        self.area.end(&self.view);
     }
 }
 

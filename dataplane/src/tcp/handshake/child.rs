@@ -155,8 +155,11 @@ impl Connection {
     /// The data of a SYN that was welcome, then the SYN-ACK that acknowledges it (`tcp_fastopen_add_skb`).
     fn take_data_of_syn(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, payload: &[u8]) -> Fate {
         let first = Segment { seq: segment.seq + 1, flags: segment.flags.without(Flags::SYN), ..segment.clone() };
+        self.syn_data_acked = segment.len > 0;
+        // It says nothing about the ACKs that the peer wants (`tcp_fastopen_add_skb` is no `tcp_event_data_recv`).
+        let policy = self.ack;
         let fate = if segment.len > 0 { self.take_data(ctx, &first, payload) } else { Fate::Lives };
-        self.ack.scheduled = false;
+        self.ack = policy;
         self.receive.wup = self.receive.nxt;
         self.receive.last_ack = self.receive.nxt;
         if fate == Fate::Lives {

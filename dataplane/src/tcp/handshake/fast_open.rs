@@ -21,6 +21,8 @@ const SERVER: u32 = 2;
 const CLIENT_NO_COOKIE: u32 = 4;
 /// Servers want no cookie.
 const SERVER_NO_COOKIE: u32 = 0x200;
+/// Every listener does, also without `TCP_FASTOPEN`.
+const SERVER_WITHOUT_OPTION: u32 = 0x400;
 /// Bytes of IPv4 and TCP headers without options.
 const HEADERS: u16 = 40;
 
@@ -158,7 +160,7 @@ pub(super) fn welcome(
     if settings & SERVER == 0 || (data == 0 && option.is_none()) || !queue_has_room(net, listener) {
         return Welcome::Handshake(None);
     }
-    if (settings & SERVER_NO_COOKIE != 0 || listener.config.fast_open_no_cookie) && data > 0 {
+    if settings & SERVER_NO_COOKIE != 0 || listener.config.fast_open_no_cookie {
         return Welcome::Connection(None);
     }
     let Some(option) = option else { return Welcome::Handshake(None) };
@@ -177,6 +179,15 @@ pub(super) fn welcome(
             net.counters.inc(Snmp::TcpExtTCPFastOpenPassiveFail);
             Welcome::Handshake(answer(&cookie))
         }
+    }
+}
+
+/// A listener that did not ask for Fast Open gets it where all do: as many as may wait for their program (`inet_listen`,
+/// `fastopen_queue_tune`).
+pub(super) fn tune_queue(settings: u32, listener: &mut Listener) {
+    let all = settings & (SERVER | SERVER_WITHOUT_OPTION) == SERVER | SERVER_WITHOUT_OPTION;
+    if all && listener.config.fast_open_queue == 0 {
+        listener.config.fast_open_queue = listener.backlog.min(u16::MAX.into()) as u16;
     }
 }
 

@@ -9,7 +9,8 @@ use crate::tcp::transport::Tcp;
 
 impl Tcp {
     /// Enters a listener; that its address may be used was checked.
-    pub fn listen(&mut self, listener: Listener) -> u32 {
+    pub fn listen(&mut self, mut listener: Listener) -> u32 {
+        super::fast_open::tune_queue(self.commons.settings.fastopen, &mut listener);
         self.listeners.insert(listener)
     }
 

@@ -6,7 +6,6 @@ use crate::drop::DropReason;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::deadlines::Timer;
-use crate::tcp::handshake::reply_reset;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::window::WireWindow;
@@ -59,7 +58,7 @@ impl Connection {
             return self.on_bad_ack(ctx, bad);
         }
         ctx.net.counters.dropped(DropReason::TcpAckUnsent);
-        reply_reset(ctx.net, ctx.now, segment);
+        crate::tcp::handshake::reply_reset(ctx.net, ctx.now, segment);
         Fate::Lives
     }
 
@@ -131,7 +130,7 @@ impl Connection {
         ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnData);
         ctx.net.counters.dropped(DropReason::TcpClosedByUser);
         // As a segment without socket is answered: by the number that it expects.
-        reply_reset(ctx.net, ctx.now, segment);
+        crate::tcp::handshake::reply_reset(ctx.net, ctx.now, segment);
         self.fail(ctx, 0)
     }
 

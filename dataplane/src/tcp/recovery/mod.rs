@@ -24,7 +24,7 @@ pub use directive::{AckFacts, Directive, Permit, Sender};
 use super::congestion::{AckSample, Congestion, Signal};
 use super::frto::{Frto, FrtoAck, FrtoVerdict};
 use super::prr::Prr;
-use super::rack::{DUP_THRESH, Rack, RackPath};
+use super::rack::{Rack, RackPath};
 use super::rtt::{self, RttEstimator};
 use super::sent::{Ack, AckOutcome, SegmentId, Sent};
 use super::seq::SeqNum;
@@ -62,6 +62,11 @@ pub struct Recovery {
 }
 
 impl Recovery {
+    /// With other limits of reordering than the usual (`tcp_reordering`, `tcp_max_reordering`).
+    pub fn new(reordering: u32, max: u32) -> Self {
+        Self { rack: Rack::with_reordering(reordering, max), ..Self::default() }
+    }
+
     /// The phase.
     pub fn phase(&self) -> Phase {
         self.phase
@@ -90,13 +95,21 @@ impl Recovery {
     /// Takes an ACK: scoreboard, round trip, loss, window.
     pub fn on_ack(&mut self, sender: &mut Sender<'_>, ack: &Ack, facts: &AckFacts) -> Directive {
         let mut outcome = sender.sent.on_ack(sender.slab, ack);
-        if facts.duplicate && !ack.sack_permitted && sender.sent.add_duplicate_ack(ack.now) {
-            outcome.delivered += 1;
+        if facts.duplicate && !ack.sack_permitted {
+            if sender.sent.add_duplicate_ack(ack.now) {
+                outcome.delivered += 1;
+            } else {
+                self.rack.on_too_many_duplicates(sender.sent.segments());
+            }
         }
         sample_rtt(sender.rtt, ack, &outcome);
         if ack.sack_permitted {
             // Without SACK an acknowledgment of a filled hole would make all that was sent before it look lost.
-            self.rack.on_ack(&outcome, sender.rtt.min_rtt(), ack.ack, ack.nxt);
+            self.rack.on_ack(&outcome, ack.ack, ack.nxt);
+            if self.phase != Phase::Loss || self.undo.marker().is_some() {
+                self.rack.on_late(outcome.overtaken.by_sack, ack.mss);
+            }
+            self.rack.on_late(outcome.overtaken.by_ack, ack.mss);
         }
         if let Some(duplicate) = &outcome.duplicate {
             self.undo.on_duplicate(duplicate, ack.mss);
@@ -130,6 +143,9 @@ impl Recovery {
             sender.congestion.reduce(Signal::Timeout);
             self.undo.begin(una, sender.sent.retransmitted());
             directive.reduced = true;
+        }
+        if self.phase <= Phase::Disorder {
+            self.rack.on_needless_patience(sender.sent.sacked());
         }
         self.mark_timed_out(sender, now, first);
         sender.congestion.set_cwnd(sender.sent.in_flight() + 1);
@@ -379,7 +395,7 @@ impl Recovery {
 
     /// Without SACK the third duplicate ACK tells of a loss (RFC 5681 section 3.2).
     fn count_duplicates(&self, sender: &mut Sender<'_>, ack: &Ack) {
-        if !ack.sack_permitted && sender.sent.sacked() >= DUP_THRESH {
+        if !ack.sack_permitted && sender.sent.sacked() >= self.rack.reordering() {
             self.mark_first(sender);
         }
     }
@@ -413,7 +429,7 @@ impl Recovery {
             ece_marked_bytes: if facts.ece { outcome.acked_bytes } else { 0 },
             rtt: outcome.rtt_newest.or(outcome.sack_rtt),
             min_rtt: sender.rtt.min_rtt(),
-            may_grow: !reducing && (outcome.advanced() || self.rack.reordering_seen()),
+            may_grow: !reducing && (outcome.advanced() || (self.rack.expects_reordering() && outcome.newly_sacked > 0)),
         });
         if reducing {
             let safe = outcome.advanced() && !newly_lost;

@@ -237,6 +237,7 @@ impl Transfer {
             sack,
             echoed: self.clock.sent_at(self.now, echo),
             high_seq: self.recovery.high_seq(),
+            min_rtt: self.rtt.min_rtt(),
             mss: MSS,
         };
         let advanced = number > self.una;
@@ -469,6 +470,7 @@ fn an_ecn_echo_reduces_once_per_window() {
             sack: SackBlocks::NONE,
             echoed: None,
             high_seq: transfer.recovery.high_seq(),
+            min_rtt: None,
             mss: MSS,
         };
         let facts = AckFacts { ece: true, ..AckFacts::default() };

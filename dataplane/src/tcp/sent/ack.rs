@@ -16,8 +16,15 @@ impl Sent {
         if !ack.sack.is_empty() {
             self.take_blocks(slab, ack, &mut outcome);
         }
+        let by_sack = outcome.reordered_from.take();
+        outcome.overtaken.by_sack = self.distance_overtaken(ack, by_sack);
         let duplicates = self.sacked;
         self.take_acked(slab, ack, &mut outcome);
+        outcome.overtaken.by_ack = self.distance_overtaken(ack, outcome.reordered_from);
+        outcome.reordered_from = match (by_sack, outcome.reordered_from) {
+            (Some(one), Some(other)) => Some(one.earlier(other)),
+            (one, other) => one.or(other),
+        };
         if outcome.retransmitted_acked {
             // What a filled hole released arrived at a time that nobody knows (Karn; `FLAG_RETRANS_DATA_ACKED`).
             (outcome.rtt, outcome.rtt_newest) = (None, None);
@@ -29,6 +36,12 @@ impl Sent {
         outcome.reneging = self.first().is_some_and(|id| slab[id].marks.sacked);
         outcome.rate = self.rate(ack, &outcome);
         outcome
+    }
+
+    /// From the segment that was late to the end of what arrived before it.
+    fn distance_overtaken(&self, ack: &Ack, late: Option<super::SeqNum>) -> u32 {
+        let highest = self.highest_sacked().unwrap_or(ack.ack);
+        late.map_or(0, |late| highest.distance(late).max(0).cast_unsigned())
     }
 
     /// Lets go of everything below the acknowledgment number.
@@ -127,17 +140,17 @@ pub(super) fn arrived(segment: &Segment, ack: &Ack, earlier: bool, outcome: &mut
     if earlier {
         return;
     }
-    let newest = Newest {
-        sent_at: segment.sent_at,
-        end: segment.end,
-        rtt: ack.now.saturating_since(segment.sent_at),
-        retransmitted: segment.marks.ever_retransmitted,
-    };
-    let known = outcome.newest;
-    let later = known.is_none_or(|known| {
-        newest.sent_at > known.sent_at || (newest.sent_at == known.sent_at && newest.end.after(known.end))
-    });
+    let rtt = ack.now.saturating_since(segment.sent_at);
+    if segment.marks.ever_retransmitted && ack.min_rtt.is_none_or(|min| rtt < min) {
+        // So short a round trip was that of an earlier transmission.
+        return;
+    }
+    // The round trip is that of what is found last (`tcp_rack_advance`).
+    let newest = outcome.newest.get_or_insert(Newest { sent_at: segment.sent_at, end: segment.end, rtt });
+    newest.rtt = rtt;
+    let later =
+        segment.sent_at > newest.sent_at || (segment.sent_at == newest.sent_at && segment.end.after(newest.end));
     if later {
-        outcome.newest = Some(newest);
+        (newest.sent_at, newest.end) = (segment.sent_at, segment.end);
     }
 }

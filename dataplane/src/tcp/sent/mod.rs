@@ -24,7 +24,7 @@ mod slab;
 #[cfg(test)]
 mod tests;
 
-pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, RateSample};
+pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, Overtaken, RateSample};
 pub use slab::{Delivered, Marks, Segment, SegmentId, SegmentSlab};
 
 use super::seq::SeqNum;

@@ -25,6 +25,8 @@ pub struct Ack {
     pub echoed: Option<Instant>,
     /// Where the recovery under way began (`high_seq`): data below it that was sent once and arrives argues for F-RTO.
     pub high_seq: SeqNum,
+    /// The least round trip before it: what seems shorter was an earlier transmission's.
+    pub min_rtt: Option<Duration>,
     /// The segment size: longer segments are split where a block's edge lies within them.
     pub mss: u32,
 }
@@ -36,10 +38,18 @@ pub struct Newest {
     pub sent_at: Instant,
     /// Its end.
     pub end: SeqNum,
-    /// From leaving to this ACK.
+    /// From leaving to this ACK of what was found last to have arrived, be it this one or not.
     pub rtt: Duration,
-    /// It was a retransmission.
-    pub retransmitted: bool,
+}
+
+/// How many bytes lay between the end of what had arrived and a segment that arrived later though it was sent once; zero for
+/// none (`tcp_check_sack_reordering`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overtaken {
+    /// As SACK blocks tell.
+    pub by_sack: u32,
+    /// As the acknowledgment number tells.
+    pub by_ack: u32,
 }
 
 /// A block that tells of data that arrived twice (RFC 2883 section 4).
@@ -96,6 +106,8 @@ pub struct AckOutcome {
     pub original_arrived: bool,
     /// A segment that was sent once arrived although one above it had arrived before: the lowest such number.
     pub reordered_from: Option<SeqNum>,
+    /// How far the order was broken.
+    pub overtaken: Overtaken,
     /// The latest sent of what arrived.
     pub newest: Option<Newest>,
     /// The block about data that arrived twice.

@@ -59,6 +59,7 @@ impl Board {
                 sack: blocks(list),
                 echoed: None,
                 high_seq: at(self.nxt),
+                min_rtt: None,
                 mss: MSS,
             },
         );
@@ -236,6 +237,7 @@ fn without_sack_duplicate_acks_are_counted() {
         sack: SackBlocks::NONE,
         echoed: None,
         high_seq: SeqNum::new(BASE),
+        min_rtt: None,
         mss: MSS,
     };
     let outcome = board.sent.on_ack(&mut board.slab, &ack);

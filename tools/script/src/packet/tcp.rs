@@ -5,7 +5,7 @@
 //! tcp P. 1:11(10) ack 1 win 257 "0123456789"
 //! ```
 //!
-//! `F S R P . U E W` are the control bits, `.` being ACK; `-` none. Numbers are relative: 0 is the SYN of whoever counts. A line
+//! `F S R P . U E W` are the control bits, `.` being ACK; `p` PSH or not; `-` none. Numbers are relative: 0 is the SYN of whoever counts. A line
 //! without addresses speaks of the flow of the line before. Options that leave are compared only if some are written, and then all of
 //! them; timestamps count from the first that each side sent, `TS val 100` of that line being 100.
 
@@ -25,6 +25,8 @@ pub struct Tcp {
     pub destination: Option<SocketAddrV4>,
     /// Control bits.
     pub flags: u16,
+    /// `p`: PSH or not.
+    pub push_or_not: bool,
     /// The first sequence number, relative.
     pub seq: u32,
     /// Data bytes.
@@ -93,7 +95,9 @@ impl Tcp {
             words.expect(">")?;
             tcp.destination = Some(words.value("an address with a port")?);
         }
-        tcp.flags = flags(&words.bare("control bits (F S R P . U E W, or -)")?)?;
+        let bits = words.bare("control bits (F S R P . U E W, or -)")?;
+        tcp.push_or_not = bits.contains('p');
+        tcp.flags = flags(&bits.replace('p', ""))?;
         (tcp.seq, tcp.len, tcp.count) = range(&words.bare("sequence numbers, A:B(LENGTH)")?)?;
         Ok(tcp)
     }
@@ -164,7 +168,9 @@ impl Tcp {
     pub(super) fn matches(&self, view: &View<'_>) -> Result<(), String> {
         let origin = &self.origin;
         let relative = |number: u32, from: u32| number.wrapping_sub(from);
-        let is = (view.flags().bits(), relative(view.seq(), origin.seq), view.payload().len() as u32);
+        let bits = view.flags().bits();
+        let bits = if self.push_or_not { bits & !Flags::PSH.bits() } else { bits };
+        let is = (bits, relative(view.seq(), origin.seq), view.payload().len() as u32);
         let letters = |bits: u16| text(bits);
         if is != (self.flags, self.seq, self.len) {
             let (a, b) = (letters(is.0), letters(self.flags));

@@ -13,8 +13,11 @@ fn with_cookie(mss: u16) -> Bench {
         |config| config.fast_open_connect = true,
         |tcp, now| {
             let cookie = ServerCookie::new(&[1, 2, 3, 4, 5, 6, 7, 8], false);
-            let told = Told { mss: Mss::new(mss), cookie, next_form: Form::Standard };
-            tcp.commons.cookies.put(now, IpAddr::V4(*PEER.ip()), &told);
+            tcp.commons.cookies.put(
+                now,
+                IpAddr::V4(*PEER.ip()),
+                &Told { mss: Mss::new(mss), cookie, next_form: Form::Standard },
+            );
         },
     );
     assert!(bench.net.devices[0].queue.is_empty());

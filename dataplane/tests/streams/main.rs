@@ -1,0 +1,237 @@
+//! Transfers between two stacks on an unkind wire against a model, over many seeds: every byte arrives once and in order,
+//! or an error is reported; nothing stalls; nothing is kept. A failure names its seed; `XMIT_PCAP=directory` makes
+//! every run a pcapng as well.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so
+
+mod program;
+mod world;
+
+use program::Program;
+use std::net::{SocketAddr, SocketAddrV4};
+use world::{LIMIT, PORT, connect, connect_from, for_seeds, nothing_is_left, options, pair, run, standing, wire_of};
+use xmit_dataplane::tcp::isn::{Secret, initial_sequence};
+use xmit_nic::Duration;
+use xmit_nic::rng::Rng;
+use xmit_nic::sim::Impairment;
+use xmit_script::Pair;
+use xmit_shared::session::{How, Op, SocketOption, StreamEvents};
+
+/// Transfers both ways to their end, and closes; everything must arrive.
+fn transfer(pair: &mut Pair, programs: &mut [Program; 2]) {
+    let (seed, began) = (pair.seed, pair.now);
+    let done = run(pair, programs, |_, programs| programs.iter().all(|program| program.done()));
+    let progress: Vec<_> = programs.iter().map(|p| (p.written, p.outgoing.len(), p.incoming.len(), p.done())).collect();
+    let slots = [programs[0].slot, programs[1].slot];
+    let errors = [pair.a.client.take_error(slots[0]), pair.b.client.take_error(slots[1])];
+    let took = pair.now.saturating_since(began);
+    let (at_a, at_b) = (standing(&mut pair.a, slots[0]), standing(&mut pair.b, slots[1]));
+    assert!(done, "seed {seed}: stalled after {took:?}: {progress:?} {errors:?}\n  {at_a}\n  {at_b}");
+    assert_eq!(errors, [None, None], "seed {seed}");
+    programs[0].check(&programs[1], true, &format!("seed {seed}, to a"));
+    programs[1].check(&programs[0], true, &format!("seed {seed}, to b"));
+    close(pair, slots);
+}
+
+/// A close completes when what was sent is acknowledged.
+fn close(pair: &mut Pair, [a, b]: [u32; 2]) {
+    pair.a.close(a).unwrap();
+    pair.b.close(b).unwrap();
+    let mut closed = 0;
+    let done = pair.drive_until(LIMIT, |pair| {
+        closed += [&mut pair.a, &mut pair.b].into_iter().filter_map(|e| e.client.completion().unwrap()).count();
+        closed == 2
+    });
+    assert!(done, "seed {}: {closed} of 2 sockets were closed", pair.seed);
+}
+
+fn programs(rng: &mut Rng, slots: (u32, u32), len_max: u64) -> [Program; 2] {
+    let mut sizes = || [0, 1, rng.below(3_000), rng.below(len_max)][rng.below(4) as usize] as usize;
+    let (to_b, to_a) = (sizes(), sizes());
+    let mut programs = [Program::new(slots.0, to_b, rng), Program::new(slots.1, to_a, rng)];
+    // Two that both wait for the other to read would wait for ever.
+    programs[1].reads_after = 0;
+    programs
+}
+
+#[test]
+fn every_byte_arrives_once_and_in_order() {
+    for_seeds(1000, |seed| {
+        let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9));
+        let wire = wire_of(&mut rng, seed);
+        let mut pair = pair(&mut rng, seed, wire);
+        let slots = connect(&mut pair, &mut rng, wire);
+        transfer(&mut pair, &mut programs(&mut rng, slots, 300_000));
+        nothing_is_left(pair);
+    });
+}
+
+/// The path takes smaller packets from one moment on, and nobody says so.
+#[test]
+fn a_black_hole_is_found() {
+    for_seeds(200, |seed| {
+        let mut rng = Rng::new(seed ^ 0xb1ac);
+        let wire = Impairment { corrupt_ppm: 0, ..wire_of(&mut rng, seed) };
+        let wire = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
+        let mut pair = pair(&mut rng, seed, wire);
+        let slots = connect(&mut pair, &mut rng, wire);
+        let mut programs = programs(&mut rng, slots, 200_000);
+        let at = pair.now + Duration::from_micros(rng.below(300_000));
+        run(&mut pair, &mut programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
+        let mtu = [1400, 1100, 600][rng.below(3) as usize];
+        pair.impair(Impairment { mtu, ..wire });
+        transfer(&mut pair, &mut programs);
+        nothing_is_left(pair);
+    });
+}
+
+/// A program that does not read for an hour, on a wire that loses probes and their answers, loses nothing else.
+#[test]
+fn a_reader_that_stops_for_long() {
+    for_seeds(200, |seed| {
+        let mut rng = Rng::new(seed ^ 0x5709);
+        let wire = wire_of(&mut rng, seed);
+        let wire = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
+        let mut pair = pair(&mut rng, seed, wire);
+        let slots = connect(&mut pair, &mut rng, wire);
+        let mut programs = [Program::new(slots.0, 200_000, &mut rng), Program::new(slots.1, 1000, &mut rng)];
+        programs[0].reads_after = 0;
+        programs[1].reads_after = 0;
+        programs[1].reads_from = pair.now + Duration::from_secs(60 + rng.below(3_000));
+        transfer(&mut pair, &mut programs);
+        nothing_is_left(pair);
+    });
+}
+
+/// Our sequence numbers go from 4294967295 to 0 in the middle of a transfer.
+#[test]
+fn our_numbers_wrap() {
+    for_seeds(100, |seed| {
+        let mut rng = Rng::new(seed ^ 0x3a9);
+        let wire = wire_of(&mut rng, seed);
+        let mut pair = pair(&mut rng, seed, wire);
+        let slot = pair.a.stream(pair.now).unwrap();
+        let local = pair.a.call(pair.now, slot, Op::Bind(SocketAddrV4::new(pair.a.address, 1000))).unwrap();
+        let remote = SocketAddr::V4(SocketAddrV4::new(pair.b.address, PORT));
+        let first = |secret: &Secret| initial_sequence(secret, pair.now, SocketAddr::V4(local), remote).number();
+        let secret = (0..).map(|n| Secret::new([seed, n])).find(|secret| first(secret) > u32::MAX - 50_000).unwrap();
+        pair.a.host.lane().stack.tcp.commons.secret = secret;
+        let slots = connect_from(&mut pair, &mut rng, wire, slot);
+        let mut programs = [Program::new(slots.0, 100_000, &mut rng), Program::new(slots.1, 20_000, &mut rng)];
+        programs[1].reads_after = 0;
+        transfer(&mut pair, &mut programs);
+        nothing_is_left(pair);
+    });
+}
+
+/// How one side ends a transfer that is under way.
+#[derive(Clone, Copy, Debug)]
+enum Abrupt {
+    Close,
+    Reset,
+    ShutdownBoth,
+    Kill,
+    CutWire,
+}
+
+/// What was read is a beginning of what was written; the other side hears of it; nothing is left.
+#[test]
+fn abrupt_ends() {
+    use Abrupt::{Close, CutWire, Kill, Reset, ShutdownBoth};
+    for_seeds(400, |seed| {
+        let mut rng = Rng::new(seed ^ 0xab79);
+        let wire = wire_of(&mut rng, seed);
+        let mut pair = pair(&mut rng, seed, wire);
+        let slots = connect(&mut pair, &mut rng, wire);
+        let mut programs = [Program::new(slots.0, 150_000, &mut rng), Program::new(slots.1, 150_000, &mut rng)];
+        programs[1].reads_after = 0;
+        let at = pair.now + Duration::from_micros(rng.below(300_000));
+        run(&mut pair, &mut programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
+        let how = [Close, Reset, ShutdownBoth, Kill, CutWire][rng.below(5) as usize];
+        end_abruptly(&mut pair, slots.0, how, wire);
+        let heard = survive(&mut pair, &mut programs, how);
+        assert!(heard, "seed {seed}: {how:?} is not heard of: {}", standing(&mut pair.b, slots.1));
+        programs[0].check(&programs[1], false, &format!("seed {seed}, to a"));
+        programs[1].check(&programs[0], false, &format!("seed {seed}, to b"));
+        pair.b.close(slots.1).unwrap();
+        if matches!(how, ShutdownBoth | CutWire) {
+            pair.a.close(slots.0).unwrap();
+        }
+        nothing_is_left(pair);
+    });
+}
+
+fn end_abruptly(pair: &mut Pair, a: u32, how: Abrupt, wire: Impairment) {
+    match how {
+        Abrupt::Close => pair.a.close(a).unwrap(),
+        Abrupt::Reset => {
+            pair.a.call(pair.now, a, Op::SetOption(SocketOption::Linger, 0)).unwrap();
+            pair.a.close(a).unwrap();
+        }
+        Abrupt::ShutdownBoth => _ = pair.a.call(pair.now, a, Op::Shutdown(How::Both)),
+        Abrupt::Kill => pair.a.host.detach(1).unwrap(),
+        Abrupt::CutWire => pair.impair(Impairment { loss_ppm: 1_000_000, ..wire }),
+    }
+}
+
+/// `b` goes on by itself until its stream ends, or for as long as a connection may take to be given up.
+fn survive(pair: &mut Pair, [a, b]: &mut [Program; 2], how: Abrupt) -> bool {
+    let limit = pair.now + LIMIT;
+    while pair.now < limit {
+        let now = pair.now;
+        if matches!(how, Abrupt::ShutdownBoth) {
+            a.act(&mut pair.a, now);
+        }
+        let busy = b.act(&mut pair.b, now);
+        let events = pair.b.client.events(b.slot);
+        // A reset may be lost, and then nobody is left who would answer: data, or a probe, finds that out.
+        if !busy && (events.contains(StreamEvents::CLOSED) || events.contains(StreamEvents::RECEIVE_END)) {
+            return true;
+        }
+        pair.step(if busy { now + Duration::from_micros(10) } else { limit });
+    }
+    // It had nothing to send, and what said that the other side is gone was lost.
+    b.written == b.outgoing.len()
+}
+
+/// A hundred connections at once: SYN cookies for most of them, or, without cookies, through a queue for sixteen.
+#[test]
+fn many_at_once() {
+    const COUNT: usize = 100;
+    for_seeds(10, |seed| {
+        let mut rng = Rng::new(seed ^ 0x100);
+        let wire = Impairment { loss_ppm: 5_000, delay: Duration::from_millis(5), ..Impairment::NONE };
+        let mut pair = pair(&mut rng, seed, wire);
+        let cookies = seed.is_multiple_of(2);
+        pair.b.host.lane().stack.tcp.commons.settings.syncookies = if cookies { 2 } else { 0 };
+        let listener = pair.b.listen(pair.now, PORT, if cookies { 128 } else { 16 }, 8).unwrap();
+        let to = SocketAddrV4::new(pair.b.address, PORT);
+        let mut clients = Vec::new();
+        for _ in 0..COUNT {
+            let slot = pair.a.stream(pair.now).unwrap();
+            options(&mut pair.a, pair.now, slot, &mut rng);
+            pair.a.call(pair.now, slot, Op::Connect(to)).unwrap();
+            let len = 1 + rng.below(5_000) as usize;
+            clients.push(Program::new(slot, len, &mut rng));
+        }
+        let (mut servers, mut read) = (Vec::new(), 0);
+        let done = pair.drive_until(LIMIT, |pair| {
+            let now = pair.now;
+            while let Some(accepted) = pair.b.client.accept(listener).unwrap() {
+                servers.push(Program::new(accepted.slot, 0, &mut Rng::new(0)));
+                pair.b.grant(now, listener).unwrap();
+            }
+            clients.iter_mut().for_each(|client| _ = client.act(&mut pair.a, now));
+            servers.iter_mut().for_each(|server| while server.act(&mut pair.b, now) {});
+            read = servers.iter().map(|server| server.incoming.len()).sum();
+            clients.iter().all(Program::done) && servers.len() == COUNT && servers.iter().all(Program::done)
+        });
+        let written: usize = clients.iter().map(|client| client.outgoing.len()).sum();
+        let ended = clients.iter().filter(|client| client.done()).count();
+        assert!(done, "seed {seed}: {} were accepted, {ended} ended, {read} of {written} bytes", servers.len());
+        assert_eq!(read, written, "seed {seed}");
+        for (client, server) in clients.iter().zip(&servers) {
+            close(&mut pair, [client.slot, server.slot]);
+        }
+        nothing_is_left(pair);
+    });
+}
