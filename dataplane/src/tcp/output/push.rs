@@ -242,7 +242,6 @@ impl Connection {
         }
         let in_flight = self.sent.in_flight();
         let limited = stop == Stop::Cwnd || in_flight >= self.congestion.cwnd();
-        self.note_limit(ctx, stop, limited);
         if count > 0 || limited {
             let (una, nxt) = (self.send.una, self.send.nxt);
             self.congestion.on_sent(ctx.now, una, nxt, in_flight, limited);
@@ -250,6 +249,7 @@ impl Connection {
                 self.congestion.validate_application_limited(ctx.now, self.rtt.rto());
             }
         }
+        self.note_limit(ctx, stop, count > 0);
         if count > 0 {
             self.note_sent(ctx);
             if mode != Mode::LossProbe {
@@ -261,10 +261,12 @@ impl Connection {
     }
 
     /// What keeps it from sending more (`tcp_cwnd_application_limited`, `tcp_write_xmit`).
-    fn note_limit(&mut self, ctx: &Ctx<'_>, stop: Stop, cwnd_limited: bool) {
+    fn note_limit(&mut self, ctx: &Ctx<'_>, stop: Stop, sent: bool) {
         let limit = match stop {
             Stop::Window => Limit::Window,
-            _ if !cwnd_limited && self.unsent() == 0 && self.program_waits(ctx) => Limit::Buffer,
+            _ if sent && self.unsent() == 0 && !self.congestion.is_cwnd_limited() && self.program_waits(ctx) => {
+                Limit::Buffer
+            }
             _ if self.limited.limit() == Limit::Window => Limit::Busy,
             _ => return,
         };
