@@ -18,14 +18,18 @@ pub enum Limit {
     Buffer,
 }
 
+/// A tick is 2^16 ns, about 66 us: the counts last for three days.
+const TICK_SHIFT: u32 = 16;
+
 /// The time spent at each limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limited {
     limit: Limit,
     since: Instant,
-    busy: Duration,
-    window: Duration,
-    buffer: Duration,
+    /// Ticks of [`TICK_SHIFT`], so that the three take little room.
+    busy: u32,
+    window: u32,
+    buffer: u32,
 }
 
 impl Limited {
@@ -47,17 +51,19 @@ impl Limited {
     /// Until `now`: with data to send, limited by the peer's window, by the send buffer.
     pub fn times(&self, now: Instant) -> [Duration; 3] {
         let Self { busy, window, buffer, .. } = self.at(now);
-        [busy + window + buffer, window, buffer]
+        let all = busy.saturating_add(window).saturating_add(buffer);
+        [all, window, buffer].map(|ticks| Duration::from_nanos(u64::from(ticks) << TICK_SHIFT))
     }
 
     fn at(&self, now: Instant) -> Self {
         let mut at = *self;
-        let passed = now.saturating_since(self.since);
+        let (now, since) = (now.as_nanos() >> TICK_SHIFT, self.since.as_nanos() >> TICK_SHIFT);
+        let passed = now.saturating_sub(since).min(u32::MAX.into()) as u32;
         match self.limit {
             Limit::Idle => {}
-            Limit::Busy => at.busy += passed,
-            Limit::Window => at.window += passed,
-            Limit::Buffer => at.buffer += passed,
+            Limit::Busy => at.busy = at.busy.saturating_add(passed),
+            Limit::Window => at.window = at.window.saturating_add(passed),
+            Limit::Buffer => at.buffer = at.buffer.saturating_add(passed),
         }
         at
     }
@@ -76,9 +82,9 @@ mod tests {
         {
             limited.set(at(time), limit);
         }
-        let millis = limited.times(at(1000)).map(|time| time.as_millis());
-        assert_eq!(millis, [40, 10, 5]);
+        let millis = |limited: &Limited, now| limited.times(now).map(|time| (time.as_micros() + 500) / 1000);
+        assert_eq!(millis(&limited, at(1000)), [40, 10, 5]);
         limited.set(at(1000), Limit::Window);
-        assert_eq!(limited.times(at(1001)).map(|time| time.as_millis()), [41, 11, 5], "also what still lasts");
+        assert_eq!(millis(&limited, at(1001)), [41, 11, 5], "also what still lasts");
     }
 }

@@ -90,6 +90,10 @@ impl Connection {
             out_of_order: OutOfOrder::new(),
             tuning: ReceiveTuning::default(),
             limited: Limited::default(),
+            no_room: false,
+            released: birth.isn + 1,
+            releases: 0,
+            more: false,
             stats: Stats::default(),
             isn,
             peer_isn: SeqNum::default(),
@@ -130,9 +134,6 @@ fn send_space(birth: &Birth<'_>) -> SendSpace {
         nxt: birth.isn,
         end: first,
         pushed: first,
-        more: false,
-        released: first,
-        releases: 0,
         wl1: SeqNum::default(),
         wnd: Window(0),
         wnd_max: Window(0),
@@ -169,5 +170,7 @@ fn receive_space(settings: &Settings, birth: &Birth<'_>) -> ReceiveSpace {
         urgent: None,
         shut: false,
         watching: false,
+        rtt_8: 0,
+        last_echo: 0,
     }
 }

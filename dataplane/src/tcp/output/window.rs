@@ -35,7 +35,7 @@ impl Connection {
     pub(super) fn select_window(&mut self, ctx: &mut Ctx<'_>) -> (WireWindow, Option<Space>) {
         let space = self.space(ctx);
         let before = self.receive.wnd.0;
-        if std::mem::take(&mut self.pending.no_room) {
+        if std::mem::take(&mut self.no_room) {
             // A window that was rounded up to its unit promises more than there is: the peer has to probe instead of sending again.
             (self.receive.wnd, self.receive.wup) = (Window(0), self.receive.nxt);
             self.receive.last_ack = self.receive.nxt;
@@ -48,8 +48,9 @@ impl Connection {
             if window == 0 {
                 ctx.net.counters.inc(Snmp::TcpExtTCPWantZeroWindowAdv);
             }
-            // Never shrink what was offered.
-            window = self.receive.scale.round_up(Window(left)).0;
+            // Never shrink what was offered; where the unit's rest has no place in the ring, the header shows a unit less.
+            let whole = self.receive.scale.round_up(Window(left)).0;
+            window = if space.is_none_or(|space| whole <= space.room) { whole } else { left };
         }
         (self.receive.wnd, self.receive.wup) = (Window(window), self.receive.nxt);
         self.receive.last_ack = self.receive.nxt;
