@@ -272,6 +272,8 @@ pub struct Connection {
     pub heard_at: Instant,
     /// For `TCP_INFO`.
     pub stats: Stats,
+    /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
+    pub stalled_since: Option<Instant>,
     /// What is unacknowledged.
     pub sent: Sent,
     /// The round trip.
@@ -284,8 +286,6 @@ pub struct Connection {
     pub out_of_order: OutOfOrder,
     /// Growth of the receive buffer.
     pub tuning: ReceiveTuning,
-    /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
-    pub stalled_since: Option<Instant>,
     /// When it began.
     pub begun_at: Instant,
     /// The options of its socket.
