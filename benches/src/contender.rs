@@ -16,6 +16,8 @@ use xmit_netns::{Netns, NetnsError, Process, VethOptions, veth};
 
 /// The port that every echo listens on.
 pub const ECHO_PORT: u16 = 7;
+/// Addresses that every echo has, one after the other: ports of the client that wait in TIME_WAIT towards one are free towards another.
+pub const ADDRESSES: u8 = 8;
 /// The interface names inside the namespaces.
 const NEAR: &str = "near";
 const FAR: &str = "far";
@@ -66,7 +68,8 @@ pub struct Round {
 pub struct Contender {
     /// How it is made.
     pub variant: Variant,
-    address: String,
+    /// The network, without its last number and point.
+    net: String,
     configuration: &'static str,
     // Dropped in this order: programs, then the namespaces they run in.
     programs: Vec<(&'static str, Process)>,
@@ -107,8 +110,7 @@ impl Contender {
         near.command(&format!("ip addr add {net}.1/24 dev {NEAR}"))?;
         let directory = std::env::temp_dir().join(format!("xmit-bench-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).map_err(|source| io_error("making a directory", source))?;
-        let address = format!("{net}.2");
-        let mut contender = Self { variant, address, configuration, programs: Vec::new(), near, _far: far, directory };
+        let mut contender = Self { variant, net, configuration, programs: Vec::new(), near, _far: far, directory };
         match contender.variant.kind {
             Kind::Kernel { .. } => contender.start_kernel_echo()?,
             Kind::Xmitd => contender.start_xmitd()?,
@@ -122,7 +124,9 @@ impl Contender {
             Kind::Kernel { batch } => batch,
             Kind::Xmitd => 1,
         };
-        self._far.command(&format!("ip addr add {}/24 dev {FAR}", self.address))?;
+        for address in self.addresses() {
+            self._far.command(&format!("ip addr add {address} dev {FAR}"))?;
+        }
         let mut arguments = vec!["kernel-echo".into(), "--port".into(), ECHO_PORT.to_string()];
         if batch > 1 {
             arguments.extend(["--batch".into(), batch.to_string()]);
@@ -143,17 +147,23 @@ impl Contender {
         self.start_program("echo", self.variant.program(), &arguments, self.variant.echo_core, false)
     }
 
+    /// The echo's, with their prefix.
+    fn addresses(&self) -> impl Iterator<Item = String> {
+        (2..2 + ADDRESSES).map(|last| format!("{}.{last}/24", self.net))
+    }
+
     fn configuration(&self) -> String {
+        let addresses: Vec<_> = self.addresses().map(|address| format!("\"{address}\"")).collect();
         let at = |name| self.directory.join(name).display().to_string();
         format!(
             "[daemon]\nsession_socket = \"{}\"\noperator_socket = \"{}\"\n\n[[lane]]\ncore = {}\nspin = \"{}us\"\n{}\n\
-             [[interface]]\nname = \"{FAR}\"\naddresses = [\"{}/24\"]\n\n{}\n",
+             [[interface]]\nname = \"{FAR}\"\naddresses = [{}]\n\n{}\n",
             at("session.sock"),
             at("operator.sock"),
             self.variant.lane_core,
             self.variant.lane_spin.as_micros(),
             self.variant.lane_more,
-            self.address,
+            addresses.join(", "),
             self.configuration,
         )
     }
@@ -200,7 +210,7 @@ impl Contender {
     fn load(&self, load: &Load, seconds: f64) -> Result<Outcome, ContenderError> {
         let mut command = in_namespace(&self.near, self.variant.load_core);
         command.arg(this_program()).arg("load");
-        command.args(["--to", &format!("{}:{ECHO_PORT}", self.address), "--seconds", &seconds.to_string()]);
+        command.args(["--to", &format!("{}.2:{ECHO_PORT}", self.net), "--seconds", &seconds.to_string()]);
         command.args(&load.arguments);
         let output =
             command.stderr(Stdio::inherit()).output().map_err(|source| io_error("running the load", source))?;

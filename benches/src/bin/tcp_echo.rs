@@ -109,6 +109,7 @@ fn compare(plan: &Plan) -> Result<(), Box<dyn Error>> {
     if plan.common.variants.iter().any(|variant| matches!(variant.kind, Kind::Kernel { batch: 2.. })) {
         return Err("kind=mmsg is for datagrams: write kernel or xmitd".into());
     }
-    let title = format!("TCP, requests and answers of {REQUEST_BYTES} bytes");
+    let congestion = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").unwrap_or_default();
+    let title = format!("TCP, requests and answers of {REQUEST_BYTES} bytes, the kernel's with {}", congestion.trim());
     comparison::compare(&plan.common, &title, defaults, &loads, CONFIGURATION)
 }

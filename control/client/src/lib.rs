@@ -40,6 +40,6 @@ pub use drive::Embedding;
 pub use poller::{Event, Interest, Poller};
 pub use pulse::Pulse;
 pub use session::{ConnectError, Session};
-pub use tcp::{Incoming, Marks, MsgFlags, Readiness, TcpListener, TcpSocket, TcpStream};
+pub use tcp::{Incoming, Marks, MsgFlags, Progress, Readiness, Sent, TcpListener, TcpSocket, TcpStream};
 pub use udp::{Datagram, UdpSocket};
 pub use xmit_shared::session::{CongestionName, SocketOption, TcpInfo};

@@ -90,14 +90,13 @@ impl Session {
 
     /// `TCP_INFO`.
     pub(super) fn info(&mut self, ctx: &Ctx<'_>, slot: u32) -> Result<(), i32> {
-        let commons = &ctx.tcp.commons;
         let closed = TcpInfo { state: State::Closed as u8, ..TcpInfo::default() };
         let info = match *self.slot(slot) {
             Slot::Stream(Stream::Idle(ref socket) | Stream::Asking { ref socket, .. }) => {
                 socket.info.as_deref().copied().unwrap_or(closed)
             }
             Slot::Stream(Stream::Connected { id, .. }) => {
-                ctx.tcp.table.get(id).map_or(closed, |connection| connection.info(commons, ctx.now))
+                ctx.tcp.table.get(id).map_or(closed, |connection| connection.info(ctx.now))
             }
             // As Linux has it: the accept queue's length and its limit.
             Slot::Stream(Stream::Listening { index, .. }) => {

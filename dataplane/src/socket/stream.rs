@@ -313,6 +313,7 @@ impl Session {
             young: 0,
             fast_open_pending: 0,
             grants: VecDeque::new(),
+            announced: VecDeque::new(),
             waiting: VecDeque::new(),
         };
         self.end.rx_resize(slot, announcements(backlog));
@@ -398,12 +399,30 @@ impl Session {
         Some(Ok(()))
     }
 
-    /// Slots that were granted and not used are the client's again.
+    /// Slots that were granted and not used are the client's again, and so are those of connections that it never fetched,
+    /// which are reset (`inet_csk_listen_stop`).
     pub(super) fn end_listening(&mut self, ctx: &mut Ctx<'_>, slot: u32, index: u32, bound: SocketAddrV4) {
-        ctx.tcp.unlisten(ctx.net, ctx.now, index);
+        let unfetched = match self.end.rx_room(slot) {
+            Ok(_) => self.end.rx_unread(slot) as usize / ACCEPTED_BYTES,
+            Err(_) => 0,
+        };
+        let listener = ctx.tcp.unlisten(ctx.net, ctx.now, index);
+        let announced = listener.map_or_else(VecDeque::new, |listener| listener.announced);
+        for slot in announced.iter().rev().take(unfetched) {
+            self.abort_unfetched(ctx, *slot);
+        }
         let unused = |entry: &&mut Slot| matches!(entry, Slot::Granted(listener) if *listener == slot);
         self.slots.iter_mut().filter(unused).for_each(|entry| *entry = Slot::Closed);
         self.unbind(ctx, slot, Some(bound));
+    }
+
+    fn abort_unfetched(&mut self, ctx: &mut Ctx<'_>, slot: u32) {
+        if let Slot::Stream(Stream::Connected { id, bound }) = *self.slot(slot) {
+            ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| connection.abort(ctx));
+            self.unbind(ctx, slot, bound);
+        }
+        self.slots.get_mut(slot as usize).into_iter().for_each(|entry| *entry = Slot::Closed);
+        self.end.close(slot);
     }
 
     pub(super) fn close_connection(&mut self, ctx: &mut Ctx<'_>, id: ConnectionId) {

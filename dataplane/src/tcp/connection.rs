@@ -12,6 +12,7 @@ use super::congestion::Congestion;
 use super::deadlines::Deadlines;
 use super::fastopen::{Form, ServerCookie};
 use super::flow::Flow;
+use super::limited::Limited;
 use super::out_of_order::OutOfOrder;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -36,6 +37,8 @@ pub struct Pending {
     pub send: bool,
     /// The timeout is doubted: new data alone, two segments at most (`Permit::NewProbe`).
     pub new_probe: bool,
+    /// Data had no place in the receive ring: the next ACK takes the window back (`ICSK_ACK_NOMEM`).
+    pub no_room: bool,
 }
 
 /// What agreement with the peer came of the handshake (RFC 7323, 2018, 3168).
@@ -59,6 +62,10 @@ pub struct SendSpace {
     pub end: SeqNum,
     /// Up to here the program wants it sent now (`MSG_MORE` holds back the rest).
     pub pushed: SeqNum,
+    /// Up to here neither Nagle's rule nor the cork holds anything back: `TCP_NODELAY` was set then (`TCP_NAGLE_PUSH`).
+    pub released: SeqNum,
+    /// How often it was set, as of the last look.
+    pub releases: u32,
     /// `SND.WL1`: the segment that the window was taken from.
     pub wl1: SeqNum,
     /// `SND.WND` in bytes.
@@ -87,6 +94,8 @@ pub struct SendSpace {
     pub cork: bool,
     /// The end of data whose reduction has to be announced by CWR (RFC 3168 section 6.1.2).
     pub announce_cwr: bool,
+    /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
+    pub more: bool,
     /// `SND.UNA`.
     pub una: SeqNum,
     /// `SND.NXT`.
@@ -256,14 +265,8 @@ pub struct Connection {
     pub agreed: Agreed,
     /// The program closed it: whom to tell when it is gone is the socket layer's matter (`SOCK_DEAD`).
     pub closed_by_user: bool,
-    /// The listener that it came by, while it is not accepted.
-    pub listener: Option<u32>,
     /// The receiving side.
     pub receive: ReceiveSpace,
-    /// Our initial sequence number.
-    pub isn: SeqNum,
-    /// The peer's.
-    pub peer_isn: SeqNum,
     /// The sending side.
     pub send: SendSpace,
     /// When to acknowledge.
@@ -286,10 +289,18 @@ pub struct Connection {
     pub out_of_order: OutOfOrder,
     /// Growth of the receive buffer.
     pub tuning: ReceiveTuning,
+    /// What it waits for, for `TCP_INFO`.
+    pub limited: Limited,
     /// When it began.
     pub begun_at: Instant,
     /// The options of its socket.
     pub config: Config,
+    /// Our initial sequence number.
+    pub isn: SeqNum,
+    /// The peer's.
+    pub peer_isn: SeqNum,
+    /// The listener that it came by, while it is not accepted.
+    pub listener: Option<u32>,
     /// Fast Open.
     pub fast_open: FastOpenState,
     /// Server: the data of the SYN was taken (`syn_data_acked`).
@@ -328,4 +339,4 @@ const _: () = {
 };
 
 // A million idle connections have to fit.
-const _: () = assert!(size_of::<Connection>() <= 960 && size_of::<Option<Connection>>() == size_of::<Connection>());
+const _: () = assert!(size_of::<Connection>() <= 1024 && size_of::<Option<Connection>>() == size_of::<Connection>());

@@ -1,6 +1,5 @@
 //! `TCP_INFO` (`tcp_get_info`).
 
-use super::commons::Commons;
 use super::connection::{Connection, FastOpenState};
 use super::state::State;
 use crate::{Duration, Instant};
@@ -15,13 +14,13 @@ const SYN_DATA: u8 = 32;
 
 impl Connection {
     /// The figures at `now`.
-    pub fn info(&self, commons: &Commons, now: Instant) -> TcpInfo {
+    pub fn info(&self, now: Instant) -> TcpInfo {
         let mut info = TcpInfo::default();
         self.tell_state(&mut info);
         self.tell_sender(&mut info);
         self.tell_receiver(&mut info);
         self.tell_ages(&mut info, now);
-        self.tell_rates(&mut info, commons);
+        self.tell_rates(&mut info, now);
         self.tell_counts(&mut info);
         info
     }
@@ -82,16 +81,17 @@ impl Connection {
         info.last_ack_recv = age(self.heard_at);
     }
 
-    fn tell_rates(&self, info: &mut TcpInfo, commons: &Commons) {
+    fn tell_rates(&self, info: &mut TcpInfo, now: Instant) {
         let mss = u32::from(self.send.mss);
         let rate = self.congestion.pacing_rate(self.rtt.srtt(), self.sent.segments(), mss);
         info.pacing_rate = rate.unwrap_or(u64::MAX);
         info.max_pacing_rate = u64::MAX;
+        let [busy, window, buffer] = self.limited.times(now).map(|time| time.as_micros() as u64);
+        (info.busy_time, info.rwnd_limited, info.sndbuf_limited) = (busy, window, buffer);
         if self.stats.rate_micros > 0 {
             let bytes = u64::from(self.stats.rate_segments) * u64::from(mss);
             info.delivery_rate = bytes * 1_000_000 / u64::from(self.stats.rate_micros);
         }
-        let _ = commons;
     }
 
     fn tell_counts(&self, info: &mut TcpInfo) {

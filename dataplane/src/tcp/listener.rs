@@ -27,6 +27,8 @@ pub struct Listener {
     pub fast_open_pending: u32,
     /// Slots that the program granted for connections to come.
     pub grants: VecDeque<u32>,
+    /// Slots of connections that were announced, at least of those that the program has not fetched.
+    pub announced: VecDeque<u32>,
     /// Established connections that wait for a slot.
     pub waiting: VecDeque<ConnectionId>,
 }

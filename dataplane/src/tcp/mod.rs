@@ -25,6 +25,7 @@ mod handshake;
 mod info;
 mod input;
 pub mod isn;
+pub mod limited;
 pub mod listener;
 pub mod metrics;
 pub mod min_rtt;

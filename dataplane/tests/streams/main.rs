@@ -3,180 +3,37 @@
 //! every run a pcapng as well.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so
 
-use std::net::SocketAddrV4;
+mod program;
+mod world;
+
+use program::Program;
+use std::net::{SocketAddr, SocketAddrV4};
+use world::{LIMIT, PORT, connect, connect_from, for_seeds, nothing_is_left, options, pair, run, standing, wire_of};
+use xmit_dataplane::tcp::isn::{Secret, initial_sequence};
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
 use xmit_nic::sim::Impairment;
-use xmit_script::{End, Pair, PairConfig};
-use xmit_shared::session::{CongestionName, How, Op, SocketOption, StreamEvents};
+use xmit_script::Pair;
+use xmit_shared::session::{How, Op, SocketOption, StreamEvents};
 
-/// Seeds of each simulation, 0 and up, unless `XMIT_SEEDS` says how many and `XMIT_SEED` from which on.
-const SEEDS: u64 = 60;
-const PORT: u16 = 7;
-/// Longer than any run: a stall.
-const LIMIT: Duration = Duration::from_secs(3600);
-
-/// What a program needs for a look at its socket.
-const PAUSE: Duration = Duration::from_micros(10);
-
-/// One end's program: what it has to write, and what it read.
-struct Program {
-    slot: u32,
-    outgoing: Vec<u8>,
-    written: usize,
-    incoming: Vec<u8>,
-    /// It writes and reads at most so much at once.
-    gulp: usize,
-    /// It does not read before this much of its own was written (a slow reader).
-    reads_after: usize,
-    shut: bool,
-    ended: bool,
-}
-
-impl Program {
-    fn new(slot: u32, len: usize, rng: &mut Rng) -> Self {
-        let outgoing: Vec<u8> = (0..len).map(|_| rng.next_u64() as u8).collect();
-        let gulp = 1 + rng.below(40_000) as usize;
-        let reads_after = if rng.below(3) == 0 { len / 2 } else { 0 };
-        Self { slot, outgoing, written: 0, incoming: Vec::new(), gulp, reads_after, shut: false, ended: false }
-    }
-
-    /// Writes and reads what it can. True if it may go on at once.
-    fn act(&mut self, end: &mut End, now: xmit_nic::Instant) -> bool {
-        let events = end.client.events(self.slot);
-        if !events.contains(StreamEvents::CONNECTED) {
-            return false;
-        }
-        let before = (self.written, self.incoming.len());
-        let upto = (self.written + self.gulp).min(self.outgoing.len());
-        if self.written < upto {
-            self.written += end.client.write(self.slot, &self.outgoing[self.written..upto], false).unwrap();
-        } else if !self.shut {
-            self.shut = true;
-            end.call(now, self.slot, Op::Shutdown(How::Write)).unwrap();
-        }
-        if self.written >= self.reads_after {
-            let mut room = vec![0; self.gulp];
-            let len = end.client.read(self.slot, &mut room).unwrap();
-            self.incoming.extend(&room[..len]);
-            self.ended = len == 0 && events.contains(StreamEvents::RECEIVE_END);
-        }
-        before != (self.written, self.incoming.len())
-    }
-
-    fn done(&self) -> bool {
-        self.shut && self.ended
-    }
-}
-
-/// A wire whose faults follow from the seed.
-fn wire_of(rng: &mut Rng, seed: u64) -> Impairment {
-    Impairment {
-        loss_ppm: [0, 1_000, 20_000, 150_000][rng.below(4) as usize],
-        duplicate_ppm: if seed.is_multiple_of(3) { 0 } else { rng.below(50_000) as u32 },
-        reorder_ppm: if seed.is_multiple_of(2) { 0 } else { rng.below(100_000) as u32 },
-        corrupt_ppm: if seed.is_multiple_of(5) { rng.below(50_000) as u32 } else { 0 },
-        delay: Duration::from_micros(rng.below(50_000)),
-        jitter: Duration::from_micros(rng.below(10_000)),
-        rate_bps: [0, 1_000_000, 10_000_000, 1_000_000_000][rng.below(4) as usize],
-        ..Impairment::NONE
-    }
-}
-
-/// Options that both ends' sockets get by the seed.
-fn options(end: &mut End, now: xmit_nic::Instant, slot: u32, rng: &mut Rng) {
-    let control = [CongestionName::Cubic, CongestionName::Reno][rng.below(2) as usize];
-    end.call(now, slot, Op::SetOption(SocketOption::Congestion, control.number())).unwrap();
-    if rng.below(2) == 0 {
-        let size = 4096 << rng.below(6);
-        end.call(now, slot, Op::SetOption(SocketOption::ReceiveBuffer, size)).unwrap();
-    }
-    if rng.below(2) == 0 {
-        let size = 4096 << rng.below(6);
-        end.call(now, slot, Op::SetOption(SocketOption::SendBuffer, size)).unwrap();
-    }
-}
-
-/// A connection from `a` to `b`; answers the slots.
-fn connect(pair: &mut Pair, rng: &mut Rng) -> (u32, u32) {
-    let now = pair.now;
-    let listener = pair.b.listen(now, PORT, 16, 4).unwrap();
-    let slot = pair.a.stream(now).unwrap();
-    options(&mut pair.a, now, slot, rng);
-    options(&mut pair.b, now, listener, rng);
-    let (to, mut accepted) = (SocketAddrV4::new(pair.b.address, PORT), None);
-    pair.a.call(now, slot, Op::Connect(to)).unwrap();
-    let connected = pair.drive_until(LIMIT, |pair| {
-        accepted = accepted.or_else(|| pair.b.client.accept(listener).unwrap());
-        let error = pair.a.client.take_error(slot);
-        assert_eq!(error, None, "seed {}: no connection", pair.seed);
-        accepted.is_some() && pair.a.client.events(slot).contains(StreamEvents::CONNECTED)
-    });
-    assert!(connected, "seed {}: no connection: {}", pair.seed, standing(&mut pair.a, slot));
-    (slot, accepted.unwrap().slot)
-}
-
-/// Runs both programs to their end. False if they do not come to it.
-fn run(pair: &mut Pair, [a, b]: &mut [Program; 2]) -> bool {
-    let limit = pair.now + LIMIT;
-    while !(a.done() && b.done()) {
-        let now = pair.now;
-        let busy = a.act(&mut pair.a, now) | b.act(&mut pair.b, now);
-        if !pair.step(if busy { now + PAUSE } else { limit }) && !busy {
-            return a.done() && b.done();
-        }
-    }
-    true
-}
-
-/// How an end's socket and connections stand, for messages.
-fn standing(end: &mut End, slot: u32) -> String {
-    let events = end.client.events(slot);
-    let connections = end.host.lane().stack.tcp.table.connections.iter();
-    let one = |c: &xmit_dataplane::tcp::Connection| {
-        let (send, receive) = (&c.send, &c.receive);
-        let sent = (c.sent.segments(), c.sent.sacked(), c.sent.lost(), c.sent.retransmitted(), c.congestion.cwnd());
-        format!(
-            "{:?}: una {:?} nxt {:?} end {:?} wnd {:?} sent {sent:?}; rcv nxt {:?} wup {:?} wnd {:?}; {:?} {:?}",
-            c.state,
-            send.una,
-            send.nxt,
-            send.end,
-            send.wnd,
-            receive.nxt,
-            receive.wup,
-            receive.wnd,
-            c.deadlines,
-            c.pending
-        )
-    };
-    format!("{events:?} {}", connections.map(|(_, c)| one(c)).collect::<Vec<_>>().join("\n    "))
-}
-
-fn transfer(seed: u64) {
-    let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9));
-    let wire = wire_of(&mut rng, seed);
-    // A wire that loses six SYN-ACKs, or their answers, in a row would leave a half-open connection, and rightly so.
-    let calm = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
-    let mut pair = Pair::with(PairConfig { wire: calm, resolved: true, ..PairConfig::new(seed) }).unwrap();
-    let (a, b) = connect(&mut pair, &mut rng);
-    pair.impair(wire);
-    let mut sizes = || [0, 1, rng.below(3_000), rng.below(300_000)][rng.below(4) as usize] as usize;
-    let (to_b, to_a) = (sizes(), sizes());
-    let mut programs = [Program::new(a, to_b, &mut rng), Program::new(b, to_a, &mut rng)];
-    // Two that both wait for the other to read would wait for ever.
-    programs[1].reads_after = 0;
-    let began = pair.now;
-    let done = run(&mut pair, &mut programs);
-    let progress: Vec<_> = programs.iter().map(|p| (p.written, p.outgoing.len(), p.incoming.len(), p.ended)).collect();
-    let errors = [pair.a.client.take_error(a), pair.b.client.take_error(b)];
-    let now = pair.now.saturating_since(began);
-    let (at_a, at_b) = (standing(&mut pair.a, a), standing(&mut pair.b, b));
-    assert!(done, "seed {seed}: stalled after {now:?}: {progress:?} {errors:?}\n  {at_a}\n  {at_b}");
+/// Transfers both ways to their end, and closes; everything must arrive.
+fn transfer(pair: &mut Pair, programs: &mut [Program; 2]) {
+    let (seed, began) = (pair.seed, pair.now);
+    let done = run(pair, programs, |_, programs| programs.iter().all(|program| program.done()));
+    let progress: Vec<_> = programs.iter().map(|p| (p.written, p.outgoing.len(), p.incoming.len(), p.done())).collect();
+    let slots = [programs[0].slot, programs[1].slot];
+    let errors = [pair.a.client.take_error(slots[0]), pair.b.client.take_error(slots[1])];
+    let took = pair.now.saturating_since(began);
+    let (at_a, at_b) = (standing(&mut pair.a, slots[0]), standing(&mut pair.b, slots[1]));
+    assert!(done, "seed {seed}: stalled after {took:?}: {progress:?} {errors:?}\n  {at_a}\n  {at_b}");
     assert_eq!(errors, [None, None], "seed {seed}");
-    assert!(programs[0].incoming == programs[1].outgoing, "seed {seed}: bytes to a differ, {progress:?}");
-    assert!(programs[1].incoming == programs[0].outgoing, "seed {seed}: bytes to b differ, {progress:?}");
-    // A close completes when what was sent is acknowledged.
+    programs[0].check(&programs[1], true, &format!("seed {seed}, to a"));
+    programs[1].check(&programs[0], true, &format!("seed {seed}, to b"));
+    close(pair, slots);
+}
+
+/// A close completes when what was sent is acknowledged.
+fn close(pair: &mut Pair, [a, b]: [u32; 2]) {
     pair.a.close(a).unwrap();
     pair.b.close(b).unwrap();
     let mut closed = 0;
@@ -184,23 +41,197 @@ fn transfer(seed: u64) {
         closed += [&mut pair.a, &mut pair.b].into_iter().filter_map(|e| e.client.completion().unwrap()).count();
         closed == 2
     });
-    assert!(done, "seed {seed}: {closed} of 2 sockets were closed");
-    // TIME_WAIT passes, and nothing is left.
-    pair.drive_for(Duration::from_secs(300));
-    for end in [&mut pair.a, &mut pair.b] {
-        let tcp = &end.host.lane().stack.tcp;
-        let left = (tcp.table.connections.len(), tcp.table.requests.len(), tcp.table.time_waits.len());
-        assert_eq!(left, (0, 0, 0), "seed {seed}");
-        assert_eq!((tcp.commons.slab.in_use(), tcp.commons.ranges.in_use()), (0, 0), "seed {seed}");
-    }
-    assert_eq!(pair.finish().unwrap(), [0, 0], "seed {seed}: frames are lost");
+    assert!(done, "seed {}: {closed} of 2 sockets were closed", pair.seed);
+}
+
+fn programs(rng: &mut Rng, slots: (u32, u32), len_max: u64) -> [Program; 2] {
+    let mut sizes = || [0, 1, rng.below(3_000), rng.below(len_max)][rng.below(4) as usize] as usize;
+    let (to_b, to_a) = (sizes(), sizes());
+    let mut programs = [Program::new(slots.0, to_b, rng), Program::new(slots.1, to_a, rng)];
+    // Two that both wait for the other to read would wait for ever.
+    programs[1].reads_after = 0;
+    programs
 }
 
 #[test]
 fn every_byte_arrives_once_and_in_order() {
-    let seeds = std::env::var("XMIT_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
-    let first = std::env::var("XMIT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    for seed in first..first + seeds {
-        transfer(seed);
+    for_seeds(1000, |seed| {
+        let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9));
+        let wire = wire_of(&mut rng, seed);
+        let mut pair = pair(&mut rng, seed, wire);
+        let slots = connect(&mut pair, &mut rng, wire);
+        transfer(&mut pair, &mut programs(&mut rng, slots, 300_000));
+        nothing_is_left(pair);
+    });
+}
+
+/// The path takes smaller packets from one moment on, and nobody says so.
+#[test]
+fn a_black_hole_is_found() {
+    for_seeds(200, |seed| {
+        let mut rng = Rng::new(seed ^ 0xb1ac);
+        let wire = Impairment { corrupt_ppm: 0, ..wire_of(&mut rng, seed) };
+        let wire = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
+        let mut pair = pair(&mut rng, seed, wire);
+        let slots = connect(&mut pair, &mut rng, wire);
+        let mut programs = programs(&mut rng, slots, 200_000);
+        let at = pair.now + Duration::from_micros(rng.below(300_000));
+        run(&mut pair, &mut programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
+        let mtu = [1400, 1100, 600][rng.below(3) as usize];
+        pair.impair(Impairment { mtu, ..wire });
+        transfer(&mut pair, &mut programs);
+        nothing_is_left(pair);
+    });
+}
+
+/// A program that does not read for an hour, on a wire that loses probes and their answers, loses nothing else.
+#[test]
+fn a_reader_that_stops_for_long() {
+    for_seeds(200, |seed| {
+        let mut rng = Rng::new(seed ^ 0x5709);
+        let wire = wire_of(&mut rng, seed);
+        let wire = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
+        let mut pair = pair(&mut rng, seed, wire);
+        let slots = connect(&mut pair, &mut rng, wire);
+        let mut programs = [Program::new(slots.0, 200_000, &mut rng), Program::new(slots.1, 1000, &mut rng)];
+        programs[0].reads_after = 0;
+        programs[1].reads_after = 0;
+        programs[1].reads_from = pair.now + Duration::from_secs(60 + rng.below(3_000));
+        transfer(&mut pair, &mut programs);
+        nothing_is_left(pair);
+    });
+}
+
+/// Our sequence numbers go from 4294967295 to 0 in the middle of a transfer.
+#[test]
+fn our_numbers_wrap() {
+    for_seeds(100, |seed| {
+        let mut rng = Rng::new(seed ^ 0x3a9);
+        let wire = wire_of(&mut rng, seed);
+        let mut pair = pair(&mut rng, seed, wire);
+        let slot = pair.a.stream(pair.now).unwrap();
+        let local = pair.a.call(pair.now, slot, Op::Bind(SocketAddrV4::new(pair.a.address, 1000))).unwrap();
+        let remote = SocketAddr::V4(SocketAddrV4::new(pair.b.address, PORT));
+        let first = |secret: &Secret| initial_sequence(secret, pair.now, SocketAddr::V4(local), remote).number();
+        let secret = (0..).map(|n| Secret::new([seed, n])).find(|secret| first(secret) > u32::MAX - 50_000).unwrap();
+        pair.a.host.lane().stack.tcp.commons.secret = secret;
+        let slots = connect_from(&mut pair, &mut rng, wire, slot);
+        let mut programs = [Program::new(slots.0, 100_000, &mut rng), Program::new(slots.1, 20_000, &mut rng)];
+        programs[1].reads_after = 0;
+        transfer(&mut pair, &mut programs);
+        nothing_is_left(pair);
+    });
+}
+
+/// How one side ends a transfer that is under way.
+#[derive(Clone, Copy, Debug)]
+enum Abrupt {
+    Close,
+    Reset,
+    ShutdownBoth,
+    Kill,
+    CutWire,
+}
+
+/// What was read is a beginning of what was written; the other side hears of it; nothing is left.
+#[test]
+fn abrupt_ends() {
+    use Abrupt::{Close, CutWire, Kill, Reset, ShutdownBoth};
+    for_seeds(400, |seed| {
+        let mut rng = Rng::new(seed ^ 0xab79);
+        let wire = wire_of(&mut rng, seed);
+        let mut pair = pair(&mut rng, seed, wire);
+        let slots = connect(&mut pair, &mut rng, wire);
+        let mut programs = [Program::new(slots.0, 150_000, &mut rng), Program::new(slots.1, 150_000, &mut rng)];
+        programs[1].reads_after = 0;
+        let at = pair.now + Duration::from_micros(rng.below(300_000));
+        run(&mut pair, &mut programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
+        let how = [Close, Reset, ShutdownBoth, Kill, CutWire][rng.below(5) as usize];
+        end_abruptly(&mut pair, slots.0, how, wire);
+        let heard = survive(&mut pair, &mut programs, how);
+        assert!(heard, "seed {seed}: {how:?} is not heard of: {}", standing(&mut pair.b, slots.1));
+        programs[0].check(&programs[1], false, &format!("seed {seed}, to a"));
+        programs[1].check(&programs[0], false, &format!("seed {seed}, to b"));
+        pair.b.close(slots.1).unwrap();
+        if matches!(how, ShutdownBoth | CutWire) {
+            pair.a.close(slots.0).unwrap();
+        }
+        nothing_is_left(pair);
+    });
+}
+
+fn end_abruptly(pair: &mut Pair, a: u32, how: Abrupt, wire: Impairment) {
+    match how {
+        Abrupt::Close => pair.a.close(a).unwrap(),
+        Abrupt::Reset => {
+            pair.a.call(pair.now, a, Op::SetOption(SocketOption::Linger, 0)).unwrap();
+            pair.a.close(a).unwrap();
+        }
+        Abrupt::ShutdownBoth => _ = pair.a.call(pair.now, a, Op::Shutdown(How::Both)),
+        Abrupt::Kill => pair.a.host.detach(1).unwrap(),
+        Abrupt::CutWire => pair.impair(Impairment { loss_ppm: 1_000_000, ..wire }),
     }
+}
+
+/// `b` goes on by itself until its stream ends, or for as long as a connection may take to be given up.
+fn survive(pair: &mut Pair, [a, b]: &mut [Program; 2], how: Abrupt) -> bool {
+    let limit = pair.now + LIMIT;
+    while pair.now < limit {
+        let now = pair.now;
+        if matches!(how, Abrupt::ShutdownBoth) {
+            a.act(&mut pair.a, now);
+        }
+        let busy = b.act(&mut pair.b, now);
+        let events = pair.b.client.events(b.slot);
+        // A reset may be lost, and then nobody is left who would answer: data, or a probe, finds that out.
+        if !busy && (events.contains(StreamEvents::CLOSED) || events.contains(StreamEvents::RECEIVE_END)) {
+            return true;
+        }
+        pair.step(if busy { now + Duration::from_micros(10) } else { limit });
+    }
+    // It had nothing to send, and what said that the other side is gone was lost.
+    b.written == b.outgoing.len()
+}
+
+/// A hundred connections at once: SYN cookies for most of them, or, without cookies, through a queue for sixteen.
+#[test]
+fn many_at_once() {
+    const COUNT: usize = 100;
+    for_seeds(10, |seed| {
+        let mut rng = Rng::new(seed ^ 0x100);
+        let wire = Impairment { loss_ppm: 5_000, delay: Duration::from_millis(5), ..Impairment::NONE };
+        let mut pair = pair(&mut rng, seed, wire);
+        let cookies = seed.is_multiple_of(2);
+        pair.b.host.lane().stack.tcp.commons.settings.syncookies = if cookies { 2 } else { 0 };
+        let listener = pair.b.listen(pair.now, PORT, if cookies { 128 } else { 16 }, 8).unwrap();
+        let to = SocketAddrV4::new(pair.b.address, PORT);
+        let mut clients = Vec::new();
+        for _ in 0..COUNT {
+            let slot = pair.a.stream(pair.now).unwrap();
+            options(&mut pair.a, pair.now, slot, &mut rng);
+            pair.a.call(pair.now, slot, Op::Connect(to)).unwrap();
+            let len = 1 + rng.below(5_000) as usize;
+            clients.push(Program::new(slot, len, &mut rng));
+        }
+        let (mut servers, mut read) = (Vec::new(), 0);
+        let done = pair.drive_until(LIMIT, |pair| {
+            let now = pair.now;
+            while let Some(accepted) = pair.b.client.accept(listener).unwrap() {
+                servers.push(Program::new(accepted.slot, 0, &mut Rng::new(0)));
+                pair.b.grant(now, listener).unwrap();
+            }
+            clients.iter_mut().for_each(|client| _ = client.act(&mut pair.a, now));
+            servers.iter_mut().for_each(|server| while server.act(&mut pair.b, now) {});
+            read = servers.iter().map(|server| server.incoming.len()).sum();
+            clients.iter().all(Program::done) && servers.len() == COUNT && servers.iter().all(Program::done)
+        });
+        let written: usize = clients.iter().map(|client| client.outgoing.len()).sum();
+        let ended = clients.iter().filter(|client| client.done()).count();
+        assert!(done, "seed {seed}: {} were accepted, {ended} ended, {read} of {written} bytes", servers.len());
+        assert_eq!(read, written, "seed {seed}");
+        for (client, server) in clients.iter().zip(&servers) {
+            close(&mut pair, [client.slot, server.slot]);
+        }
+        nothing_is_left(pair);
+    });
 }

@@ -1,6 +1,7 @@
 //! Connect, ask, hear, close: so many at once, and a new one for each that is done.
 //!
-//! The client closes first and keeps the connection in TIME_WAIT, as browsers and most clients do.
+//! The client closes first and keeps the connection in TIME_WAIT, as browsers and most clients do. It goes to all addresses of the server
+//! by turns: looking for a port that is not waiting there would else be a fifth of its work.
 
 use super::super::REQUEST_BYTES;
 use super::{Drive, EVENTS_MAX, Tally, wait};
@@ -8,7 +9,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use xmit_shared::clock;
 use xmit_shared::time::Instant;
@@ -16,7 +17,8 @@ use xmit_shared::time::Instant;
 const REQUEST: [u8; REQUEST_BYTES] = [0x5a; REQUEST_BYTES];
 
 pub(super) struct Connects {
-    to: SocketAddr,
+    to: Vec<SocketAddr>,
+    begun: usize,
     epoll: OwnedFd,
     attempts: Vec<Attempt>,
     events: Vec<Event>,
@@ -45,10 +47,22 @@ enum Progress {
 }
 
 impl Connects {
-    pub(super) fn start(to: SocketAddr, count: usize) -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let attempts = (0..count).map(|index| Attempt::begin(to, &epoll, index)).collect::<io::Result<_>>()?;
-        Ok(Self { to, epoll, attempts, events: Vec::with_capacity(EVENTS_MAX) })
+    /// `count` at once, to each of `to` by turns.
+    pub(super) fn start(to: Vec<SocketAddr>, count: usize) -> io::Result<Self> {
+        let (epoll, events) = (epoll::create(CreateFlags::CLOEXEC)?, Vec::with_capacity(EVENTS_MAX));
+        let mut connects = Self { to, begun: 0, epoll, attempts: Vec::with_capacity(count), events };
+        for index in 0..count {
+            let to = connects.next();
+            let attempt = Attempt::begin(to, &connects.epoll, index)?;
+            connects.attempts.push(attempt);
+        }
+        Ok(connects)
+    }
+
+    fn next(&mut self) -> SocketAddr {
+        self.begun += 1;
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.to.get(self.begun % self.to.len().max(1)).copied().unwrap_or(anywhere)
     }
 }
 
@@ -56,7 +70,8 @@ impl Drive for Connects {
     fn drive(&mut self, end: Instant, tally: &mut Tally) -> io::Result<()> {
         while clock::monotonic() < end {
             wait(&self.epoll, &mut self.events)?;
-            for event in &self.events {
+            for number in 0..self.events.len() {
+                let Some(event) = self.events.get(number) else { continue };
                 let index = event.data.u64() as usize;
                 let Some(attempt) = self.attempts.get_mut(index) else { continue };
                 match attempt.go_on() {
@@ -64,8 +79,12 @@ impl Drive for Connects {
                     Progress::Answered => tally.answered(attempt.begun, clock::monotonic()),
                     Progress::Failed => tally.lost += 1,
                 }
+                let to = self.next();
+                let next = Attempt::begin(to, &self.epoll, index)?;
                 // Closes the old one.
-                *attempt = Attempt::begin(self.to, &self.epoll, index)?;
+                if let Some(attempt) = self.attempts.get_mut(index) {
+                    *attempt = next;
+                }
             }
         }
         Ok(())

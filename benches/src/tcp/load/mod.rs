@@ -8,6 +8,7 @@ mod connects;
 mod requests;
 
 use super::{CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, Scenario, raise_descriptor_limit};
+use crate::contender::ADDRESSES;
 use crate::cpu::Usage;
 use crate::outcome::{Outcome, latencies};
 use hdrhistogram::Histogram;
@@ -16,7 +17,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event};
 use rustix::io::Errno;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use xmit_shared::clock;
 use xmit_shared::time::{Duration, Instant};
@@ -68,10 +69,17 @@ pub fn run(load: &Load) -> io::Result<Outcome> {
     match load.scenario {
         Scenario::Requests(1) => measure(load, &mut requests::One::connect(load.to)?),
         Scenario::Requests(_) => measure(load, &mut requests::Many::connect(load.to, count)?),
-        Scenario::Connects(_) => measure(load, &mut connects::Connects::start(load.to, count)?),
+        Scenario::Connects(_) => measure(load, &mut connects::Connects::start(all(load.to), count)?),
         Scenario::In(_) => measure(load, &mut bulk::Bulk::sending(at(DISCARD_PORT), count)?),
         Scenario::Out(_) => measure(load, &mut bulk::Bulk::receiving(at(CHARGEN_PORT), count)?),
     }
+}
+
+/// The addresses of a contender, from its first on; elsewhere (in tests) the only one.
+fn all(to: SocketAddr) -> Vec<SocketAddr> {
+    let IpAddr::V4(first) = to.ip() else { return vec![to] };
+    let count = if first.is_loopback() { 1 } else { ADDRESSES.into() };
+    (0..count).map(|number| SocketAddr::from((Ipv4Addr::from(u32::from(first) + number), to.port()))).collect()
 }
 
 fn measure(load: &Load, driven: &mut impl Drive) -> io::Result<Outcome> {

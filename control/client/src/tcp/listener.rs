@@ -120,7 +120,8 @@ impl TcpListener {
                 listener.session.wait_for(deadline, || listener.try_accept())?
             }
         };
-        let peer = accepted.peer_addr().map_or_else(|_| SocketAddr::from(([0; 4], 0)), SocketAddr::from);
+        // Known also of a connection that was reset while it waited.
+        let peer = accepted.peer_wanted().map_or_else(|| SocketAddr::from(([0; 4], 0)), SocketAddr::from);
         Ok((TcpStream(Arc::new(accepted)), peer))
     }
 
@@ -300,22 +301,12 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         for share in std::mem::take(&mut self.shares) {
-            let lane = share.socket.lane;
             if share.socket.close_and_wait().is_err() {
                 continue;
             }
-            // Connections that nobody took are reset, as in Linux; the lane announces none after its answer.
-            while let Ok(Some(accepted)) = self.take_announced(&share) {
-                let _ = self.session.call(lane, accepted.slot, reset());
-                self.session.close(lane, accepted.slot);
-            }
+            // The lane reset the connections that nobody took, as Linux does, and announces none after its answer.
             lock(&share.granted).drain(..).for_each(|slot| self.session.untake_slot(slot));
             share.socket.release_slot();
         }
     }
-}
-
-/// Closing resets from now on.
-const fn reset() -> xmit_shared::session::Op {
-    xmit_shared::session::Op::SetOption(SocketOption::Linger, 0)
 }

@@ -6,6 +6,7 @@
 mod fast_open;
 mod listener;
 mod options;
+mod progress;
 mod readiness;
 mod send_limit;
 mod socket;
@@ -15,6 +16,7 @@ mod urgent;
 
 pub(crate) use listener::Listener;
 pub use listener::{Incoming, TcpListener};
+pub use progress::{Progress, Sent};
 pub use readiness::{Marks, Readiness};
 pub use socket::TcpSocket;
 pub use stream::TcpStream;

@@ -18,9 +18,11 @@ impl TcpSocket {
         {
             let mut tx = lock(&slot.stream_tx);
             let flags = StreamFlags(self.flags.load(Ordering::Relaxed)).with(flag, on);
-            self.flags.store(flags.0, Ordering::Relaxed);
             // Taking the cork out, and `TCP_NODELAY`, send what waits.
-            tx.set_flags(flags, on != (flag == StreamFlags::CORK));
+            let releases = on && flag == StreamFlags::NODELAY;
+            let flags = if releases { flags.released_again() } else { flags };
+            self.flags.store(flags.0, Ordering::Relaxed);
+            tx.set_flags(flags, !on && flag == StreamFlags::CORK);
         }
         self.session.kick(self.lane, self.index);
         Ok(())

@@ -41,7 +41,7 @@ impl TcpSocket {
         let info = self.info()?;
         let (_, queued, unsent) = self.queued()?;
         let (goal, limit) = (size_goal(&info), self.limit(&info)?);
-        let full = queued >= limit || self.lowat().is_some_and(|lowat| unsent >= lowat);
+        let full = cost(queued, goal) >= limit || self.lowat().is_some_and(|lowat| unsent >= lowat);
         // The last buffer is filled up in any case.
         Ok(if full && unsent.is_multiple_of(goal) { 0 } else { goal - unsent % goal })
     }
@@ -57,8 +57,9 @@ impl TcpSocket {
         if self.starved.load(Ordering::Relaxed) {
             self.grow(&info);
         }
-        let free = self.limit(&info)?.saturating_sub(queued);
-        let room = free >= queued / 2 && free > 0 && self.lowat().is_none_or(|lowat| unsent < lowat / 2);
+        let used = cost(queued, size_goal(&info));
+        let free = self.limit(&info)?.saturating_sub(used);
+        let room = free >= used / 2 && free > 0 && self.lowat().is_none_or(|lowat| unsent < lowat / 2);
         *lock(&self.send_limit.known) = Some(((queued, unsent), room));
         Ok(room)
     }
@@ -104,6 +105,11 @@ impl TcpSocket {
     pub fn set_system_notsent_lowat(&self, bytes: u32) {
         self.send_limit.system_lowat.store(bytes, Ordering::Relaxed);
     }
+}
+
+/// What `queued` bytes cost in buffers of `goal` (`sk_wmem_queued`).
+fn cost(queued: u32, goal: u32) -> u32 {
+    queued + queued.div_ceil(goal) * (SEGMENT_COST + BUFFER_COST)
 }
 
 /// `tcp_xmit_size_goal`: whole segments, no more than half the peer's window.

@@ -2,12 +2,13 @@
 //!
 //! * `table`: numbers and what they stand for; `open`: sockets coming to be, connecting and ending;
 //! * `transfer`: the send and receive family; `options`: `getsockopt` and `setsockopt`; `control`: `fcntl` and `ioctl`;
-//! * `poll`, `epoll`: readiness; `pipe`, `splice`: data that does not pass through the program.
+//! * `error_queue`: what `MSG_ERRQUEUE` reads; `poll`, `epoll`: readiness; `pipe`, `splice`: data that does not pass through the program.
 //!
 //! Invariants: a file lives as long as a descriptor or a call under way needs it; errors are those that Linux gives.
 
 mod control;
 mod epoll;
+mod error_queue;
 mod open;
 mod options;
 mod pipe;
@@ -20,6 +21,7 @@ mod udp;
 
 pub(crate) use control::{Argument, IoctlResult, fcntl, ioctl, reads_argument};
 pub(crate) use epoll::{EpollEvent, epoll_create, epoll_ctl, epoll_wait};
+pub(crate) use error_queue::ErrorQueues;
 pub(crate) use open::{Address, accept, bind, connect, listen, shutdown, socket};
 pub(crate) use options::{get_option, set_option};
 pub(crate) use pipe::pipe;
@@ -44,6 +46,8 @@ pub(crate) struct File {
     flags: AtomicI32,
     /// `F_SETOWN`.
     owner: AtomicI32,
+    /// `SO_MARK`: a label for rules of routing and filtering, of which there are none here. Kept for who asks.
+    mark: AtomicI32,
 }
 
 /// What a file is.
@@ -58,7 +62,7 @@ enum Kind {
 
 impl File {
     fn new(kind: Kind, nonblocking: bool) -> Arc<Self> {
-        let file = Self { kind, flags: AtomicI32::new(0), owner: AtomicI32::new(0) };
+        let file = Self { kind, flags: AtomicI32::new(0), owner: AtomicI32::new(0), mark: AtomicI32::new(0) };
         file.set_flags(if nonblocking { libc::O_NONBLOCK } else { 0 });
         Arc::new(file)
     }

@@ -73,6 +73,7 @@ impl File {
         match &self.kind {
             Kind::Tcp(tcp) => match tcp.listener() {
                 Some(listener) => mask_of(listener.readiness()),
+                None if tcp.errors.has_message() => mask_of(tcp.socket.readiness()) | libc::EPOLLERR.cast_unsigned(),
                 None => mask_of(tcp.socket.readiness()),
             },
             Kind::Udp(udp) if udp.is_read_shut() => {
@@ -94,7 +95,11 @@ impl File {
     /// Counts by which an edge is known. Files that have none are told by every change of their mask.
     pub(super) fn marks(&self) -> Marks {
         match &self.kind {
-            Kind::Tcp(tcp) => tcp.socket.marks(),
+            Kind::Tcp(tcp) => {
+                let mut marks = tcp.socket.marks();
+                marks.changes[1] = marks.changes[1].wrapping_add(tcp.errors.count());
+                marks
+            }
             Kind::Udp(udp) => udp.socket.marks(),
             Kind::PipeRead(pipe) | Kind::PipeWrite(pipe) => Marks { received: pipe.len() as u32, ..Marks::default() },
             Kind::Epoll(epoll) => Marks { received: epoll.changes.load(Ordering::Relaxed), ..Marks::default() },

@@ -38,6 +38,13 @@ fn into_pipe(process: &Process, from: &File, pipe: &Pipe, len: usize, dont_wait:
         None if dont_wait => return fail(libc::EAGAIN),
         None => process.wait_for(None, room)?.unwrap_or(0),
     };
+    if let Kind::Tcp(tcp) = &from.kind
+        && tcp.socket.at_mark()
+        && tcp.socket.queued()?.0 > 0
+    {
+        // The urgent byte cannot go this way, and nothing passes it (`tcp_splice_read`).
+        return Ok(0);
+    }
     let mut bytes = vec![0; len.min(room)];
     let flags = if dont_wait { libc::MSG_DONTWAIT } else { 0 };
     let read = receive(process, from, &mut [IoSliceMut::new(&mut bytes)], flags)?.len;

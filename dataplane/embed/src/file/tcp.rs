@@ -1,5 +1,6 @@
 //! A TCP socket as a file: one that connects, or one that listens.
 
+use super::error_queue::ErrorQueue;
 use crate::errno::{Errno, Result};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,11 +15,13 @@ pub(super) struct Tcp {
     pub(super) inq: AtomicBool,
     /// `SO_DONTROUTE` and its like, which change nothing here: kept for who asks.
     pub(super) dont_route: AtomicI32,
+    pub(super) errors: Arc<ErrorQueue>,
 }
 
 impl Tcp {
     pub(super) fn new(socket: Arc<TcpSocket>) -> Self {
-        Self { socket, listener: Mutex::default(), inq: AtomicBool::new(false), dont_route: AtomicI32::new(0) }
+        let errors = ErrorQueue::new(&socket);
+        Self { errors, socket, listener: Mutex::default(), inq: AtomicBool::new(false), dont_route: AtomicI32::new(0) }
     }
 
     /// The socket of a connection that arrived here: what the listener was told holds for it too (`inet_csk_clone_lock`).
@@ -30,6 +33,7 @@ impl Tcp {
         socket.set_oob_inline(self.socket.oob_inline());
         socket.set_receive_lowat(self.socket.receive_lowat());
         let accepted = Self::new(socket);
+        accepted.errors.inherit(&self.errors);
         accepted.inq.store(self.inq.load(Ordering::Relaxed), Ordering::Relaxed);
         Ok(accepted)
     }

@@ -48,9 +48,9 @@ pub(crate) fn send(
         Kind::Tcp(tcp) => {
             if flags & libc::MSG_FASTOPEN != 0 {
                 let Some(to) = to.or_else(|| tcp.socket.peer_wanted()) else { return fail(libc::EINVAL) };
-                return Ok(tcp.socket.send_fast_open(parts, to, msg)?);
+                return sent(process, tcp, tcp.socket.send_fast_open(parts, to, msg)?, flags);
             }
-            Ok(tcp.socket.send_with(parts, msg)?)
+            sent(process, tcp, tcp.socket.send_with(parts, msg)?, flags)
         }
         Kind::Udp(udp) => udp.send(parts, to, msg),
         Kind::PipeWrite(pipe) => {
@@ -60,6 +60,14 @@ pub(crate) fn send(
         Kind::PipeRead(_) => fail(libc::EBADF),
         Kind::Epoll(_) => fail(libc::EINVAL),
     }
+}
+
+/// A stream has taken `len` bytes: who wants to know what becomes of them will be told.
+fn sent(process: &Process, tcp: &super::Tcp, len: usize, flags: i32) -> Result<usize> {
+    if len > 0 {
+        tcp.errors.on_sent(&process.error_queues, process.pulse.now(), flags & libc::MSG_ZEROCOPY != 0);
+    }
+    Ok(len)
 }
 
 fn write_pipe(process: &Process, file: &File, pipe: &super::Pipe, bytes: &[u8]) -> Result<usize> {
@@ -82,10 +90,14 @@ fn write_pipe(process: &Process, file: &File, pipe: &super::Pipe, bytes: &[u8]) 
 /// `recvmsg` and all that stands for it.
 ///
 /// # Errors
-/// Those of the socket; `EAGAIN` for `MSG_ERRQUEUE`: no error is ever queued there, each is told by the next call.
+/// Those of the socket; `EAGAIN` for `MSG_ERRQUEUE` without a message: errors are not queued there, each is told by the next call.
 pub(crate) fn receive(process: &Process, file: &File, parts: &mut [IoSliceMut<'_>], flags: i32) -> Result<Received> {
     if flags & libc::MSG_ERRQUEUE != 0 {
-        return fail(if matches!(file.kind, Kind::Tcp(_) | Kind::Udp(_)) { libc::EAGAIN } else { libc::ENOTSOCK });
+        return match &file.kind {
+            Kind::Tcp(tcp) => tcp.errors.take().map_or(fail(libc::EAGAIN), Ok),
+            Kind::Udp(_) => fail(libc::EAGAIN),
+            _ => fail(libc::ENOTSOCK),
+        };
     }
     match &file.kind {
         Kind::Tcp(_) if flags & libc::MSG_TRUNC != 0 => discard(file, parts, flags),

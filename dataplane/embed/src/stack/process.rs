@@ -11,7 +11,7 @@ use super::port::Wire;
 use super::run::{DATAGRAM_MAX, Stack};
 use super::sysctl;
 use crate::errno::{Errno, Result, fail};
-use crate::file::Files;
+use crate::file::{ErrorQueues, Files};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use xmit::{Embedding, Pulse, Session};
@@ -24,6 +24,7 @@ pub(crate) struct Process {
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) session: Session,
     pub(crate) files: Files,
+    pub(crate) error_queues: Arc<ErrorQueues>,
     stack: Arc<Mutex<Stack>>,
     wire: Wire,
     settings: Mutex<Settings>,
@@ -83,13 +84,14 @@ impl Process {
         let pulse = Arc::new(Pulse::new(Instant::from_nanos(CLOCK.load(Ordering::Relaxed))));
         let seed = config.seed.map_or_else(random, Ok)?;
         let wire = Wire::default();
-        let (stack, end) = Stack::new(config, pulse.clone(), wire.clone(), seed)?;
+        let error_queues = Arc::new(ErrorQueues::default());
+        let (stack, end) = Stack::new(config, pulse.clone(), wire.clone(), seed, error_queues.clone())?;
         let stack = Arc::new(Mutex::new(stack));
         let (runner, clock) = (stack.clone(), pulse.clone());
         let run = Box::new(move || lock(&runner).run());
         let session = Session::embedded(end, Embedding { pulse: clock, run });
         let settings = Mutex::new(Settings::default());
-        Ok(Self { pulse, session, files: Files::default(), stack, wire, settings })
+        Ok(Self { pulse, session, files: Files::default(), error_queues, stack, wire, settings })
     }
 
     /// Repeats `attempt` until it gives a value or an error, sleeping in between. `None` after `deadline`.

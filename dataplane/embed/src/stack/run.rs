@@ -3,6 +3,7 @@
 use super::config::{Config, INTERFACE};
 use super::control::Control;
 use super::port::{RawIpPort, Wire};
+use crate::file::ErrorQueues;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(crate) struct Stack {
     lane: Option<Lane>,
     control: Control,
     pulse: Arc<Pulse>,
+    error_queues: Arc<ErrorQueues>,
 }
 
 /// Frames of the pool. More than one program leaves in flight; memory comes as they are used.
@@ -43,7 +45,13 @@ impl fmt::Debug for Stack {
 
 impl Stack {
     /// A stack at the present time of `pulse`, and the client's end of its one session.
-    pub(super) fn new(config: &Config, pulse: Arc<Pulse>, wire: Wire, seed: u64) -> io::Result<(Self, ClientEnd)> {
+    pub(super) fn new(
+        config: &Config,
+        pulse: Arc<Pulse>,
+        wire: Wire,
+        seed: u64,
+        error_queues: Arc<ErrorQueues>,
+    ) -> io::Result<(Self, ClientEnd)> {
         let (control, mail, reader) = Control::new(config.snapshot(), seed)?;
         let pool = Pool::new(0, Region::anonymous(FRAMES * usize::from(FRAME_BYTES))?, FRAME_BYTES)?;
         let mut lane = Lane::new(0, pool, pulse.now(), seed, mail, reader, || 0);
@@ -51,7 +59,7 @@ impl Stack {
         let _ = lane.add_port(INTERFACE, Box::new(RawIpPort::new(wire, config.mtu())), Queue::direct());
         let (ends, client) = in_process(&SessionConfig::default()).map_err(io::Error::other)?;
         ends.into_iter().try_for_each(|end| control.attach(end))?;
-        let mut stack = Self { lane: Some(lane), control, pulse };
+        let mut stack = Self { lane: Some(lane), control, pulse, error_queues };
         stack.run();
         Ok((stack, client))
     }
@@ -64,6 +72,8 @@ impl Stack {
             let work = lane.turn(now).work + self.control.answer_reports();
             if work == 0 {
                 if turn > 0 {
+                    // Before those who sleep look at them.
+                    self.error_queues.look(now);
                     self.pulse.beat();
                 }
                 return;

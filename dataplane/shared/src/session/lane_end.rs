@@ -271,7 +271,8 @@ impl LaneEnd {
         rang
     }
 
-    fn wants_room(&self, slot: u32) -> bool {
+    /// True if the program waits for room in `slot`.
+    pub fn wants_room(&self, slot: u32) -> bool {
         (slot as usize) < self.slots.len() && self.memory.wants(slot).load(Ordering::Relaxed) != 0
     }
 

@@ -126,9 +126,23 @@ impl StreamFlags {
     /// `TCP_CORK`.
     pub const CORK: Self = Self(2);
 
+    /// Counts, modulo 256, how often `TCP_NODELAY` was set: each time releases what waits.
+    const RELEASES_SHIFT: u32 = 24;
+
     /// True if all of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// How often `TCP_NODELAY` was set, modulo 256.
+    pub const fn releases(self) -> u32 {
+        self.0 >> Self::RELEASES_SHIFT
+    }
+
+    /// `TCP_NODELAY` is set once more.
+    #[must_use]
+    pub const fn released_again(self) -> Self {
+        Self(self.0.wrapping_add(1 << Self::RELEASES_SHIFT))
     }
 
     /// These and `other`, or these without it.

@@ -137,6 +137,15 @@ impl<V: StreamView> SendWriter<V> {
         self.publish(!push);
     }
 
+    /// Positions: behind what the peer has acknowledged, behind what was sent, and behind what was written.
+    ///
+    /// # Errors
+    /// As [`SendWriter::room`].
+    pub fn positions(&mut self) -> Result<[u32; 3], Rubbish> {
+        let (all, unsent) = self.outstanding()?;
+        Ok([self.tail.wrapping_sub(all), self.tail.wrapping_sub(unsent), self.tail])
+    }
+
     /// Bytes that the peer has not acknowledged (`SIOCOUTQ`) and those of them that were never sent (`SIOCOUTQNSD`).
     ///
     /// # Errors

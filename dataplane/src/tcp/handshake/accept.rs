@@ -112,6 +112,10 @@ impl Tcp {
         // There is room, as of just now; a session whose memory is rubbish ends anyway.
         if let Some(end) = ctx.end {
             let _ = end.announce(listener.owner.slot, &accepted);
+            listener.announced.push_back(slot);
+            let unfetched = end.rx_unread(listener.owner.slot) as usize / ACCEPTED_BYTES;
+            let fetched = listener.announced.len().saturating_sub(unfetched);
+            listener.announced.drain(..fetched);
         }
         self.commons.news.push(News::Accepted { id, owner });
         true

@@ -12,6 +12,7 @@ use crate::tcp::connection::{
 use crate::tcp::deadlines::Deadlines;
 use crate::tcp::flow::Flow;
 use crate::tcp::input::UNPREDICTED;
+use crate::tcp::limited::Limited;
 use crate::tcp::out_of_order::OutOfOrder;
 use crate::tcp::recovery::Recovery;
 use crate::tcp::rtt::RttEstimator;
@@ -88,6 +89,7 @@ impl Connection {
             recovery: Recovery::new(settings.reordering, settings.max_reordering),
             out_of_order: OutOfOrder::new(),
             tuning: ReceiveTuning::default(),
+            limited: Limited::default(),
             stats: Stats::default(),
             isn,
             peer_isn: SeqNum::default(),
@@ -128,6 +130,9 @@ fn send_space(birth: &Birth<'_>) -> SendSpace {
         nxt: birth.isn,
         end: first,
         pushed: first,
+        more: false,
+        released: first,
+        releases: 0,
         wl1: SeqNum::default(),
         wnd: Window(0),
         wnd_max: Window(0),

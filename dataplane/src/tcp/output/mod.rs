@@ -28,6 +28,7 @@ pub(in crate::tcp) use transmit::Departure;
 
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
+use super::limited::Limit;
 use super::state::State;
 use crate::ip::Path;
 use push::Mode;
@@ -40,11 +41,28 @@ impl Connection {
         let new_probe = std::mem::take(&mut self.pending.new_probe);
         if send && !matches!(self.state, State::SynSent | State::Closed) {
             self.push(ctx, new_probe);
+            self.note_rest(ctx);
         }
         if self.pending.ack_now {
             self.send_ack(ctx);
         }
         Fate::Lives
+    }
+
+    /// Whether anything is left to send or in flight, and whether the program has room again (`tcp_chrono_stop`).
+    fn note_rest(&mut self, ctx: &Ctx<'_>) {
+        let limit = self.limited.limit();
+        if self.sent.segments() == 0 && self.unsent() == 0 {
+            self.limited.set(ctx.now, Limit::Idle);
+        } else if limit == Limit::Idle || (limit == Limit::Buffer && !self.program_waits(ctx)) {
+            self.limited.set(ctx.now, Limit::Busy);
+        }
+    }
+
+    /// The program waits for room to write more.
+    fn program_waits(&self, ctx: &Ctx<'_>) -> bool {
+        let end = ctx.end.as_deref();
+        self.owner.is_some_and(|owner| end.is_some_and(|end| end.wants_room(owner.slot)))
     }
 
     fn push(&mut self, ctx: &mut Ctx<'_>, new_probe: bool) {
@@ -88,7 +106,12 @@ impl Connection {
         let end = start + look.len;
         self.send.pushed = start + look.pushed.min(look.len);
         self.send.urgent = look.urgent.map(|offset| start + offset);
+        let releases = look.flags.releases();
+        if std::mem::replace(&mut self.send.releases, releases) != releases {
+            self.send.released = end;
+        }
         if end.after(self.send.end) {
+            self.send.more = self.send.pushed.before(end);
             self.on_written(ctx);
             self.send.end = end;
             self.grow_send_ring(ctx, look.len);

@@ -4,8 +4,10 @@
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Retransmission;
+use super::super::limited::Limit;
 use super::super::recovery::Phase;
 use super::super::seq::SeqNum;
+use super::super::state::State;
 use super::segment::Outbound;
 use super::transmit::Departure;
 use crate::counters::Snmp;
@@ -19,7 +21,6 @@ const PROBE_SEGMENTS: u32 = 2;
 
 /// Segments of one row: what a TSO packet of 64 KiB holds, and at least `tcp_min_tso_segs`.
 const ROW_MAX: u32 = 44;
-const ROW_MIN: u32 = 2;
 const ROW_BYTES_MAX: u32 = 65_536;
 /// A row is a part of a second (2^-10) at the rate of pacing (`sk_pacing_shift`), and more below 2^9 us (`tcp_tso_rtt_log`).
 const ROW_SHIFT: u32 = 10;
@@ -81,6 +82,12 @@ impl Connection {
         count
     }
 
+    /// Segments in flight; the SYN-ACK of a fast open takes no part of the window, as those of requests do not.
+    #[inline]
+    fn in_flight(&self) -> u32 {
+        self.sent.in_flight() - u32::from(self.state == State::SynReceived && self.sent.in_flight() > 0)
+    }
+
     /// Sequence numbers that were never sent: data, and one for a FIN.
     #[inline]
     pub(in crate::tcp) fn unsent(&self) -> u32 {
@@ -96,7 +103,7 @@ impl Connection {
         if data == 0 && !fin {
             return Err(Stop::NoData);
         }
-        if mode != Mode::LossProbe && self.sent.in_flight() >= self.congestion.cwnd() {
+        if mode != Mode::LossProbe && self.in_flight() >= self.congestion.cwnd() {
             return Err(Stop::Cwnd);
         }
         if self.is_paced(ctx) {
@@ -110,7 +117,7 @@ impl Connection {
         let len = if mode == Mode::Normal { self.hold_back(len, data, fin, mss)? } else { len };
         let end = self.send.nxt + len;
         let mut flags = if fin { Flags::ACK | Flags::FIN } else { Flags::ACK };
-        if len > 0 && (self.ends_row(end, data - len, mss) || end == self.send.pushed) {
+        if len > 0 && (self.ends_row(ctx, end, data - len, mss) || end == self.send.pushed) {
             flags |= Flags::PSH;
         }
         Ok(Outbound { seq: self.send.nxt, len, flags, again: false, fast_open: false })
@@ -121,12 +128,12 @@ impl Connection {
     /// True for the last segment of a row of several, which ends at `end` with `left` bytes behind it: its PSH lets a receiver that
     /// gathers segments hand them up (Linux marks every TSO packet so).
     #[inline]
-    fn ends_row(&mut self, end: SeqNum, left: u32, mss: u32) -> bool {
+    fn ends_row(&mut self, ctx: &Ctx<'_>, end: SeqNum, left: u32, mss: u32) -> bool {
         let cwnd = self.congestion.cwnd();
-        let quota = cwnd.saturating_sub(self.sent.in_flight());
+        let quota = cwnd.saturating_sub(self.in_flight());
         if self.row == 0 {
             let by_window = (self.largest_write() / mss.max(1)).max(1);
-            self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(mss)).min(by_window) as u8;
+            self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(ctx, mss)).min(by_window) as u8;
         }
         self.row += 1;
         let room = self.window_end().distance(end).max(0).cast_unsigned();
@@ -143,7 +150,7 @@ impl Connection {
 
     /// Segments of one row: what leaves in about a millisecond at the rate of pacing, and at least two; more on short paths
     /// (`tcp_tso_autosize`). Before the first ACK of data the rate is not known.
-    fn row_max(&self, mss: u32) -> u32 {
+    fn row_max(&self, ctx: &Ctx<'_>, mss: u32) -> u32 {
         if self.stats.bytes_acked == 0 {
             return ROW_MAX;
         }
@@ -151,7 +158,7 @@ impl Connection {
         let short = self.rtt.min_rtt().map_or(0, |rtt| (rtt.as_micros() >> ROW_RTT_LOG).min(32) as u32);
         let bonus = ROW_BYTES_MAX.checked_shr(short).unwrap_or(0);
         let bytes = (rate >> ROW_SHIFT).min(u64::from(ROW_BYTES_MAX)) as u32 + bonus;
-        (bytes / mss.max(1)).clamp(ROW_MIN, ROW_MAX)
+        (bytes / mss.max(1)).max(ctx.commons.settings.min_tso_segs.into()).min(ROW_MAX)
     }
 
     /// What the peer's window takes of the next segment: all of it or nothing, except behind others of its row
@@ -184,8 +191,12 @@ impl Connection {
         if self.send.urgent.is_some_and(|up| up.after(self.send.nxt)) {
             return Ok(len);
         }
-        // What follows `pushed` waits for more (`MSG_MORE`).
-        let len = len.min(self.send.pushed.distance(self.send.nxt).max(0) as u32);
+        if (self.send.nxt + len).at_or_before(self.send.released) {
+            return Ok(len);
+        }
+        // What follows `pushed` waits for more (`MSG_MORE`), but for no longer than until the peer is heard.
+        let pushed = self.send.pushed.distance(self.send.nxt).max(0) as u32;
+        let len = if self.send.more { len.min(pushed) } else { len };
         let nagle = !self.send.nodelay && self.sent.segments() > 0 && self.small_outstanding();
         if len == 0 || self.send.cork || nagle { Err(Stop::NoData) } else { Ok(len) }
     }
@@ -229,6 +240,7 @@ impl Connection {
         }
         let in_flight = self.sent.in_flight();
         let limited = stop == Stop::Cwnd || in_flight >= self.congestion.cwnd();
+        self.note_limit(ctx, stop, limited);
         if count > 0 || limited {
             let (una, nxt) = (self.send.una, self.send.nxt);
             self.congestion.on_sent(ctx.now, una, nxt, in_flight, limited);
@@ -244,6 +256,17 @@ impl Connection {
         } else if self.sent.segments() == 0 && self.unsent() > 0 {
             self.check_probe_timer(ctx);
         }
+    }
+
+    /// What keeps it from sending more (`tcp_cwnd_application_limited`, `tcp_write_xmit`).
+    fn note_limit(&mut self, ctx: &Ctx<'_>, stop: Stop, cwnd_limited: bool) {
+        let limit = match stop {
+            Stop::Window => Limit::Window,
+            _ if !cwnd_limited && self.unsent() == 0 && self.program_waits(ctx) => Limit::Buffer,
+            _ if self.limited.limit() == Limit::Window => Limit::Busy,
+            _ => return,
+        };
+        self.limited.set(ctx.now, limit);
     }
 
     /// Tells the program how far its bytes were sent.

@@ -33,8 +33,16 @@ impl Connection {
     /// The window for the segment that leaves now, noted as announced (`tcp_select_window`), and what it was made of.
     #[inline]
     pub(super) fn select_window(&mut self, ctx: &mut Ctx<'_>) -> (WireWindow, Option<Space>) {
-        let left = self.window_left();
         let space = self.space(ctx);
+        let before = self.receive.wnd.0;
+        if std::mem::take(&mut self.pending.no_room) {
+            // A window that was rounded up to its unit promises more than there is: the peer has to probe instead of sending again.
+            (self.receive.wnd, self.receive.wup) = (Window(0), self.receive.nxt);
+            self.receive.last_ack = self.receive.nxt;
+            self.note_zero(ctx, before, WireWindow(0));
+            return (WireWindow(0), space);
+        }
+        let left = self.window_left();
         let mut window = space.map_or(left, |space| self.window_for(space));
         if window < left {
             if window == 0 {
@@ -43,7 +51,6 @@ impl Connection {
             // Never shrink what was offered.
             window = self.receive.scale.round_up(Window(left)).0;
         }
-        let before = self.receive.wnd.0;
         (self.receive.wnd, self.receive.wup) = (Window(window), self.receive.nxt);
         self.receive.last_ack = self.receive.nxt;
         let unscaled = self.receive.scale.shift() == 0 && ctx.commons.settings.workaround_signed_windows;

@@ -237,7 +237,7 @@ impl Transfer {
             sack,
             echoed: self.clock.sent_at(self.now, echo),
             high_seq: self.recovery.high_seq(),
-            min_rtt: None,
+            min_rtt: self.rtt.min_rtt(),
             mss: MSS,
         };
         let advanced = number > self.una;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use xmit_netns::{VethOptions, report_skipped, require_root};
 use xmit_nic::sim::Impairment;
+use xmit_shared::clock::monotonic;
 
 use crate::harness::{Card, Lab, Timing};
 use crate::lanes::TWO;
@@ -38,7 +39,9 @@ const BAD: Impairment = Impairment {
 fn play(place: &Place, scenario: impl Fn(&Players<'_>)) {
     for players in place.players() {
         println!("{} connects to {}", players.client, players.server);
+        let start = monotonic();
         scenario(&players);
+        println!("    took {:?}", monotonic().saturating_since(start));
     }
 }
 

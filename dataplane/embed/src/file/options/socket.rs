@@ -1,5 +1,6 @@
 //! `SOL_SOCKET` (`sk_setsockopt`, `sk_getsockopt`).
 
+use super::super::error_queue::bits;
 use super::super::{File, Kind};
 use super::{answer, int};
 use crate::errno::{Errno, Result, fail};
@@ -11,6 +12,8 @@ use xmit_nic::Duration;
 /// `SO_RCVTIMEO` and `SO_SNDTIMEO` with 64-bit times, where the numbers differ from the old ones.
 const SO_RCVTIMEO_NEW: i32 = 66;
 const SO_SNDTIMEO_NEW: i32 = 67;
+/// The same for `SO_TIMESTAMPING`.
+const SO_TIMESTAMPING_NEW: i32 = 65;
 
 pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
     match name {
@@ -47,6 +50,19 @@ pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
             tcp.socket.set_receive_lowat(u32::try_from(number).unwrap_or(i32::MAX as u32));
             Ok(())
         }
+        libc::SO_ZEROCOPY => match &file.kind {
+            Kind::Tcp(_) if !(0..=1).contains(&number) => fail(libc::EINVAL),
+            Kind::Tcp(tcp) => {
+                tcp.errors.set_zerocopy(number == 1);
+                Ok(())
+            }
+            _ => fail(libc::EOPNOTSUPP),
+        },
+        libc::SO_TIMESTAMPING | SO_TIMESTAMPING_NEW => set_stamping(file, number.cast_unsigned()),
+        libc::SO_MARK => {
+            file.mark.store(number, Ordering::Relaxed);
+            Ok(())
+        }
         libc::SO_DONTROUTE => {
             // There is one way out, with or without routes.
             dont_route(file).store(flag, Ordering::Relaxed);
@@ -77,6 +93,7 @@ pub(super) fn get(file: &File, name: i32) -> Result<Vec<u8>> {
         libc::SO_SNDBUF => get_from_lane(file, SocketOption::SendBuffer),
         libc::SO_RCVBUF => get_from_lane(file, SocketOption::ReceiveBuffer),
         libc::SO_SNDLOWAT => answer(1),
+        libc::SO_MARK => answer(file.mark.load(Ordering::Relaxed)),
         libc::SO_DONTROUTE => answer(dont_route(file).load(Ordering::Relaxed)),
         libc::SO_DEBUG => answer(0),
         libc::SO_OOBINLINE => answer(matches!(&file.kind, Kind::Tcp(tcp) if tcp.socket.oob_inline())),
@@ -84,11 +101,28 @@ pub(super) fn get(file: &File, name: i32) -> Result<Vec<u8>> {
             Kind::Tcp(tcp) => answer(tcp.socket.receive_lowat().cast_signed()),
             _ => answer(1),
         },
+        libc::SO_ZEROCOPY => answer(matches!(&file.kind, Kind::Tcp(tcp) if tcp.errors.zerocopy())),
+        libc::SO_TIMESTAMPING | SO_TIMESTAMPING_NEW => match &file.kind {
+            Kind::Tcp(tcp) => answer(tcp.errors.stamping().cast_signed()),
+            _ => answer(0),
+        },
         libc::SO_LINGER => Ok(linger(file)),
         libc::SO_RCVTIMEO | SO_RCVTIMEO_NEW => timeout(file, true),
         libc::SO_SNDTIMEO | SO_SNDTIMEO_NEW => timeout(file, false),
         _ => fail(libc::ENOPROTOOPT),
     }
+}
+
+/// Stamps of what a stream sends. What cannot be had is refused (`sock_set_timestamping`).
+fn set_stamping(file: &File, wanted: u32) -> Result<()> {
+    let Kind::Tcp(tcp) = &file.kind else { return fail(libc::ENOPROTOOPT) };
+    let needs_id = wanted & bits::OPT_ID_TCP != 0 && wanted & bits::OPT_ID == 0;
+    let has_position = tcp.socket.peer_addr().is_ok();
+    if wanted & !bits::KNOWN != 0 || needs_id || (wanted & bits::OPT_ID != 0 && !has_position) {
+        return fail(libc::EINVAL);
+    }
+    tcp.errors.set_stamping(wanted);
+    Ok(())
 }
 
 /// The lane bounds and doubles it as Linux does; zero, which is the least there, would let the buffer grow by itself.

@@ -136,6 +136,7 @@ impl World {
             young: 0,
             fast_open_pending: 0,
             grants: (1..=grants).collect::<VecDeque<_>>(),
+            announced: VecDeque::new(),
             waiting: VecDeque::new(),
         })
     }

@@ -55,7 +55,7 @@ fn data_of_a_syn_that_was_refused_is_sent_again() {
     bench.isn = View::parse(&bench.raw_out()[0]).unwrap().seq();
     bench.pass(20 * MS);
     syn_ack(&mut bench, 1);
-    assert!(bench.out().contains(&". 1:501(500) ack 1".to_string()));
+    assert!(bench.out().contains(&"P. 1:501(500) ack 1".to_string()));
     bench.receive(ack(501));
     assert_eq!((bench.info().unacked, bench.info().bytes_acked), (0, 500));
 }

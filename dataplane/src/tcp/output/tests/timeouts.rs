@@ -84,7 +84,8 @@ fn a_probe_prefers_new_data() {
 
 #[test]
 fn a_black_hole_makes_segments_smaller() {
-    let mut bench = usual();
+    let settings = Settings { mtu_probing: MtuProbing::BlackHole, ..Settings::default() };
+    let mut bench = Bench::new(settings, Shape::default(), |_| ());
     bench.write(1000, false);
     let mut shortest = 1000;
     while !bench.ended() && shortest == 1000 {
