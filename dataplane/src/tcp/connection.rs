@@ -37,6 +37,8 @@ pub struct Pending {
     pub send: bool,
     /// The timeout is doubted: new data alone, two segments at most (`Permit::NewProbe`).
     pub new_probe: bool,
+    /// Data had no place in the receive ring: the next ACK takes the window back (`ICSK_ACK_NOMEM`).
+    pub no_room: bool,
 }
 
 /// What agreement with the peer came of the handshake (RFC 7323, 2018, 3168).
@@ -60,6 +62,10 @@ pub struct SendSpace {
     pub end: SeqNum,
     /// Up to here the program wants it sent now (`MSG_MORE` holds back the rest).
     pub pushed: SeqNum,
+    /// Up to here neither Nagle's rule nor the cork holds anything back: `TCP_NODELAY` was set then (`TCP_NAGLE_PUSH`).
+    pub released: SeqNum,
+    /// How often it was set, as of the last look.
+    pub releases: u32,
     /// `SND.WL1`: the segment that the window was taken from.
     pub wl1: SeqNum,
     /// `SND.WND` in bytes.
@@ -88,6 +94,8 @@ pub struct SendSpace {
     pub cork: bool,
     /// The end of data whose reduction has to be announced by CWR (RFC 3168 section 6.1.2).
     pub announce_cwr: bool,
+    /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
+    pub more: bool,
     /// `SND.UNA`.
     pub una: SeqNum,
     /// `SND.NXT`.
@@ -257,14 +265,8 @@ pub struct Connection {
     pub agreed: Agreed,
     /// The program closed it: whom to tell when it is gone is the socket layer's matter (`SOCK_DEAD`).
     pub closed_by_user: bool,
-    /// The listener that it came by, while it is not accepted.
-    pub listener: Option<u32>,
     /// The receiving side.
     pub receive: ReceiveSpace,
-    /// Our initial sequence number.
-    pub isn: SeqNum,
-    /// The peer's.
-    pub peer_isn: SeqNum,
     /// The sending side.
     pub send: SendSpace,
     /// When to acknowledge.
@@ -273,6 +275,8 @@ pub struct Connection {
     pub heard_at: Instant,
     /// For `TCP_INFO`.
     pub stats: Stats,
+    /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
+    pub stalled_since: Option<Instant>,
     /// What is unacknowledged.
     pub sent: Sent,
     /// The round trip.
@@ -287,20 +291,16 @@ pub struct Connection {
     pub tuning: ReceiveTuning,
     /// What it waits for, for `TCP_INFO`.
     pub limited: Limited,
-    /// Data had no place in the receive ring: the next ACK takes the window back (`ICSK_ACK_NOMEM`).
-    pub no_room: bool,
-    /// Up to here neither Nagle's rule nor the cork holds anything back: `TCP_NODELAY` was set then (`TCP_NAGLE_PUSH`).
-    pub released: SeqNum,
-    /// How often it was set, as of the last look.
-    pub releases: u32,
-    /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
-    pub more: bool,
-    /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
-    pub stalled_since: Option<Instant>,
     /// When it began.
     pub begun_at: Instant,
     /// The options of its socket.
     pub config: Config,
+    /// Our initial sequence number.
+    pub isn: SeqNum,
+    /// The peer's.
+    pub peer_isn: SeqNum,
+    /// The listener that it came by, while it is not accepted.
+    pub listener: Option<u32>,
     /// Fast Open.
     pub fast_open: FastOpenState,
     /// Server: the data of the SYN was taken (`syn_data_acked`).

@@ -3,6 +3,7 @@
 //! Called whenever sending has ended for now and whenever acknowledgements came: whatever is the case then lasts until the next time.
 
 use crate::{Duration, Instant};
+use xmit_shared::time::nanos;
 
 /// What limits a connection. The later of two is the one that counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,18 +19,15 @@ pub enum Limit {
     Buffer,
 }
 
-/// A tick is 2^16 ns, about 66 us: the counts last for three days.
-const TICK_SHIFT: u32 = 16;
-
 /// The time spent at each limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limited {
     limit: Limit,
     since: Instant,
-    /// Ticks of [`TICK_SHIFT`], so that the three take little room.
-    busy: u32,
-    window: u32,
-    buffer: u32,
+    /// Nanoseconds.
+    busy: u64,
+    window: u64,
+    buffer: u64,
 }
 
 impl Limited {
@@ -51,19 +49,17 @@ impl Limited {
     /// Until `now`: with data to send, limited by the peer's window, by the send buffer.
     pub fn times(&self, now: Instant) -> [Duration; 3] {
         let Self { busy, window, buffer, .. } = self.at(now);
-        let all = busy.saturating_add(window).saturating_add(buffer);
-        [all, window, buffer].map(|ticks| Duration::from_nanos(u64::from(ticks) << TICK_SHIFT))
+        [busy + window + buffer, window, buffer].map(Duration::from_nanos)
     }
 
     fn at(&self, now: Instant) -> Self {
         let mut at = *self;
-        let (now, since) = (now.as_nanos() >> TICK_SHIFT, self.since.as_nanos() >> TICK_SHIFT);
-        let passed = now.saturating_sub(since).min(u32::MAX.into()) as u32;
+        let passed = nanos(now.saturating_since(self.since));
         match self.limit {
             Limit::Idle => {}
-            Limit::Busy => at.busy = at.busy.saturating_add(passed),
-            Limit::Window => at.window = at.window.saturating_add(passed),
-            Limit::Buffer => at.buffer = at.buffer.saturating_add(passed),
+            Limit::Busy => at.busy += passed,
+            Limit::Window => at.window += passed,
+            Limit::Buffer => at.buffer += passed,
         }
         at
     }
@@ -82,9 +78,9 @@ mod tests {
         {
             limited.set(at(time), limit);
         }
-        let millis = |limited: &Limited, now| limited.times(now).map(|time| (time.as_micros() + 500) / 1000);
-        assert_eq!(millis(&limited, at(1000)), [40, 10, 5]);
+        let millis = limited.times(at(1000)).map(|time| time.as_millis());
+        assert_eq!(millis, [40, 10, 5]);
         limited.set(at(1000), Limit::Window);
-        assert_eq!(millis(&limited, at(1001)), [41, 11, 5], "also what still lasts");
+        assert_eq!(limited.times(at(1001)).map(|time| time.as_millis()), [41, 11, 5], "also what still lasts");
     }
 }

@@ -134,8 +134,9 @@ impl Past {
     const NOTHING: Self = Self::SlowStart(HyStart::NEW);
 }
 
-/// The congestion state of one connection.
+/// The congestion state of one connection. What every ACK looks at stands first.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Congestion {
     cwnd: u32,
     ssthresh: u32,

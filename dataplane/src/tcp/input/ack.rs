@@ -59,7 +59,7 @@ impl Connection {
             self.send.wl1 = segment.seq;
         }
         (self.soft_error, self.probes, self.heard_at) = (0, 0, ctx.now);
-        self.more = false;
+        self.send.more = false;
         if advanced {
             self.on_advance(segment.ack);
         }
@@ -94,7 +94,7 @@ impl Connection {
     fn on_advance(&mut self, ack: SeqNum) {
         self.retransmits = 0;
         self.stalled_since = None;
-        self.released = self.released.later(ack);
+        self.send.released = self.send.released.later(ack);
         if self.send.urgent.is_some_and(|urgent| ack.at_or_after(urgent)) {
             self.send.urgent = None;
         }

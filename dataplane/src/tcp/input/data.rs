@@ -85,7 +85,7 @@ impl Connection {
             ctx.net.counters.dropped(DropReason::TcpReceiveBufferFull);
         }
         if taken == 0 {
-            self.no_room = true;
+            self.pending.no_room = true;
             self.ack.scheduled = true;
             self.enter_quickack(16);
             return 0;

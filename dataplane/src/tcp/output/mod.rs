@@ -107,11 +107,11 @@ impl Connection {
         self.send.pushed = start + look.pushed.min(look.len);
         self.send.urgent = look.urgent.map(|offset| start + offset);
         let releases = look.flags.releases();
-        if std::mem::replace(&mut self.releases, releases) != releases {
-            self.released = end;
+        if std::mem::replace(&mut self.send.releases, releases) != releases {
+            self.send.released = end;
         }
         if end.after(self.send.end) {
-            self.more = self.send.pushed.before(end);
+            self.send.more = self.send.pushed.before(end);
             self.on_written(ctx);
             self.send.end = end;
             self.grow_send_ring(ctx, look.len);

@@ -193,12 +193,12 @@ impl Connection {
         if self.send.urgent.is_some_and(|up| up.after(self.send.nxt)) {
             return Ok(len);
         }
-        if (self.send.nxt + len).at_or_before(self.released) {
+        if (self.send.nxt + len).at_or_before(self.send.released) {
             return Ok(len);
         }
         // What follows `pushed` waits for more (`MSG_MORE`), but for no longer than until the peer is heard.
         let pushed = self.send.pushed.distance(self.send.nxt).max(0) as u32;
-        let len = if self.more { len.min(pushed) } else { len };
+        let len = if self.send.more { len.min(pushed) } else { len };
         let nagle = !self.send.nodelay && self.sent.segments() > 0 && self.small_outstanding();
         if len == 0 || self.send.cork || nagle { Err(Stop::NoData) } else { Ok(len) }
     }

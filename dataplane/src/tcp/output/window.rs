@@ -35,7 +35,7 @@ impl Connection {
     pub(super) fn select_window(&mut self, ctx: &mut Ctx<'_>) -> (WireWindow, Option<Space>) {
         let space = self.space(ctx);
         let before = self.receive.wnd.0;
-        if std::mem::take(&mut self.no_room) {
+        if std::mem::take(&mut self.pending.no_room) {
             // A window that was rounded up to its unit promises more than there is: the peer has to probe instead of sending again.
             (self.receive.wnd, self.receive.wup) = (Window(0), self.receive.nxt);
             self.receive.last_ack = self.receive.nxt;
