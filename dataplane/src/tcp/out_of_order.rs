@@ -141,6 +141,12 @@ impl OutOfOrder {
         true
     }
 
+    /// What of the first range lies before `nxt`, to which data in order reaches: it arrived twice (`tcp_ofo_queue`).
+    pub fn overlap(&self, slab: &RangeSlab, nxt: SeqNum) -> Option<Range> {
+        let first = slab.nodes.get(self.head as usize)?.range;
+        first.start.before(nxt).then(|| Range { start: first.start, end: first.end.earlier(nxt) })
+    }
+
     /// `RCV.NXT` moved to `nxt`: takes the ranges that it reached, and answers where the in-order data now ends.
     pub fn advance(&mut self, slab: &mut RangeSlab, nxt: SeqNum) -> SeqNum {
         let mut end = nxt;

@@ -169,5 +169,7 @@ fn receive_space(settings: &Settings, birth: &Birth<'_>) -> ReceiveSpace {
         urgent: None,
         shut: false,
         watching: false,
+        rtt_8: 0,
+        last_echo: 0,
     }
 }

@@ -49,6 +49,15 @@ pub(super) fn isn_behind(time_wait: &TimeWait) -> SeqNum {
     if isn == SeqNum::new(0) { SeqNum::new(1) } else { isn }
 }
 
+/// The largest datagrams of a path.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mtus {
+    /// To the next hop: what our MSS option is made of, as the way back may be another (RFC 1191 section 3.1).
+    pub(super) first_hop: u16,
+    /// To the peer, as far as is known.
+    pub(super) path: u16,
+}
+
 /// The MTU of the path of `flow`: the route's, or less if ICMP said so.
 pub(super) fn path_mtu(
     net: &mut Net,
@@ -56,7 +65,7 @@ pub(super) fn path_mtu(
     commons: &mut Commons,
     flow: &Flow,
     config: &Config,
-) -> Result<u16, DropReason> {
+) -> Result<Mtus, DropReason> {
     let key = PathKey {
         destination: *flow.remote.ip(),
         source: Some(*flow.local.ip()),
@@ -65,7 +74,7 @@ pub(super) fn path_mtu(
     };
     let mtu = ip_route_output(net, now, &key)?.mtu;
     let known = commons.metrics.get(now, IpAddr::V4(*flow.remote.ip())).and_then(|known| known.pmtu);
-    Ok(known.map_or(mtu, |known| mtu.min(known)))
+    Ok(Mtus { first_hop: mtu, path: known.map_or(mtu, |known| mtu.min(known)) })
 }
 
 impl Tcp {
@@ -82,7 +91,7 @@ impl Tcp {
         dial: &Dial<'_>,
     ) -> Result<ConnectionId, i32> {
         let Dial { flow, owner, config, fast_open, fixed_port } = *dial;
-        let mtu = path_mtu(net, now, &mut self.commons, &flow, config).map_err(|reason| match reason {
+        let mtus = path_mtu(net, now, &mut self.commons, &flow, config).map_err(|reason| match reason {
             DropReason::IpRouteRefused => EHOSTUNREACH,
             _ => ENETUNREACH,
         })?;
@@ -92,7 +101,7 @@ impl Tcp {
         let before = self.take_time_wait(net, now, &flow, fixed_port)?;
         let settings = &self.commons.settings;
         let room = end.as_deref_mut().and_then(|end| end.rx_room(owner.slot).ok()).filter(|room| *room > 0);
-        let advertised_mss = advertised_mss(settings, config, mtu);
+        let advertised_mss = advertised_mss(settings, config, mtus.first_hop);
         let birth = Birth {
             now,
             flow,
@@ -101,7 +110,7 @@ impl Tcp {
                 isn_behind,
             ),
             clock: isn::timestamp_clock(&self.commons.secret, flow.local_addr().ip(), flow.remote_addr().ip()),
-            mtu,
+            mtu: mtus.path,
             opening: Opening::choose(
                 settings,
                 config,

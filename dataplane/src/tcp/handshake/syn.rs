@@ -135,9 +135,9 @@ impl Tcp {
     ) -> Result<Request, DropReason> {
         let listener = self.listeners.get(index).ok_or(DropReason::TcpNoSocket)?;
         let (flow, config) = (segment.flow, listener.config);
-        let mtu = path_mtu(net, now, &mut self.commons, &flow, &config)?;
+        let mtus = path_mtu(net, now, &mut self.commons, &flow, &config)?;
         let settings = &self.commons.settings;
-        let ours = advertised_mss(settings, &config, mtu);
+        let ours = advertised_mss(settings, &config, mtus.first_hop);
         let beside = if options.timestamps.is_some() { TIMESTAMPS_LEN as u16 } else { 0 };
         let scaling = options.window_scale.is_some();
         let opening = Opening::choose(settings, &config, u32::MAX, ours.saturating_sub(beside), scaling);
@@ -149,7 +149,7 @@ impl Tcp {
             peer_isn: segment.seq,
             mss: if config.max_segment != 0 { mss.min(config.max_segment) } else { mss },
             advertised_mss: ours,
-            mtu,
+            mtu: mtus.path,
             window: segment.window,
             peer_scale: options.window_scale.map(WindowScale::new),
             scale: opening.scale,

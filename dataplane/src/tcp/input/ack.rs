@@ -10,6 +10,7 @@ use crate::tcp::recovery::{AckFacts, Directive, Permit, Sender};
 use crate::tcp::segment::Segment;
 use crate::tcp::sent::Ack;
 use crate::tcp::seq::SeqNum;
+use crate::tcp::state::State;
 use crate::tcp::window::{Window, WireWindow};
 use crate::wire::tcp::Flags;
 use crate::{Duration, Instant};
@@ -25,6 +26,8 @@ pub(super) enum BadAck {
 
 /// A peer that took back what it had acknowledged selectively gets at least this long to mean it (RFC 2018 section 8).
 const RENEGING_MIN: Duration = Duration::from_millis(10);
+/// Timers add it to what is measured (`TCP_TIMEOUT_MIN`).
+const TIMEOUT_MIN: Duration = Duration::from_millis(2);
 
 impl Connection {
     /// `SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT`.
@@ -197,7 +200,7 @@ impl Connection {
             let delay = (self.rtt.srtt().unwrap_or_default() / 2).max(RENEGING_MIN);
             self.arm_retransmission(ctx, Retransmission::Timeout, delay);
         } else if let Some(timeout) = directive.reorder_timeout {
-            self.arm_retransmission(ctx, Retransmission::Reordering, timeout);
+            self.arm_retransmission(ctx, Retransmission::Reordering, timeout + TIMEOUT_MIN);
         } else if self.deadlines.retransmission == Retransmission::Reordering {
             self.rearm_rto(ctx);
         }
@@ -270,6 +273,11 @@ impl Connection {
             BadAck::TooOld => DropReason::TcpAckTooOld,
             BadAck::Unsent => DropReason::TcpAckUnsent,
         };
+        if bad == BadAck::Unsent && self.state == State::Established {
+            // Linux answers nothing here, so that two that disagree do not answer each other for ever (`tcp_rcv_established`).
+            ctx.net.counters.dropped(reason);
+            return Fate::Lives;
+        }
         self.challenge(ctx, reason).err().unwrap_or(Fate::Lives)
     }
 

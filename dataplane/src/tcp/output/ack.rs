@@ -59,7 +59,7 @@ impl Connection {
     /// The end of the peer's window (`tcp_wnd_end`).
     #[inline]
     pub(super) fn window_end(&self) -> SeqNum {
-        self.send.una + self.send.wnd.0
+        self.ring_start() + self.send.wnd.0
     }
 
     /// A segment with ACK leaves: what was owed is paid (`tcp_event_ack_sent`).

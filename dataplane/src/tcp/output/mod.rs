@@ -121,6 +121,10 @@ impl Connection {
     /// New bytes were written: how the connection stood without them (`tcp_slow_start_after_idle_check`,
     /// `tcp_rate_check_app_limited`).
     fn on_written(&mut self, ctx: &mut Ctx<'_>) {
+        if self.limited.limit() == Limit::Buffer {
+            // It had room.
+            self.limited.set(ctx.now, Limit::Busy);
+        }
         self.slow_start_after_idle(ctx);
         let little = self.unsent() < u32::from(self.send.mss);
         if little && self.sent.in_flight() < self.congestion.cwnd() && self.sent.lost() <= self.sent.retransmitted() {

@@ -103,7 +103,9 @@ impl Connection {
         if data == 0 && !fin {
             return Err(Stop::NoData);
         }
-        if mode != Mode::LossProbe && self.in_flight() >= self.congestion.cwnd() {
+        // The last segment need not wait: nothing follows it (`tcp_cwnd_test`).
+        let last = fin && data <= self.current_mss();
+        if mode != Mode::LossProbe && !last && self.in_flight() >= self.congestion.cwnd() {
             return Err(Stop::Cwnd);
         }
         if self.is_paced(ctx) {
@@ -240,7 +242,6 @@ impl Connection {
         }
         let in_flight = self.sent.in_flight();
         let limited = stop == Stop::Cwnd || in_flight >= self.congestion.cwnd();
-        self.note_limit(ctx, stop, limited);
         if count > 0 || limited {
             let (una, nxt) = (self.send.una, self.send.nxt);
             self.congestion.on_sent(ctx.now, una, nxt, in_flight, limited);
@@ -248,6 +249,7 @@ impl Connection {
                 self.congestion.validate_application_limited(ctx.now, self.rtt.rto());
             }
         }
+        self.note_limit(ctx, stop, count > 0);
         if count > 0 {
             self.note_sent(ctx);
             if mode != Mode::LossProbe {
@@ -259,10 +261,12 @@ impl Connection {
     }
 
     /// What keeps it from sending more (`tcp_cwnd_application_limited`, `tcp_write_xmit`).
-    fn note_limit(&mut self, ctx: &Ctx<'_>, stop: Stop, cwnd_limited: bool) {
+    fn note_limit(&mut self, ctx: &Ctx<'_>, stop: Stop, sent: bool) {
         let limit = match stop {
             Stop::Window => Limit::Window,
-            _ if !cwnd_limited && self.unsent() == 0 && self.program_waits(ctx) => Limit::Buffer,
+            _ if sent && self.unsent() == 0 && !self.congestion.is_cwnd_limited() && self.program_waits(ctx) => {
+                Limit::Buffer
+            }
             _ if self.limited.limit() == Limit::Window => Limit::Busy,
             _ => return,
         };
