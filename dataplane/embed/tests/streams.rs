@@ -387,6 +387,7 @@ fn fast_open_asks_for_a_cookie_first() {
     peer.expects(".", 1, 1, 0);
     assert_eq!(send(fd, b"then", 0), 4);
     peer.expects("P.", 1, 1, 4);
+    assert_eq!(send_to(fd, b"also", libc::MSG_FASTOPEN, THEIRS), 4, "the first that hears of it, as with `connect`");
     assert_eq!((send_to(fd, b"late", libc::MSG_FASTOPEN, THEIRS), errno()), (-1, libc::EISCONN));
     assert_eq!((send(tcp(), b"x", libc::MSG_FASTOPEN), errno()), (-1, libc::EINVAL), "no address");
     assert_eq!(sysctl("net.ipv4.tcp_fastopen", "0"), 0);
@@ -412,4 +413,57 @@ fn settings_reach_connections_to_come() {
         (time - start) / MILLISECOND
     );
     assert_eq!(std::iter::from_fn(|| peer.hears()).count(), 2);
+}
+
+#[test]
+fn a_call_with_data_for_the_syn_takes_what_the_syn_takes() {
+    let _run = Run::begin();
+    let mut peer = Peer::new(THEIRS, "0.0.0.0:0");
+    let fd = tcp();
+    nonblocking(fd);
+    // The mode without cookies; otherwise the first connection would ask for one.
+    const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
+    assert_eq!(set_int(fd, libc::IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1), 0);
+    assert_eq!(set_int(fd, libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, 1), 0);
+    assert_eq!(connect(fd, THEIRS), 0, "as if it were connected");
+    assert_eq!(collect(), None);
+    assert_eq!((connect(fd, THEIRS), errno()), (-1, libc::EISCONN));
+    assert_eq!(poll(&[(fd, libc::POLLOUT)], 0), (1, vec![libc::POLLOUT]));
+    assert_eq!((recv(fd, &mut [0; 9], 0), errno()), (-1, libc::EAGAIN));
+    assert_eq!(send(fd, &[1; 5000], 0), 1420, "a segment less 40 bytes of options");
+    peer.expects("S", 0, 0, 1420);
+    assert_eq!((send(fd, &[1; 10], 0), errno()), (-1, libc::EAGAIN));
+    peer.sends("S.", 0, 1421, b"");
+    peer.expects(".", 1421, 1, 0);
+    assert_eq!(send(fd, b"more", 0), 4);
+    peer.expects("P.", 1421, 1, 4);
+}
+
+#[test]
+fn completions_and_stamps_are_read_from_the_error_queue() {
+    let _run = Run::begin();
+    let (fd, mut peer) = established();
+    const TX_SOFTWARE_ACK_ID: i32 = 1 << 1 | 1 << 4 | 1 << 7 | 1 << 9;
+    assert_eq!(send(fd, b"x", libc::MSG_ZEROCOPY), 1, "without SO_ZEROCOPY nothing follows");
+    assert_eq!(set_int(fd, libc::SOL_SOCKET, libc::SO_ZEROCOPY, 1), 0);
+    peer.sends(".", 1, 2, b"");
+    assert_eq!(set_int(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, TX_SOFTWARE_ACK_ID), 0);
+    assert_eq!(send(fd, b"data", libc::MSG_ZEROCOPY), 4);
+    xm_clock_sleep(10 * MILLISECOND);
+    peer.sends(".", 1, 6, b"");
+    while peer.hears().is_some() {}
+    assert_eq!(poll(&[(fd, 0)], 0), (1, vec![libc::POLLERR]));
+    let mut read = || {
+        let (len, _, control) = recv_msg(fd, &mut [], libc::MSG_ERRQUEUE, 256);
+        // The extended error stands in front of the offender's address, at the end.
+        (len == 0).then(|| control[control.len() - 32..control.len() - 16].to_vec())
+    };
+    let error = |errno: u8, origin: u8, code: u8, info: u8, data: u8| {
+        Some(vec![errno, 0, 0, 0, origin, 0, code, 0, info, 0, 0, 0, data, 0, 0, 0])
+    };
+    assert_eq!(read(), error(42, 4, 0, 0, 3), "the fourth byte was sent");
+    assert_eq!(read(), error(42, 4, 0, 2, 3), "and acknowledged");
+    assert_eq!(read(), error(0, 5, 1, 0, 0), "a copy was made, and is needed no longer");
+    assert_eq!(read(), None);
+    assert_eq!(poll(&[(fd, 0)], 0).0, 0);
 }

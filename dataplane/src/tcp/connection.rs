@@ -1,13 +1,12 @@
 //! One connection: the transmission control block of RFC 9293 section 3.3.1, as plain fields.
 //!
-//! The fields that a segment in order or a pure ACK of an established connection touches stand first, and fit in three
-//! cache lines beside the scoreboard's; what only handshake, loss and closing need stands behind.
+//! What a segment of data in order touches of an established connection stands on three cache lines, as is asserted below; what an ACK
+//! touches beside them (scoreboard, round trip, window) follows, then what only handshake, loss and closing need.
 //!
 //! Who writes what: `input` everything it learns from the peer; `output` what was sent; `timer` what expired; `user` what
 //! the program asked for. Bytes are in the session's rings (`LaneEnd`): offset 0 of the send ring is `send.una` (of
 //! data), offset 0 of the receive ring is `receive.nxt`.
 
-use super::chronograph::Chronograph;
 use super::config::Config;
 use super::congestion::Congestion;
 use super::deadlines::Deadlines;
@@ -57,17 +56,12 @@ pub struct Agreed {
 
 /// The sending side (RFC 9293 figure 3).
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct SendSpace {
-    /// `SND.UNA`.
-    pub una: SeqNum,
-    /// `SND.NXT`.
-    pub nxt: SeqNum,
     /// Behind the last byte that the program wrote, as of the last look; the FIN's number once it is queued.
     pub end: SeqNum,
     /// Up to here the program wants it sent now (`MSG_MORE` holds back the rest).
     pub pushed: SeqNum,
-    /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
-    pub more: bool,
     /// Up to here neither Nagle's rule nor the cork holds anything back: `TCP_NODELAY` was set then (`TCP_NAGLE_PUSH`).
     pub released: SeqNum,
     /// How often it was set, as of the last look.
@@ -78,32 +72,39 @@ pub struct SendSpace {
     pub wnd: Window,
     /// The largest window that the peer ever offered (`max_window`).
     pub wnd_max: Window,
-    /// The peer's shift.
-    pub scale: WindowScale,
+    /// End of the last segment shorter than the MSS (`snd_sml`), for Minshall's form of Nagle's rule.
+    pub small_end: SeqNum,
+    /// The urgent pointer: one behind the urgent byte, while it is not acknowledged.
+    pub urgent: Option<SeqNum>,
+    /// When the last data segment left (`lsndtime`).
+    pub last_at: Instant,
+    /// Pacing: no segment leaves before.
+    pub pace_at: Instant,
     /// Bytes of data per segment beside the options that every segment carries (`mss_cache`).
     pub mss: u16,
     /// The peer's MSS option, or our `TCP_MAXSEG` if less (`mss_clamp`).
     pub mss_clamp: u16,
     /// The path's MTU as this connection knows it (`icsk_pmtu_cookie`).
     pub pmtu: u16,
-    /// End of the last segment shorter than the MSS (`snd_sml`), for Minshall's form of Nagle's rule.
-    pub small_end: SeqNum,
-    /// The urgent pointer: one behind the urgent byte, while it is not acknowledged.
-    pub urgent: Option<SeqNum>,
+    /// The peer's shift.
+    pub scale: WindowScale,
     /// `TCP_NODELAY` and `TCP_CORK`, as the client's words said at the last look.
     pub nodelay: bool,
     /// See `nodelay`.
     pub cork: bool,
     /// The end of data whose reduction has to be announced by CWR (RFC 3168 section 6.1.2).
     pub announce_cwr: bool,
-    /// When the last data segment left (`lsndtime`).
-    pub last_at: Instant,
-    /// Pacing: no segment leaves before.
-    pub pace_at: Instant,
+    /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
+    pub more: bool,
+    /// `SND.UNA`.
+    pub una: SeqNum,
+    /// `SND.NXT`.
+    pub nxt: SeqNum,
 }
 
 /// The receiving side (RFC 9293 figure 4).
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct ReceiveSpace {
     /// `RCV.NXT`.
     pub nxt: SeqNum,
@@ -111,28 +112,32 @@ pub struct ReceiveSpace {
     pub wup: SeqNum,
     /// The window announced then, counted from `wup` (`rcv_wnd`).
     pub wnd: Window,
-    /// Our shift.
-    pub scale: WindowScale,
     /// `RCV.NXT` in the last segment that we sent (`Last.ACK.sent` of RFC 7323).
     pub last_ack: SeqNum,
     /// `TS.Recent`.
     pub ts_recent: u32,
-    /// When it was taken.
-    pub ts_recent_at: Instant,
     /// The most that is announced at present (`rcv_ssthresh`).
     pub threshold: u32,
     /// The most that is ever announced (`window_clamp`).
     pub clamp: u32,
     /// The receive buffer as Linux counts it, twice the window it can give (`sk_rcvbuf`).
     pub buffer: u32,
+    /// The round trip as the receiver sees it, microseconds times 8; 0: unknown (`rcv_rtt_est`).
+    pub rtt_8: u32,
+    /// `TSecr` that was last measured.
+    pub last_echo: u32,
+    /// When it was taken.
+    pub ts_recent_at: Instant,
+    /// The urgent pointer: one behind the urgent byte, while it lies ahead of what was read.
+    pub urgent: Option<SeqNum>,
     /// The segment size that the MSS option announced (`advmss`).
     pub advertised_mss: u16,
+    /// Our shift.
+    pub scale: WindowScale,
     /// The receiver tells the sender of congestion: ECE until CWR arrives (RFC 3168 section 6.1.3).
     pub echo_congestion: bool,
     /// DCTCP: the CE mark of the last segment (RFC 8257 section 3.2).
     pub last_was_marked: bool,
-    /// The urgent pointer: one behind the urgent byte, while it lies ahead of what was read.
-    pub urgent: Option<SeqNum>,
     /// The program reads no more (`SHUT_RD`, or closed).
     pub shut: bool,
     /// Bytes that the client may read and has not, when the window was last computed; guards `rx_watch`.
@@ -141,7 +146,16 @@ pub struct ReceiveSpace {
 
 /// When ACKs are delayed (`inet_connection_sock.icsk_ack`).
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct AckPolicy {
+    /// When data last arrived (`lrcvtime`).
+    pub last_data_at: Instant,
+    /// How long an ACK may wait, in milliseconds (`ato`).
+    pub ato_ms: u16,
+    /// The peer's segment size as seen (`rcv_mss`).
+    pub segment_size: u16,
+    /// The length of the last segment (`last_seg_size`).
+    pub last_segment: u16,
     /// An ACK is owed, now or later (`ICSK_ACK_SCHED`).
     pub scheduled: bool,
     /// It went out as part of nothing: the next small segment is acknowledged at once (`ICSK_ACK_PUSHED`).
@@ -154,27 +168,15 @@ pub struct AckPolicy {
     pub quick: u8,
     /// The delayed ACK timer was blocked; Linux retries then.
     pub retry: u8,
-    /// How long an ACK may wait, in milliseconds (`ato`).
-    pub ato_ms: u16,
-    /// The peer's segment size as seen (`rcv_mss`).
-    pub segment_size: u16,
-    /// The length of the last segment (`last_seg_size`).
-    pub last_segment: u16,
-    /// When data last arrived (`lrcvtime`).
-    pub last_data_at: Instant,
 }
 
 /// The receive buffer's growth: how much the program reads in a round trip (`tcp_rcv_space_adjust`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReceiveTuning {
-    /// The round trip as the receiver sees it, microseconds times 8; 0: unknown (`rcv_rtt_est`).
-    pub rtt_8: u32,
     /// A measurement without timestamps: begun at this time, over when this arrives.
     pub rtt_seq: SeqNum,
     /// See `rtt_seq`.
     pub rtt_at: Instant,
-    /// `TSecr` that was last measured.
-    pub last_echo: u32,
     /// Bytes copied by the program in the best round trip (`rcvq_space.space`).
     pub space: u32,
     /// Read up to here when this round trip began.
@@ -186,21 +188,22 @@ pub struct ReceiveTuning {
 /// What the connection did so far, for `TCP_INFO`.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs)] // the names are those of struct tcp_info
+#[repr(C)]
 pub struct Stats {
-    pub bytes_acked: u64,
     pub bytes_received: u64,
+    pub segs_in: u32,
+    pub data_segs_in: u32,
+    pub bytes_acked: u64,
     pub bytes_sent: u64,
     pub bytes_retrans: u64,
     pub segs_out: u32,
-    pub segs_in: u32,
-    pub data_segs_in: u32,
     pub data_segs_out: u32,
     pub delivered_ce: u32,
     pub dsack_dups: u32,
     pub rcv_ooopack: u32,
-    pub total_rto: u16,
     pub rate_segments: u32,
     pub rate_micros: u32,
+    pub total_rto: u16,
     pub rate_app_limited: bool,
 }
 
@@ -224,14 +227,32 @@ pub enum FastOpenState {
 
 /// One connection.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Connection {
     /// Between whom.
     pub flow: Flow,
+    /// The IP identification of the next datagram (`inet_id`).
+    pub ident: u16,
+    /// Timeouts in a row without progress (`icsk_retransmits`).
+    pub retransmits: u8,
+    /// Unanswered probes of window or peer (`icsk_probes_out`).
+    pub probes: u8,
+    /// Doublings of the window probe's interval (`icsk_backoff` in persist).
+    pub probe_backoff: u8,
+    /// `SHUT_WR` or close came before the handshake was over: the FIN follows it.
+    pub fin_wanted: bool,
+    /// A soft error to report if the connection fails (`sk_err_soft`).
+    pub soft_error: u16,
+    /// Timers.
+    pub deadlines: Deadlines,
     /// Its name in the table.
     pub id: ConnectionId,
     /// Whose socket it is; `None` for an orphan and for one that waits to be accepted.
     pub owner: Option<Owner>,
+    /// The header bits and window that a segment in order has (`pred_flags`); 0: take the slow path.
+    pub prediction: u32,
+    /// Our timestamp clock.
+    pub clock: TimestampClock,
     /// Its state.
     pub state: State,
     /// What has to be done in this turn.
@@ -242,18 +263,20 @@ pub struct Connection {
     pub(in crate::tcp) row_len: u8,
     /// What was agreed on.
     pub agreed: Agreed,
-    /// The header bits and window that a segment in order has (`pred_flags`); 0: take the slow path.
-    pub prediction: u32,
-    /// The sending side.
-    pub send: SendSpace,
+    /// The program closed it: whom to tell when it is gone is the socket layer's matter (`SOCK_DEAD`).
+    pub closed_by_user: bool,
     /// The receiving side.
     pub receive: ReceiveSpace,
+    /// The sending side.
+    pub send: SendSpace,
     /// When to acknowledge.
     pub ack: AckPolicy,
-    /// Our timestamp clock.
-    pub clock: TimestampClock,
-    /// Timers.
-    pub deadlines: Deadlines,
+    /// When a segment last arrived (`rcv_tstamp`), for keepalive.
+    pub heard_at: Instant,
+    /// For `TCP_INFO`.
+    pub stats: Stats,
+    /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
+    pub stalled_since: Option<Instant>,
     /// What is unacknowledged.
     pub sent: Sent,
     /// The round trip.
@@ -268,26 +291,14 @@ pub struct Connection {
     pub tuning: ReceiveTuning,
     /// What it waits for, for `TCP_INFO`.
     pub limited: Limited,
-    /// For `TCP_INFO`.
-    pub stats: Stats,
-    /// What held it back from sending.
-    pub chronograph: Chronograph,
+    /// When it began.
+    pub begun_at: Instant,
+    /// The options of its socket.
+    pub config: Config,
     /// Our initial sequence number.
     pub isn: SeqNum,
     /// The peer's.
     pub peer_isn: SeqNum,
-    /// The IP identification of the next datagram (`inet_id`).
-    pub ident: u16,
-    /// Timeouts in a row without progress (`icsk_retransmits`).
-    pub retransmits: u8,
-    /// Unanswered probes of window or peer (`icsk_probes_out`).
-    pub probes: u8,
-    /// Doublings of the window probe's interval (`icsk_backoff` in persist).
-    pub probe_backoff: u8,
-    /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
-    pub stalled_since: Option<Instant>,
-    /// When a segment last arrived (`rcv_tstamp`), for keepalive.
-    pub heard_at: Instant,
     /// The listener that it came by, while it is not accepted.
     pub listener: Option<u32>,
     /// Fast Open.
@@ -300,14 +311,32 @@ pub struct Connection {
     pub invalid: InvalidLimit,
     /// The number of a FIN that came before what it ends.
     pub fin_ahead: Option<SeqNum>,
-    /// `SHUT_WR` or close came before the handshake was over: the FIN follows it.
-    pub fin_wanted: bool,
-    /// The program closed it: whom to tell when it is gone is the socket layer's matter (`SOCK_DEAD`).
-    pub closed_by_user: bool,
-    /// A soft error to report if the connection fails (`sk_err_soft`).
-    pub soft_error: u16,
-    /// When it began.
-    pub begun_at: Instant,
-    /// The options of its socket.
-    pub config: Config,
 }
+
+/// The cache line of a field of [`Connection`]; fails to compile unless the field ends there as well.
+macro_rules! line {
+    ($($field:tt).+ : $type:ty) => {{
+        let start = std::mem::offset_of!(Connection, $($field).+);
+        assert!(start / 64 == (start + size_of::<$type>() - 1) / 64, "a field lies on two lines");
+        start / 64
+    }};
+}
+
+/// A segment of data in order touches three cache lines of its connection: whose it is, what was predicted and its timers (1);
+/// the receiving side (2); what is outstanding, the delay of ACKs and the counts (4). `input`'s fast path, from
+/// `is_predicted` to `acknowledge`.
+const _: () = {
+    assert!(line!(id: ConnectionId) == 1 && line!(owner: Option<Owner>) == 1 && line!(prediction: u32) == 1);
+    assert!(line!(state: State) == 1 && line!(pending: Pending) == 1 && line!(agreed: Agreed) == 1);
+    assert!(line!(clock: TimestampClock) == 1 && line!(closed_by_user: bool) == 1);
+    assert!(std::mem::offset_of!(Connection, deadlines) + Deadlines::HOT_FROM == 64);
+    assert!(line!(receive: ReceiveSpace) == 2);
+    assert!(line!(send.una: SeqNum) == 4 && line!(send.nxt: SeqNum) == 4);
+    assert!(line!(ack: AckPolicy) == 4 && line!(heard_at: Instant) == 4);
+    assert!(
+        line!(stats.bytes_received: u64) == 4 && line!(stats.segs_in: u32) == 4 && line!(stats.data_segs_in: u32) == 4
+    );
+};
+
+// A million idle connections have to fit.
+const _: () = assert!(size_of::<Connection>() <= 1024 && size_of::<Option<Connection>>() == size_of::<Connection>());

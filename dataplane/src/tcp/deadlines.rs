@@ -13,14 +13,14 @@ use crate::timers::{TimerId, Wheel};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Timer {
-    /// The retransmission timer, for what [`Retransmission`] says (`icsk_retransmit_timer`).
-    Retransmission,
-    /// The delayed ACK (`icsk_delack_timer`).
-    DelayedAck,
-    /// Keepalive; in FIN_WAIT2 of an orphan the end of the connection (`sk_timer`).
-    KeepAlive,
     /// Pacing lets the next segment go.
     Pace,
+    /// Keepalive; in FIN_WAIT2 of an orphan the end of the connection (`sk_timer`).
+    KeepAlive,
+    /// The retransmission timer, for what [`Retransmission`] says (`icsk_retransmit_timer`).
+    Retransmission,
+    /// The delayed ACK (`icsk_delack_timer`). The last, beside `entered_at`: the two that a segment of data touches.
+    DelayedAck,
 }
 
 /// What the retransmission timer is armed for (`icsk_pending`).
@@ -55,12 +55,13 @@ pub enum Due {
 
 /// The deadlines of one connection.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Deadlines {
-    at: [Instant; TIMERS],
-    entered_at: Instant,
-    entry: Option<TimerId>,
     /// What the retransmission timer is for.
     pub retransmission: Retransmission,
+    entry: Option<TimerId>,
+    at: [Instant; TIMERS],
+    entered_at: Instant,
 }
 
 impl Default for Deadlines {
@@ -70,6 +71,10 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
+    /// From here on stands what arming the delayed ACK touches.
+    pub(in crate::tcp) const HOT_FROM: usize =
+        std::mem::offset_of!(Self, at) + Timer::DelayedAck as usize * size_of::<Instant>();
+
     /// None.
     pub const fn new() -> Self {
         Self {

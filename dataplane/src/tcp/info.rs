@@ -22,7 +22,6 @@ impl Connection {
         self.tell_ages(&mut info, now);
         self.tell_rates(&mut info, now);
         self.tell_counts(&mut info);
-        (info.busy_time, info.rwnd_limited) = self.chronograph.micros(now);
         info
     }
 
@@ -69,7 +68,7 @@ impl Connection {
         info.rcv_mss = self.ack.segment_size.into();
         info.advmss = self.receive.advertised_mss.into();
         info.rcv_ssthresh = self.receive.threshold;
-        info.rcv_rtt = self.tuning.rtt_8 >> 3;
+        info.rcv_rtt = self.receive.rtt_8 >> 3;
         info.rcv_space = self.tuning.space;
         info.rcv_wnd = self.receive.wnd.0;
         info.rcv_ooopack = self.stats.rcv_ooopack;

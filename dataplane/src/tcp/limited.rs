@@ -3,6 +3,7 @@
 //! Called whenever sending has ended for now and whenever acknowledgements came: whatever is the case then lasts until the next time.
 
 use crate::{Duration, Instant};
+use xmit_shared::time::nanos;
 
 /// What limits a connection. The later of two is the one that counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,9 +24,10 @@ pub enum Limit {
 pub struct Limited {
     limit: Limit,
     since: Instant,
-    busy: Duration,
-    window: Duration,
-    buffer: Duration,
+    /// Nanoseconds.
+    busy: u64,
+    window: u64,
+    buffer: u64,
 }
 
 impl Limited {
@@ -47,12 +49,12 @@ impl Limited {
     /// Until `now`: with data to send, limited by the peer's window, by the send buffer.
     pub fn times(&self, now: Instant) -> [Duration; 3] {
         let Self { busy, window, buffer, .. } = self.at(now);
-        [busy + window + buffer, window, buffer]
+        [busy + window + buffer, window, buffer].map(Duration::from_nanos)
     }
 
     fn at(&self, now: Instant) -> Self {
         let mut at = *self;
-        let passed = now.saturating_since(self.since);
+        let passed = nanos(now.saturating_since(self.since));
         match self.limit {
             Limit::Idle => {}
             Limit::Busy => at.busy += passed,

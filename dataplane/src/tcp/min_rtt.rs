@@ -5,39 +5,49 @@
 //! too old the next takes its place, so that the minimum rises with a path that became longer, and never jumps to a
 //! single late sample. Constant time and memory per sample.
 
-use crate::{Duration, Instant};
+use crate::Instant;
 
 /// How long a minimum counts (`tcp_min_rtt_wlen`).
-const WINDOW: Duration = Duration::from_secs(300);
+const WINDOW_MS: u32 = 300_000;
 
+/// Milliseconds of the lane's clock, modulo 49 days: a connection that is idle that long keeps its minimum five minutes more.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sample {
-    at: Instant,
+    at_ms: u32,
     micros: u32,
+}
+
+impl Sample {
+    /// Milliseconds from this one to `later`.
+    fn age(self, later: u32) -> u32 {
+        later.wrapping_sub(self.at_ms)
+    }
 }
 
 /// The filter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MinRtt {
-    /// Best, second, third; `None` before the first sample.
-    best: Option<[Sample; 3]>,
+    /// Best, second, third; zero microseconds before the first sample.
+    best: [Sample; 3],
 }
 
 impl MinRtt {
     /// The minimum in microseconds, if there was a sample.
     #[inline]
     pub fn get(&self) -> Option<u32> {
-        self.best.map(|best| best[0].micros)
+        Some(self.best[0].micros).filter(|micros| *micros > 0)
     }
 
     /// Takes a sample.
     pub fn update(&mut self, now: Instant, micros: u32) {
-        let sample = Sample { at: now, micros };
-        let Some(best) = &mut self.best else {
-            self.best = Some([sample; 3]);
+        let (at_ms, micros) = (now.as_millis() as u32, micros.max(1));
+        let sample = Sample { at_ms, micros };
+        let best = &mut self.best;
+        if best[0].micros == 0 {
+            *best = [sample; 3];
             return;
-        };
-        let nothing_left = now.saturating_since(best[2].at) > WINDOW;
+        }
+        let nothing_left = best[2].age(at_ms) > WINDOW_MS;
         if micros <= best[0].micros || nothing_left {
             *best = [sample; 3];
         } else if micros <= best[1].micros {
@@ -50,15 +60,15 @@ impl MinRtt {
 
     /// Lets the next sample stand in for one that left the window, and takes new ones in time for that.
     fn grow_old(best: &mut [Sample; 3], sample: Sample) {
-        let age = sample.at.saturating_since(best[0].at);
-        if age > WINDOW {
+        let age = best[0].age(sample.at_ms);
+        if age > WINDOW_MS {
             *best = [best[1], best[2], sample];
-            if sample.at.saturating_since(best[0].at) > WINDOW {
+            if best[0].age(sample.at_ms) > WINDOW_MS {
                 *best = [best[1], best[2], sample];
             }
-        } else if best[1].at == best[0].at && age > WINDOW / 4 {
+        } else if best[1].at_ms == best[0].at_ms && age > WINDOW_MS / 4 {
             (best[1], best[2]) = (sample, sample);
-        } else if best[2].at == best[1].at && age > WINDOW / 2 {
+        } else if best[2].at_ms == best[1].at_ms && age > WINDOW_MS / 2 {
             best[2] = sample;
         }
     }

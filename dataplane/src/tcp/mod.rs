@@ -11,7 +11,6 @@
 //! Address family stays out: a flow is given as addresses and ports only where they are hashed.
 
 pub mod challenge;
-pub mod chronograph;
 pub mod commons;
 pub mod config;
 pub mod congestion;

@@ -14,6 +14,7 @@
 use super::sent::{AckOutcome, Segment, SegmentSlab, Sent};
 use super::seq::SeqNum;
 use crate::{Duration, Instant};
+use xmit_shared::time::nanos;
 
 /// Segments out of order that mean loss without a timer (RFC 5681's three duplicate ACKs; `tcp_reordering`).
 pub const DUP_THRESH: u16 = 3;
@@ -29,7 +30,7 @@ const REO_WND_PERSIST: u8 = 16;
 pub struct Rack {
     /// Of what arrived, the segment that left last: when, and its end.
     newest: Option<(Instant, SeqNum)>,
-    rtt: Duration,
+    rtt_nanos: u64,
     /// Segments by which one may be late and not be lost (`tp->reordering`), as set and as seen.
     reordering: u16,
     reordering_set: u16,
@@ -46,7 +47,7 @@ impl Default for Rack {
     fn default() -> Self {
         Self {
             newest: None,
-            rtt: Duration::ZERO,
+            rtt_nanos: 0,
             reordering: DUP_THRESH,
             reordering_set: DUP_THRESH,
             reordering_max: REORDERING_MAX,
@@ -82,7 +83,7 @@ impl Rack {
     /// Takes what an ACK said (section 6.2, steps 2 to 4). `una` and `nxt` are those after it.
     pub fn on_ack(&mut self, outcome: &AckOutcome, una: SeqNum, nxt: SeqNum) {
         if let Some(newest) = outcome.newest {
-            self.rtt = newest.rtt;
+            self.rtt_nanos = nanos(newest.rtt);
             let later = self.newest.is_none_or(|known| left_later((newest.sent_at, newest.end), known));
             self.newest = if later { Some((newest.sent_at, newest.end)) } else { self.newest };
         }
@@ -166,7 +167,7 @@ impl Rack {
     /// segments sent before it that are still out.
     pub fn detect(&self, sent: &mut Sent, slab: &mut SegmentSlab, now: Instant, path: &RackPath) -> Detected {
         let Some(newest) = self.newest else { return Detected::default() };
-        let allowed = self.rtt + self.reordering_window(path, sent.sacked());
+        let allowed = Duration::from_nanos(self.rtt_nanos) + self.reordering_window(path, sent.sacked());
         let mut found = Detected::default();
         let mut next = sent.oldest();
         while let Some(id) = next {
@@ -191,7 +192,7 @@ impl Rack {
     pub fn on_timeout(&self, sent: &mut Sent, slab: &mut SegmentSlab, now: Instant, path: &RackPath) -> u32 {
         let mut lost = 0;
         let mut next = sent.oldest();
-        let allowed = self.rtt + self.reordering_window(path, sent.sacked());
+        let allowed = Duration::from_nanos(self.rtt_nanos) + self.reordering_window(path, sent.sacked());
         while let Some(id) = next {
             next = sent.sent_after(slab, id);
             if (slab[id].sent_at() + allowed).saturating_since(now) < TURN {

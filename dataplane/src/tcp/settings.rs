@@ -125,8 +125,6 @@ pub struct Settings {
     /// The memory of a peer's ends (`tcp_min_rtt_wlen`).
     pub min_rtt_wlen: Duration,
     pub shrink_window: bool,
-    /// Kept data per destination (`tcp_metrics`): round trip, threshold, reordering.
-    pub nometrics: bool,
 }
 
 impl Settings {
@@ -211,7 +209,6 @@ impl Default for Settings {
             syn_linear_timeouts: 4,
             min_rtt_wlen: Duration::from_secs(300),
             shrink_window: false,
-            nometrics: false,
         }
     }
 }

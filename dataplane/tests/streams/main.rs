@@ -10,6 +10,7 @@ use program::Program;
 use std::net::{SocketAddr, SocketAddrV4};
 use world::{LIMIT, PORT, connect, connect_from, for_seeds, nothing_is_left, options, pair, run, standing, wire_of};
 use xmit_dataplane::tcp::isn::{Secret, initial_sequence};
+use xmit_dataplane::tcp::settings::MtuProbing;
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
 use xmit_nic::sim::Impairment;
@@ -55,7 +56,7 @@ fn programs(rng: &mut Rng, slots: (u32, u32), len_max: u64) -> [Program; 2] {
 
 #[test]
 fn every_byte_arrives_once_and_in_order() {
-    for_seeds(1000, |seed| {
+    for_seeds(3000, |seed| {
         let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9));
         let wire = wire_of(&mut rng, seed);
         let mut pair = pair(&mut rng, seed, wire);
@@ -68,11 +69,14 @@ fn every_byte_arrives_once_and_in_order() {
 /// The path takes smaller packets from one moment on, and nobody says so.
 #[test]
 fn a_black_hole_is_found() {
-    for_seeds(200, |seed| {
+    for_seeds(500, |seed| {
         let mut rng = Rng::new(seed ^ 0xb1ac);
         let wire = Impairment { corrupt_ppm: 0, ..wire_of(&mut rng, seed) };
         let wire = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
         let mut pair = pair(&mut rng, seed, wire);
+        for end in [&mut pair.a, &mut pair.b] {
+            end.host.lane().stack.tcp.commons.settings.mtu_probing = MtuProbing::BlackHole;
+        }
         let slots = connect(&mut pair, &mut rng, wire);
         let mut programs = programs(&mut rng, slots, 200_000);
         let at = pair.now + Duration::from_micros(rng.below(300_000));
@@ -87,7 +91,7 @@ fn a_black_hole_is_found() {
 /// A program that does not read for an hour, on a wire that loses probes and their answers, loses nothing else.
 #[test]
 fn a_reader_that_stops_for_long() {
-    for_seeds(200, |seed| {
+    for_seeds(500, |seed| {
         let mut rng = Rng::new(seed ^ 0x5709);
         let wire = wire_of(&mut rng, seed);
         let wire = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
@@ -137,7 +141,7 @@ enum Abrupt {
 #[test]
 fn abrupt_ends() {
     use Abrupt::{Close, CutWire, Kill, Reset, ShutdownBoth};
-    for_seeds(400, |seed| {
+    for_seeds(900, |seed| {
         let mut rng = Rng::new(seed ^ 0xab79);
         let wire = wire_of(&mut rng, seed);
         let mut pair = pair(&mut rng, seed, wire);

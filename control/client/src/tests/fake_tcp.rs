@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_shared::session::{
     Accepted, Completion, LaneEnd, Op, SocketOption, StreamEvents, StreamFlags, Submission, TcpInfo, Transport,
 };
+use xmit_shared::stream::ACCEPTED_BYTES;
 
 /// A socket: its lane and its slot.
 type Place = (usize, u32);
@@ -28,6 +29,8 @@ struct Socket {
     peer: Option<Place>,
     connected: bool,
     granted: Vec<u32>,
+    /// Of a listener: what it announced, in order.
+    announced: Vec<Place>,
     write_shut: bool,
     fin_sent: bool,
     urgent_sent: bool,
@@ -151,6 +154,7 @@ impl Streams {
             for (lane, slot) in [client, server] {
                 lanes[lane].set_stream_events(slot, StreamEvents::CONNECTED);
             }
+            self.sockets.get_mut(&listener).unwrap().announced.push(server);
             assert!(lanes[listener.0].announce(listener.1, &Accepted { slot, peer, local }).unwrap());
             worked = true;
         }
@@ -168,12 +172,21 @@ impl Streams {
         socket.closing = Some(*call);
         socket.write_shut = true;
         lanes[place.0].rx_room(place.1).unwrap();
+        let nobodys = lanes[place.0].rx_unread(place.1) as usize / ACCEPTED_BYTES;
+        let announced = std::mem::take(&mut socket.announced);
         let unread = socket.connected && lanes[place.0].rx_unread(place.1) > 0;
         if (unread || socket.options.contains(&(SocketOption::Linger, 0)))
             && let Some(peer) = socket.peer.take()
         {
             self.sockets.get_mut(&peer).unwrap().peer = None;
             reset(lanes, peer);
+        }
+        // Connections that nobody fetched are reset, as in Linux.
+        for server in announced.into_iter().rev().take(nobodys) {
+            let Some(peer) = self.sockets.remove(&server).and_then(|socket| socket.peer) else { continue };
+            self.sockets.get_mut(&peer).unwrap().peer = None;
+            reset(lanes, peer);
+            lanes[server.0].close(server.1);
         }
     }
 

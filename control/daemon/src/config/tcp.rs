@@ -17,7 +17,7 @@ pub struct Tcp {
     pub half_open_max: u32,
     /// Connections in TIME_WAIT of one lane; more end at once. Default 65536.
     pub time_waits_max: u32,
-    /// Half-open connections of one listener. Default 4096.
+    /// Half-open connections of one listener, where `syncookies` is 0; else its backlog bounds them. Default 4096.
     pub max_syn_backlog: u32,
     /// The most that a program may ask for in `listen`. Default 4096.
     pub somaxconn: u32,
@@ -35,7 +35,7 @@ pub struct Tcp {
     pub window_scaling: bool,
     /// Fast Open: 1 (default) as client, 2 as server, 3 both, 0 never.
     pub fastopen: u32,
-    /// Probing of the path MTU: 0 never, 1 (default) when large segments seem to vanish, 2 always.
+    /// Smaller segments when large ones seem to vanish: 0 (default) never, 1 yes; 2 is as 1 at present.
     pub mtu_probing: u8,
     /// A connection that was idle begins slowly again. Default true; false suits long-lived request connections.
     pub slow_start_after_idle: bool,
@@ -85,7 +85,7 @@ impl Default for Tcp {
             sack: settings.sack,
             window_scaling: settings.window_scaling,
             fastopen: settings.fastopen,
-            mtu_probing: 1,
+            mtu_probing: 0,
             slow_start_after_idle: settings.slow_start_after_idle,
             pacing: settings.pacing,
             syn_retries: settings.syn_retries,

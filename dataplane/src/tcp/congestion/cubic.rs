@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Floating point: the curve is the RFC's, evaluated once per ACK, the cube root once per loss. Windows in segments.
+//! What is kept of it is short where seven digits are enough: not the estimate, to which each ACK adds a little.
 
-use super::hystart::HyStart;
 use super::{AckSample, Signal};
 use crate::{Duration, Instant};
 
@@ -19,43 +19,35 @@ const BETA: f64 = 0.7;
 /// Growth of the Reno-friendly estimate, in segments per window (section 4.3).
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
 
-/// The curve between two losses.
-#[derive(Clone, Copy, Debug)]
-struct Epoch {
-    began: Instant,
-    k: f64,
-    w_est: f64,
-}
-
 /// The state of one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cubic {
-    epoch: Option<Epoch>,
+    /// When the curve between two losses began; none between a loss and the next growth.
+    began: Option<Instant>,
+    /// What Reno's window would be on it.
+    w_est: f64,
+    /// Seconds from its beginning to its flat part.
+    k: f32,
     /// Where the curve is flat; 0 before the first loss and after a timeout.
-    w_max: f64,
+    w_max: f32,
     /// The window before the last reduction.
-    cwnd_prior: f64,
+    cwnd_prior: u32,
     /// The part of a segment that the window has grown by.
-    fraction: f64,
-    hystart: HyStart,
+    fraction: f32,
 }
 
 impl Cubic {
-    /// The end of slow start.
-    pub(super) fn hystart_mut(&mut self) -> &mut HyStart {
-        &mut self.hystart
-    }
-
     /// The window after `delivered` more segments in congestion avoidance (sections 4.2 to 4.5).
     pub(super) fn avoid(&mut self, cwnd: u32, delivered: u32, sample: &AckSample) -> u32 {
-        let (window, delivered) = (f64::from(cwnd) + self.fraction, f64::from(delivered));
-        let (w_max, prior) = (&mut self.w_max, self.cwnd_prior);
-        let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(sample.now, window, w_max));
-        epoch.w_est += if epoch.w_est < prior { ALPHA } else { 1.0 } * delivered / window;
-        let t = sample.now.saturating_since(epoch.began).as_secs_f64();
-        let at = |t: f64| C * (t - epoch.k).powi(3) + *w_max;
-        let grown = if at(t) < epoch.w_est {
-            window.max(epoch.w_est)
+        let (window, delivered) = (f64::from(cwnd) + f64::from(self.fraction), f64::from(delivered));
+        let began = self.began.unwrap_or_else(|| self.begin(sample.now, window));
+        let (w_max, k) = (f64::from(self.w_max), f64::from(self.k));
+        let prior = f64::from(self.cwnd_prior);
+        self.w_est += if self.w_est < prior { ALPHA } else { 1.0 } * delivered / window;
+        let t = sample.now.saturating_since(began).as_secs_f64();
+        let at = |t: f64| C * (t - k).powi(3) + w_max;
+        let grown = if at(t) < self.w_est {
+            window.max(self.w_est)
         } else {
             let rtt = sample.min_rtt.unwrap_or_default().as_secs_f64();
             let target = at(t + rtt).clamp(window, 1.5 * window);
@@ -63,7 +55,7 @@ impl Cubic {
         };
         // At most half a segment per segment delivered, as in Linux: a late ACK must not make up for lost time at once.
         let grown = grown.min(window + delivered / 2.0).min(f64::from(u32::MAX >> 1));
-        self.fraction = grown.fract();
+        self.fraction = grown.fract() as f32;
         grown as u32
     }
 
@@ -71,31 +63,32 @@ impl Cubic {
     pub(super) fn reduce(&mut self, cwnd: u32, signal: Signal) -> u32 {
         let window = f64::from(cwnd);
         // Fast convergence: who gets less than before leaves room for others.
-        self.w_max = if window < self.w_max { window * (1.0 + BETA) / 2.0 } else { window };
+        let less = window < f64::from(self.w_max);
+        self.w_max = if less { window * (1.0 + BETA) / 2.0 } else { window } as f32;
         if signal == Signal::Timeout {
             // After a timeout the first curve begins flat, at the window that slow start reaches (section 4.8).
             self.w_max = 0.0;
-            self.hystart = HyStart::default();
         }
-        self.cwnd_prior = window;
-        self.epoch = None;
+        self.cwnd_prior = cwnd;
+        self.began = None;
         self.fraction = 0.0;
         (window * BETA) as u32
     }
 
     /// Time without sending does not count (section 5.8).
     pub(super) fn shift_epoch(&mut self, idle: Duration) {
-        if let Some(epoch) = &mut self.epoch {
-            epoch.began += idle;
+        if let Some(began) = &mut self.began {
+            *began += idle;
         }
     }
-}
 
-impl Epoch {
     /// The curve that begins at `window`; at or above `w_max` it begins flat (section 4.2).
-    fn begin(now: Instant, window: f64, w_max: &mut f64) -> Self {
-        let k = if window < *w_max { ((*w_max - window) / C).cbrt() } else { 0.0 };
-        *w_max = w_max.max(window);
-        Self { began: now, k, w_est: window }
+    fn begin(&mut self, now: Instant, window: f64) -> Instant {
+        let below = f64::from(self.w_max) - window;
+        self.k = if below > 0.0 { (below / C).cbrt() as f32 } else { 0.0 };
+        self.w_max = self.w_max.max(window as f32);
+        self.w_est = window;
+        self.began = Some(now);
+        now
     }
 }

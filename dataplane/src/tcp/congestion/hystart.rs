@@ -15,9 +15,9 @@ use super::AckSample;
 const MIN_RTT_THRESH: u32 = 4_000;
 const MAX_RTT_THRESH: u32 = 16_000;
 const MIN_RTT_DIVISOR: u32 = 8;
-const N_RTT_SAMPLE: u32 = 8;
+const N_RTT_SAMPLE: u8 = 8;
 const CSS_GROWTH_DIVISOR: u32 = 4;
-const CSS_ROUNDS: u32 = 5;
+const CSS_ROUNDS: u8 = 5;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
@@ -26,7 +26,7 @@ enum Phase {
     /// Conservative slow start: the round trip at which it began, and rounds so far, the first one in part.
     Conservative {
         baseline: u32,
-        rounds: u32,
+        rounds: u8,
     },
     Done,
 }
@@ -37,23 +37,29 @@ pub struct HyStart {
     phase: Phase,
     /// The round ends when this is acknowledged.
     round_end: Option<SeqNum>,
-    last_min: Option<u32>,
-    current_min: Option<u32>,
-    samples: u32,
+    /// The least round trip of the last round and of this one, microseconds; 0: none.
+    last_min: u32,
+    current_min: u32,
+    /// Samples of this round, as far as they matter.
+    samples: u8,
     /// Segments delivered that are not yet worth one of growth.
-    remainder: u32,
+    remainder: u8,
 }
 
 impl HyStart {
+    /// Before the first ACK.
+    pub(super) const NEW: Self =
+        Self { phase: Phase::SlowStart, round_end: None, last_min: 0, current_min: 0, samples: 0, remainder: 0 };
+
     /// Takes an ACK (section 4.2). True if slow start is over.
     pub(super) fn on_ack(&mut self, sample: &AckSample) -> bool {
         if self.phase == Phase::Done {
             return false;
         }
         if let Some(rtt) = sample.rtt {
-            let rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
-            self.current_min = Some(self.current_min.map_or(rtt, |min| min.min(rtt)));
-            self.samples += 1;
+            let rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).max(1);
+            self.current_min = if self.current_min == 0 { rtt } else { self.current_min.min(rtt) };
+            self.samples = self.samples.saturating_add(1);
             self.judge();
         }
         if self.round_end.is_none_or(|end| sample.una.at_or_after(end)) {
@@ -67,16 +73,19 @@ impl HyStart {
         if self.phase == Phase::SlowStart {
             return delivered;
         }
-        let total = self.remainder + delivered;
-        self.remainder = total % CSS_GROWTH_DIVISOR;
+        let total = u32::from(self.remainder) + delivered;
+        self.remainder = (total % CSS_GROWTH_DIVISOR) as u8;
         total / CSS_GROWTH_DIVISOR
     }
 
     /// Compares this round's least round trip with the last one's.
     fn judge(&mut self) {
-        let Some(current) = self.current_min.filter(|_| self.samples >= N_RTT_SAMPLE) else { return };
+        let current = self.current_min;
+        if self.samples < N_RTT_SAMPLE {
+            return;
+        }
         match (self.phase, self.last_min) {
-            (Phase::SlowStart, Some(last)) => {
+            (Phase::SlowStart, last @ 1..) => {
                 let threshold = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
                 if current >= last.saturating_add(threshold) {
                     self.phase = Phase::Conservative { baseline: current, rounds: 0 };
@@ -95,7 +104,7 @@ impl HyStart {
             }
         }
         self.round_end = Some(nxt);
-        self.last_min = self.current_min.take();
+        self.last_min = std::mem::take(&mut self.current_min);
         self.samples = 0;
     }
 }

@@ -117,18 +117,33 @@ enum Algorithm {
 struct Prior {
     cwnd: u32,
     ssthresh: u32,
-    algorithm: Algorithm,
+    /// CUBIC's curve; the other algorithms lose nothing that counts.
+    curve: Cubic,
 }
 
-/// The congestion state of one connection.
+/// Either no reduction was yet, or the first slow start is over: a connection needs one of both.
 #[derive(Clone, Copy, Debug)]
+enum Past {
+    /// How the first slow start goes.
+    SlowStart(HyStart),
+    /// The last reduction, while it may be undone.
+    Reduction(Prior),
+}
+
+impl Past {
+    const NOTHING: Self = Self::SlowStart(HyStart::NEW);
+}
+
+/// The congestion state of one connection. What every ACK looks at stands first.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Congestion {
     cwnd: u32,
     ssthresh: u32,
     clamp: u32,
     usage: Usage,
     algorithm: Algorithm,
-    prior: Option<Prior>,
+    past: Past,
 }
 
 impl Congestion {
@@ -140,7 +155,7 @@ impl Congestion {
             clamp: u32::MAX,
             usage: Usage::new(now),
             algorithm: Algorithm::new(kind),
-            prior: None,
+            past: Past::NOTHING,
         }
     }
 
@@ -157,7 +172,7 @@ impl Congestion {
     pub fn set_kind(&mut self, kind: Kind) {
         if kind != self.kind() {
             self.algorithm = Algorithm::new(kind);
-            self.prior = None;
+            self.past = Past::NOTHING;
         }
     }
 
@@ -201,8 +216,10 @@ impl Congestion {
         let initial = self.ssthresh >= SSTHRESH_INFINITE;
         match &mut self.algorithm {
             Algorithm::Dctcp(dctcp) => dctcp.observe(sample),
-            Algorithm::Cubic(cubic) if initial => {
-                if cubic.hystart_mut().on_ack(sample) {
+            Algorithm::Cubic(_) if initial => {
+                if let Past::SlowStart(hystart) = &mut self.past
+                    && hystart.on_ack(sample)
+                {
                     self.ssthresh = self.cwnd.max(SSTHRESH_MIN);
                 }
             }
@@ -225,10 +242,10 @@ impl Congestion {
     /// Grows by what was delivered, up to the threshold (RFC 5681 equation 2, counted in segments delivered as RFC 3465
     /// allows). What is left of `delivered` beyond it.
     fn slow_start(&mut self, delivered: u32) -> u32 {
-        if let Algorithm::Cubic(cubic) = &mut self.algorithm
+        if let (Algorithm::Cubic(_), Past::SlowStart(hystart)) = (&self.algorithm, &mut self.past)
             && self.ssthresh >= SSTHRESH_INFINITE
         {
-            self.cwnd = self.cwnd.saturating_add(cubic.hystart_mut().growth(delivered)).min(self.ssthresh);
+            self.cwnd = self.cwnd.saturating_add(hystart.growth(delivered)).min(self.ssthresh);
             return 0;
         }
         let grown = self.cwnd.saturating_add(delivered).min(self.ssthresh);
@@ -241,7 +258,8 @@ impl Congestion {
     /// window of data; then PRR leads the window to the threshold, or after a timeout [`Congestion::set_cwnd`] sets
     /// it to what is in flight and one more.
     pub fn reduce(&mut self, signal: Signal) {
-        self.prior = Some(Prior { cwnd: self.cwnd, ssthresh: self.current_ssthresh(), algorithm: self.algorithm });
+        let curve = if let Algorithm::Cubic(cubic) = self.algorithm { cubic } else { Cubic::default() };
+        self.past = Past::Reduction(Prior { cwnd: self.cwnd, ssthresh: self.current_ssthresh(), curve });
         let ssthresh = match &mut self.algorithm {
             Algorithm::Cubic(cubic) => cubic.reduce(self.cwnd, signal),
             Algorithm::Reno(reno) => reno.reduce(self.cwnd),
@@ -261,21 +279,26 @@ impl Congestion {
     /// The reduction was a mistake: window, threshold and curve are as before it (RFC 9438 section 4.9, RFC 4015).
     /// False if there was none.
     pub fn undo(&mut self) -> bool {
-        let Some(prior) = self.prior.take() else { return false };
+        let Past::Reduction(prior) = self.past else { return false };
+        self.past = Past::NOTHING;
         self.cwnd = self.cwnd.max(prior.cwnd).min(self.clamp);
         self.ssthresh = self.ssthresh.max(prior.ssthresh);
-        self.algorithm = prior.algorithm;
+        if let Algorithm::Cubic(cubic) = &mut self.algorithm {
+            *cubic = prior.curve;
+        }
         true
     }
 
     /// The reduction stands.
     pub fn forget_prior(&mut self) {
-        self.prior = None;
+        if matches!(self.past, Past::Reduction(_)) {
+            self.past = Past::NOTHING;
+        }
     }
 
     /// The window before the last reduction, if it may still be undone.
     pub fn prior_cwnd(&self) -> Option<u32> {
-        self.prior.map(|prior| prior.cwnd)
+        if let Past::Reduction(prior) = &self.past { Some(prior.cwnd) } else { None }
     }
 
     /// True if the window is what limits the sender (`tcp_is_cwnd_limited`): in slow start if half of it was used,

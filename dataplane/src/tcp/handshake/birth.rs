@@ -91,7 +91,6 @@ impl Connection {
             tuning: ReceiveTuning::default(),
             limited: Limited::default(),
             stats: Stats::default(),
-            chronograph: crate::tcp::chronograph::Chronograph::default(),
             isn,
             peer_isn: SeqNum::default(),
             ident: birth.ident,
@@ -170,5 +169,7 @@ fn receive_space(settings: &Settings, birth: &Birth<'_>) -> ReceiveSpace {
         urgent: None,
         shut: false,
         watching: false,
+        rtt_8: 0,
+        last_echo: 0,
     }
 }

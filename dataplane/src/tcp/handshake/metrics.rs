@@ -30,7 +30,7 @@ impl Connection {
 
     /// Remembers the round trip for the next connection to this destination (`tcp_update_metrics`).
     pub(in crate::tcp) fn save_metrics(&mut self, now: Instant, commons: &mut Commons) {
-        if commons.settings.no_metrics_save || commons.settings.nometrics || !self.was_established() {
+        if commons.settings.no_metrics_save || !self.was_established() {
             return;
         }
         let destination = self.destination();

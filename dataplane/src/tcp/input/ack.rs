@@ -2,7 +2,6 @@
 
 use crate::counters::Snmp;
 use crate::drop::DropReason;
-use crate::tcp::chronograph::Held;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::congestion::Kind;
 use crate::tcp::connection::Connection;
@@ -121,7 +120,6 @@ impl Connection {
             self.rtt.reset_backoff();
             self.move_una(ctx, segment.ack);
         }
-        self.note_idle(ctx.now);
         self.note_facts(ctx, &directive, facts.ece);
         self.set_timers(ctx, &directive);
     }
@@ -151,13 +149,6 @@ impl Connection {
             if let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) {
                 end.tx_release(owner.slot, bytes);
             }
-        }
-    }
-
-    /// All is acknowledged: the sender is idle.
-    fn note_idle(&mut self, now: Instant) {
-        if self.sent.segments() == 0 && self.unsent() == 0 {
-            self.chronograph.stop(now, Held::Busy, false);
         }
     }
 

@@ -24,7 +24,6 @@ impl Connection {
         self.measure_segment(segment);
         let since = ctx.now.saturating_since(self.ack.last_data_at).as_millis().min(u128::from(u32::MAX)) as u32;
         let ato = u32::from(self.ack.ato_ms);
-        let rto = self.rtt.rto().as_millis() as u32;
         if ato == 0 {
             // The first data: the peer is in slow start and wants ACKs.
             self.raise_quick(QUICK_ACKS_MAX);
@@ -32,8 +31,8 @@ impl Connection {
         } else if since <= u32::from(DELAY_MIN_MS / 2) {
             self.ack.ato_ms = (ato / 2) as u16 + DELAY_MIN_MS / 2;
         } else if since < ato {
-            self.ack.ato_ms = (ato / 2 + since).min(rto) as u16;
-        } else if since > rto {
+            self.ack.ato_ms = (ato / 2 + since).min(self.rtt.rto().as_millis() as u32) as u16;
+        } else if since > self.rtt.rto().as_millis() as u32 {
             // A pause: the peer may begin slow start again.
             self.raise_quick(QUICK_ACKS_MAX);
         }
@@ -97,7 +96,7 @@ impl Connection {
         }
         let unacknowledged = self.receive.nxt.since(self.receive.wup);
         let full = unacknowledged > u32::from(self.ack.segment_size) && self.window_holds(ctx);
-        if full || self.in_quickack() || !self.out_of_order.is_empty() {
+        if full || self.in_quickack() || !self.is_in_order() {
             self.pending.ack_now = true;
         } else {
             self.delay_ack(ctx);

@@ -107,7 +107,7 @@ impl Connection {
             self.report_duplicate(ctx, twice);
         }
         self.receive.nxt =
-            if self.out_of_order.is_empty() { nxt } else { self.out_of_order.advance(&mut ctx.commons.ranges, nxt) };
+            if self.is_in_order() { nxt } else { self.out_of_order.advance(&mut ctx.commons.ranges, nxt) };
         let run = self.receive.nxt.since(from);
         self.stats.bytes_received += u64::from(run);
         if let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) {
@@ -175,10 +175,10 @@ impl Connection {
     /// window takes (`tcp_rcv_rtt_measure`).
     fn measure_rtt(&mut self, now: Instant, segment: &Segment) {
         if let Some(timestamps) = segment.timestamps.filter(|_| self.agreed.timestamps) {
-            if timestamps.echo == self.tuning.last_echo || segment.len < u32::from(self.ack.segment_size) {
+            if timestamps.echo == self.receive.last_echo || segment.len < u32::from(self.ack.segment_size) {
                 return;
             }
-            self.tuning.last_echo = timestamps.echo;
+            self.receive.last_echo = timestamps.echo;
             if let Some(sent) = self.clock.sent_at(now, timestamps.echo) {
                 self.sample_receiver_rtt(now.saturating_since(sent).max(Duration::from_millis(1)), false);
             }
@@ -197,8 +197,8 @@ impl Connection {
     /// `tcp_rcv_rtt_update`: a window may take longer than a round trip, so that only less is believed at once.
     fn sample_receiver_rtt(&mut self, sample: Duration, by_window: bool) {
         let micros = (sample.as_micros().min(u128::from(u32::MAX / 8)) as u32).max(1);
-        let old = self.tuning.rtt_8;
-        self.tuning.rtt_8 = match (old, by_window) {
+        let old = self.receive.rtt_8;
+        self.receive.rtt_8 = match (old, by_window) {
             (0, _) => micros * 8,
             (_, true) => old.min(micros * 8),
             (_, false) => old - old / 8 + micros,

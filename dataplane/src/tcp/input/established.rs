@@ -84,6 +84,12 @@ impl Connection {
         self.prediction = if plain { u32::from(window) } else { UNPREDICTED };
     }
 
+    /// Nothing arrived ahead of what is missing. While a header is predicted that is known.
+    #[inline]
+    pub(super) fn is_in_order(&self) -> bool {
+        self.prediction != UNPREDICTED || self.out_of_order.is_empty()
+    }
+
     /// No segment takes the fast path any more: the connection leaves ESTABLISHED, or its window is closed.
     #[inline]
     pub(in crate::tcp) fn expect_nothing(&mut self) {

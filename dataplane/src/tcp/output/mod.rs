@@ -26,7 +26,6 @@ pub(in crate::tcp) use ack::ATO_MIN_MS;
 pub(in crate::tcp) use probe::RESOURCE_PROBE_INTERVAL;
 pub(in crate::tcp) use transmit::Departure;
 
-use super::chronograph::Held;
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
 use super::limited::Limit;
@@ -113,7 +112,6 @@ impl Connection {
         }
         if end.after(self.send.end) {
             self.send.more = self.send.pushed.before(end);
-            self.chronograph.start(ctx.now, Held::Busy);
             self.on_written(ctx);
             self.send.end = end;
             self.grow_send_ring(ctx, look.len);
@@ -123,6 +121,10 @@ impl Connection {
     /// New bytes were written: how the connection stood without them (`tcp_slow_start_after_idle_check`,
     /// `tcp_rate_check_app_limited`).
     fn on_written(&mut self, ctx: &mut Ctx<'_>) {
+        if self.limited.limit() == Limit::Buffer {
+            // It had room.
+            self.limited.set(ctx.now, Limit::Busy);
+        }
         self.slow_start_after_idle(ctx);
         let little = self.unsent() < u32::from(self.send.mss);
         if little && self.sent.in_flight() < self.congestion.cwnd() && self.sent.lost() <= self.sent.retransmitted() {

@@ -1,7 +1,6 @@
 //! New data (`tcp_write_xmit`): how much, and whether now. The congestion window, the peer's window, Nagle's rule in
 //! Minshall's form, `TCP_CORK` and `MSG_MORE`, silly windows (RFC 9293 section 3.8.6.2.1).
 
-use super::super::chronograph::Held;
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Retransmission;
@@ -241,15 +240,8 @@ impl Connection {
             Stop::Pace => self.arm_pace(ctx),
             _ => {}
         }
-        if stop == Stop::Window {
-            self.chronograph.start(ctx.now, Held::Window);
-        } else {
-            let left = self.sent.segments() > 0 || self.unsent() > 0;
-            self.chronograph.stop(ctx.now, Held::Window, left);
-        }
         let in_flight = self.sent.in_flight();
         let limited = stop == Stop::Cwnd || in_flight >= self.congestion.cwnd();
-        self.note_limit(ctx, stop, limited);
         if count > 0 || limited {
             let (una, nxt) = (self.send.una, self.send.nxt);
             self.congestion.on_sent(ctx.now, una, nxt, in_flight, limited);
@@ -257,6 +249,7 @@ impl Connection {
                 self.congestion.validate_application_limited(ctx.now, self.rtt.rto());
             }
         }
+        self.note_limit(ctx, stop, count > 0);
         if count > 0 {
             self.note_sent(ctx);
             if mode != Mode::LossProbe {
@@ -268,10 +261,12 @@ impl Connection {
     }
 
     /// What keeps it from sending more (`tcp_cwnd_application_limited`, `tcp_write_xmit`).
-    fn note_limit(&mut self, ctx: &Ctx<'_>, stop: Stop, cwnd_limited: bool) {
+    fn note_limit(&mut self, ctx: &Ctx<'_>, stop: Stop, sent: bool) {
         let limit = match stop {
             Stop::Window => Limit::Window,
-            _ if !cwnd_limited && self.unsent() == 0 && self.program_waits(ctx) => Limit::Buffer,
+            _ if sent && self.unsent() == 0 && !self.congestion.is_cwnd_limited() && self.program_waits(ctx) => {
+                Limit::Buffer
+            }
             _ if self.limited.limit() == Limit::Window => Limit::Busy,
             _ => return,
         };

@@ -30,8 +30,8 @@ impl Connection {
     /// Once per round trip: what the program read decides how much the peer may send (`tcp_rcv_space_adjust`).
     #[inline]
     pub(super) fn tune_receive(&mut self, ctx: &mut Ctx<'_>, unread: u32) {
-        let rtt_nanos = u64::from(self.tuning.rtt_8 >> 3) * 1000;
-        if self.tuning.rtt_8 == 0 || ctx.now.as_nanos().saturating_sub(self.tuning.at.as_nanos()) < rtt_nanos {
+        let rtt_nanos = u64::from(self.receive.rtt_8 >> 3) * 1000;
+        if self.receive.rtt_8 == 0 || ctx.now.as_nanos().saturating_sub(self.tuning.at.as_nanos()) < rtt_nanos {
             return;
         }
         let read_to = self.receive.nxt - unread;

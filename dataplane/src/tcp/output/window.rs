@@ -48,8 +48,9 @@ impl Connection {
             if window == 0 {
                 ctx.net.counters.inc(Snmp::TcpExtTCPWantZeroWindowAdv);
             }
-            // Never shrink what was offered.
-            window = self.receive.scale.round_up(Window(left)).0;
+            // Never shrink what was offered; where the unit's rest has no place in the ring, the header shows a unit less.
+            let whole = self.receive.scale.round_up(Window(left)).0;
+            window = if space.is_none_or(|space| whole <= space.room) { whole } else { left };
         }
         (self.receive.wnd, self.receive.wup) = (Window(window), self.receive.nxt);
         self.receive.last_ack = self.receive.nxt;

@@ -50,8 +50,8 @@ pub struct Sent {
     /// When the last segment left. Segments that leave in one turn of the lane get times a nanosecond apart, so that
     /// RACK knows their order.
     last_sent: Instant,
-    /// Delivered segments up to which the application, not the network, limited what was in flight.
-    app_limited_until: Option<u32>,
+    /// Delivered segments up to which the application, not the network, limited what was in flight; 0: it does not.
+    app_limited_until: u32,
 }
 
 impl Default for Sent {
@@ -77,7 +77,7 @@ impl Sent {
             delivered: NEVER,
             total_retransmits: 0,
             last_sent: Instant::ZERO,
-            app_limited_until: None,
+            app_limited_until: 0,
         }
     }
 
@@ -308,7 +308,7 @@ impl Sent {
     /// The application left the pipe unfilled: rate samples until all that is in flight now arrived say so
     /// (`tcp_rate_check_app_limited`).
     pub fn set_app_limited(&mut self) {
-        self.app_limited_until = Some(self.delivered.segments.wrapping_add(self.in_flight()).max(1));
+        self.app_limited_until = self.delivered.segments.wrapping_add(self.in_flight()).max(1);
     }
 
     /// Without SACK, a duplicate ACK says that one more segment arrived (RFC 5681 section 3.2; `tcp_add_reno_sack`).
@@ -339,7 +339,7 @@ impl Sent {
 
     /// The base of a rate sample for what leaves now.
     fn delivered_now(&self) -> Delivered {
-        Delivered { app_limited: self.app_limited_until.is_some(), ..self.delivered }
+        Delivered { app_limited: self.app_limited_until != 0, ..self.delivered }
     }
 
     /// Counts a SYN that was sent by a request, before there was a connection, and arrived.
@@ -357,8 +357,9 @@ impl Sent {
     fn deliver(&mut self, now: Instant, segments: u32) {
         self.delivered.segments = self.delivered.segments.wrapping_add(segments);
         self.delivered.at = now;
-        if self.app_limited_until.is_some_and(|until| self.delivered.segments.wrapping_sub(until) as i32 > 0) {
-            self.app_limited_until = None;
+        let over = self.delivered.segments.wrapping_sub(self.app_limited_until) as i32 > 0;
+        if over && self.app_limited_until != 0 {
+            self.app_limited_until = 0;
         }
     }
 

@@ -168,11 +168,12 @@ fn a_flow_in_time_wait_is_used_again_if_timestamps_allow() {
         let result = world.connect(|_| ());
         (result.map(|_| world.sent()[0].seq), world.count(Snmp::TcpExtTWRecycled))
     };
-    assert_eq!(taken(1, Some(5), SECOND + MS), (Ok(1_065_537), 1));
-    assert_eq!(taken(1, None, SECOND + MS), (Err(99), 0), "no timestamps");
-    assert_eq!(taken(1, Some(5), MS), (Err(99), 0), "their clock may not have moved");
-    assert_eq!(taken(2, Some(5), SECOND + MS), (Err(99), 0), "not the loopback");
-    assert_eq!(taken(0, Some(5), SECOND + MS), (Err(99), 0));
+    let soon = SECOND + MS;
+    assert_eq!(taken(1, Some(5), soon), (Ok(1_065_537), 1));
+    assert_eq!(taken(1, None, soon), (Err(99), 0), "no timestamps");
+    assert_eq!(taken(1, Some(5), SECOND), (Err(99), 0), "tcp_tw_reuse_delay");
+    assert_eq!(taken(2, Some(5), soon), (Err(99), 0), "not the loopback");
+    assert_eq!(taken(0, Some(5), soon), (Err(99), 0));
 }
 
 #[test]
