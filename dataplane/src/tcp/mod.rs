@@ -76,6 +76,6 @@ const _: () = assert!(
         + size_of::<rtt::RttEstimator>()
         + size_of::<recovery::Recovery>()
         + size_of::<congestion::Congestion>()
-        <= 560,
+        <= 568,
     "a million idle connections have to fit"
 );

@@ -41,6 +41,7 @@ pub struct RttEstimator {
     estimate: Option<Estimate>,
     min: MinRtt,
     rto_min_us: u32,
+    rto_max_ms: u32,
     /// Stands in for the timeout until a sample of data comes; 0: none.
     first_rto_ms: u16,
     backoff: u8,
@@ -49,7 +50,25 @@ pub struct RttEstimator {
 impl RttEstimator {
     /// Without samples. `rto_min` is [`RTO_MIN`] unless the route says otherwise.
     pub fn new(rto_min: Duration) -> Self {
-        Self { estimate: None, min: MinRtt::default(), rto_min_us: micros(rto_min).max(1), first_rto_ms: 0, backoff: 0 }
+        Self {
+            estimate: None,
+            min: MinRtt::default(),
+            rto_min_us: micros(rto_min).max(1),
+            rto_max_ms: RTO_MAX.as_millis() as u32,
+            first_rto_ms: 0,
+            backoff: 0,
+        }
+    }
+
+    /// With another longest timeout than [`RTO_MAX`], which is the most.
+    #[must_use]
+    pub fn with_max(self, rto_max: Duration) -> Self {
+        Self { rto_max_ms: rto_max.min(RTO_MAX).as_millis() as u32, ..self }
+    }
+
+    /// The longest timeout.
+    pub fn rto_max(&self) -> Duration {
+        Duration::from_millis(self.rto_max_ms.into())
     }
 
     /// Takes a sample from an ACK that moved `snd_una` there, `snd_nxt` being the end of the window. Ends back-off
@@ -78,7 +97,7 @@ impl RttEstimator {
             return base;
         }
         let doubled = base.saturating_mul(1 << self.backoff.min(BACKOFF_MAX));
-        doubled.min(RTO_MAX)
+        doubled.min(self.rto_max())
     }
 
     /// The retransmission timeout before back-off.
@@ -89,7 +108,7 @@ impl RttEstimator {
         }
         let estimate = self.estimate.as_ref();
         let rto = estimate.map(|e| Duration::from_micros(u64::from(e.srtt_8 >> 3) + u64::from(e.rttvar)));
-        rto.unwrap_or(RTO_INITIAL).min(RTO_MAX)
+        rto.unwrap_or(RTO_INITIAL).min(self.rto_max())
     }
 
     /// The timeout until the next sample: what is known of the destination, or nothing at all (`tcp_init_metrics`).

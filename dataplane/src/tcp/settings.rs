@@ -116,6 +116,8 @@ pub struct Settings {
     pub comp_sack_delay: Duration,
     /// The initial retransmission timeout, 1 s (`tcp_rto_initial` of newer kernels).
     pub rto_min: Duration,
+    /// The longest timeout (`tcp_rto_max_ms`); no less than a second counts.
+    pub rto_max: Duration,
     pub ip_local_port_range: (u16, u16),
     pub ip_default_ttl: u8,
     /// SYN-ACKs carry a random delay-free ISN; fixed seeds make tests repeat.
@@ -126,6 +128,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The longest timeout, within what Linux takes.
+    pub fn rto_longest(&self) -> Duration {
+        self.rto_max.clamp(super::rtt::RTO_INITIAL, super::rtt::RTO_MAX)
+    }
+
     /// Programs may send data with their SYNs (`TFO_CLIENT_ENABLE`).
     pub fn client_fast_open(&self) -> bool {
         self.fastopen & 1 != 0
@@ -196,6 +203,7 @@ impl Default for Settings {
             comp_sack_nr: 44,
             comp_sack_delay: Duration::from_millis(1),
             rto_min: super::rtt::RTO_MIN,
+            rto_max: super::rtt::RTO_MAX,
             ip_local_port_range: (32_768, 60_999),
             ip_default_ttl: 64,
             syn_linear_timeouts: 4,

@@ -99,6 +99,7 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_retries2", Knob::Small(255, |s| &mut s.retries2)),
     ("net.ipv4.tcp_rfc1337", Knob::Flag(|s| &mut s.rfc1337)),
     ("net.ipv4.tcp_rmem", Knob::Buffer(|s| &mut s.rmem)),
+    ("net.ipv4.tcp_rto_max_ms", Knob::Time(MILLISECOND, |s| &mut s.rto_max)),
     ("net.ipv4.tcp_rto_min_us", Knob::Time(MICROSECOND, |s| &mut s.rto_min)),
     ("net.ipv4.tcp_sack", Knob::Flag(|s| &mut s.sack)),
     ("net.ipv4.tcp_shrink_window", Knob::Flag(|s| &mut s.shrink_window)),

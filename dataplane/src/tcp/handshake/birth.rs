@@ -84,7 +84,7 @@ impl Connection {
             clock: birth.clock,
             deadlines: Deadlines::new(),
             sent: Sent::new(),
-            rtt: RttEstimator::new(settings.rto_min),
+            rtt: RttEstimator::new(settings.rto_min).with_max(settings.rto_longest()),
             congestion,
             recovery: Recovery::new(settings.reordering, settings.max_reordering),
             out_of_order: OutOfOrder::new(),

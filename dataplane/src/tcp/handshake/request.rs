@@ -100,7 +100,7 @@ impl Tcp {
         if !may_answer(net, request, now) {
             return;
         }
-        let at = now + timeout_after(request.timeouts);
+        let at = now + timeout_after(&self.commons.settings, request.timeouts);
         self.send_syn_ack_again(net, now, index);
         self.arm_request(at, index);
     }
@@ -188,7 +188,7 @@ impl Tcp {
             listener.young = listener.young.saturating_sub(1);
         }
         request.timeouts = request.timeouts.saturating_add(1);
-        let at = now + timeout_after(request.timeouts);
+        let at = now + timeout_after(&self.commons.settings, request.timeouts);
         if resend {
             self.send_syn_ack_again(net, now, index);
         }
@@ -290,8 +290,8 @@ fn answer(net: &mut Net, now: Instant, request: &Request, tos: u8) {
 }
 
 /// Until the SYN-ACK is sent again, after `timeouts` times.
-fn timeout_after(timeouts: u8) -> Duration {
-    TIMEOUT.saturating_mul(1 << timeouts.min(16)).min(RTO_MAX)
+fn timeout_after(settings: &Settings, timeouts: u8) -> Duration {
+    TIMEOUT.saturating_mul(1 << timeouts.min(16)).min(settings.rto_longest())
 }
 
 /// How many timeouts `seconds` hold (`secs_to_retrans`).

@@ -4,7 +4,7 @@
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Retransmission;
-use super::super::rtt::{RTO_MAX, RTO_MIN};
+use super::super::rtt::RTO_MIN;
 use super::super::tlp::Tlp;
 use super::push::Mode;
 use super::segment::Outbound;
@@ -103,7 +103,7 @@ impl Connection {
 
     /// The interval to the next probe (`tcp_probe0_when`).
     pub(in crate::tcp) fn probe_interval(&self) -> Duration {
-        (self.probe_base() * (1 << self.probe_backoff.min(PROBE_BACKOFF_MAX))).min(RTO_MAX)
+        (self.probe_base() * (1 << self.probe_backoff.min(PROBE_BACKOFF_MAX))).min(self.rtt.rto_max())
     }
 
     /// Arms the probe of a closed window, not beyond the user timeout (`tcp_clamp_probe0_to_user_timeout`).

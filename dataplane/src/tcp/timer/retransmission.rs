@@ -5,7 +5,7 @@ use super::super::commons::{Ctx, Fate};
 use super::super::connection::{Connection, FastOpenState};
 use super::super::output::{Departure, RESOURCE_PROBE_INTERVAL};
 use super::super::recovery::Sender;
-use super::super::rtt::{RTO_INITIAL, RTO_MAX, RTO_MIN};
+use super::super::rtt::{RTO_INITIAL, RTO_MIN};
 use super::super::settings::MtuProbing;
 use super::super::state::State;
 use crate::Duration;
@@ -115,7 +115,7 @@ impl Connection {
 
     /// Retries of an orphan (`tcp_orphan_retries`).
     fn orphan_retries(&self, ctx: &Ctx<'_>) -> u8 {
-        let alive = self.rtt.rto() < RTO_MAX;
+        let alive = self.rtt.rto() < self.rtt.rto_max();
         orphan_retries(ctx.commons.settings.orphan_retries, alive, self.soft_error != 0)
     }
 
@@ -124,7 +124,7 @@ impl Connection {
         let Some(since) = self.stalled_since.filter(|_| self.retransmits > 0) else { return false };
         let base = if self.state.is_synchronized() { RTO_MIN } else { RTO_INITIAL };
         let limit = match user_timeout {
-            0 => model_timeout(retries, base),
+            0 => model_timeout(retries, base, self.rtt.rto_max()),
             set => Duration::from_millis(set.into()),
         };
         ctx.now.saturating_since(since) >= limit
@@ -133,7 +133,7 @@ impl Connection {
     /// The peer closed its window over data in flight and says nothing more (`tcp_rtx_probe0_timed_out`).
     fn peer_is_silent(&self, ctx: &Ctx<'_>) -> bool {
         let timeout = match self.config.user_timeout {
-            0 => RTO_MAX * 2,
+            0 => self.rtt.rto_max() * 2,
             set => Duration::from_millis(set.into()),
         };
         let stalled = self.stalled_since.is_some_and(|since| ctx.now.saturating_since(since) > timeout);
@@ -196,7 +196,7 @@ impl Connection {
         if !self.closed_by_user {
             return settings.retries2;
         }
-        let alive = self.probe_interval() < RTO_MAX;
+        let alive = self.probe_interval() < self.rtt.rto_max();
         orphan_retries(settings.orphan_retries, alive, self.soft_error != 0)
     }
 
@@ -214,27 +214,28 @@ fn orphan_retries(set: u8, alive: bool, unreachable: bool) -> u8 {
 }
 
 /// How long `boundary` timeouts take that begin with `base` and double up to the longest (`tcp_model_timeout`).
-fn model_timeout(boundary: u8, base: Duration) -> Duration {
-    let ratio = (RTO_MAX.as_millis() / base.as_millis().max(1)).max(1) as u64;
+fn model_timeout(boundary: u8, base: Duration, longest: Duration) -> Duration {
+    let ratio = (longest.as_millis() / base.as_millis().max(1)).max(1) as u64;
     let doublings = ratio.ilog2();
     let boundary = u32::from(boundary);
     if boundary <= doublings {
         base * ((2 << boundary) - 1)
     } else {
-        base * ((2 << doublings) - 1) + RTO_MAX * (boundary - doublings)
+        base * ((2 << doublings) - 1) + longest * (boundary - doublings)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::rtt::RTO_MAX;
     use super::*;
 
     #[test]
     fn fifteen_retries_last_as_long_as_the_manual_says() {
         // tcp_retries2 = 15 is 924.6 seconds (Documentation/networking/ip-sysctl.rst).
-        assert_eq!(model_timeout(15, RTO_MIN), Duration::from_millis(924_600));
-        assert_eq!(model_timeout(3, RTO_MIN), Duration::from_millis(3_000));
-        assert_eq!(model_timeout(6, RTO_INITIAL), Duration::from_secs(127));
+        assert_eq!(model_timeout(15, RTO_MIN, RTO_MAX), Duration::from_millis(924_600));
+        assert_eq!(model_timeout(3, RTO_MIN, RTO_MAX), Duration::from_millis(3_000));
+        assert_eq!(model_timeout(6, RTO_INITIAL, RTO_MAX), Duration::from_secs(127));
     }
 
     #[test]
