@@ -453,7 +453,7 @@ fn completions_and_stamps_are_read_from_the_error_queue() {
     peer.sends(".", 1, 6, b"");
     while peer.hears().is_some() {}
     assert_eq!(poll(&[(fd, 0)], 0), (1, vec![libc::POLLERR]));
-    let mut read = || {
+    let read = || {
         let (len, _, control) = recv_msg(fd, &mut [], libc::MSG_ERRQUEUE, 256);
         // The extended error stands in front of the offender's address, at the end.
         (len == 0).then(|| control[control.len() - 32..control.len() - 16].to_vec())

@@ -78,7 +78,7 @@ fn the_kernel_keeps_what_no_client_opened() {
 #[test]
 fn connections_are_the_daemons_and_all_others_the_kernels() {
     require_root!("connections_are_the_daemons_and_all_others_the_kernels");
-    let (lab, mut daemon) = lab("adopt-tcp");
+    let (lab, daemon) = lab("adopt-tcp");
     let mut shell = Tcp::connect(&lab.a, &lab.b, "10.77.0.3:22".parse().unwrap());
     let session = lab.session();
     let theirs = lab.a.run(|| std::net::TcpListener::bind((HOST, 80))).unwrap().unwrap();

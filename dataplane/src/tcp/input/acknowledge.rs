@@ -122,7 +122,7 @@ impl Connection {
             }
             wait = wait.min(most);
         }
-        let wait = Duration::from_millis(wait.min(DELAY_MAX_MS).max(1).into());
+        let wait = Duration::from_millis(wait.clamp(1, DELAY_MAX_MS).into());
         let at = ctx.now + wait;
         match self.deadlines.at(Timer::DelayedAck) {
             // It is due about now: why wait.

@@ -153,7 +153,7 @@ impl Tcp {
             }
             Target::Request(index) => self.on_request_segment(net, now, end, index, &segment, &packet),
             Target::TimeWait(index) => self.on_time_wait_segment(net, now, end, index, &segment, &packet),
-            Target::Listener(index) => self.to_listener(net, now, end, index, &segment, &packet),
+            Target::Listener(index) => self.listener_input(net, now, end, index, &segment, &packet),
             // One that was handed over already goes no further.
             Target::Elsewhere(_) | Target::Nobody => nobody(net, now, &segment),
         }
@@ -161,7 +161,7 @@ impl Tcp {
     }
 
     /// What LISTEN does with a segment (RFC 9293 section 3.10.7.2).
-    fn to_listener(
+    fn listener_input(
         &mut self,
         net: &mut Net,
         now: Instant,
