@@ -10,7 +10,6 @@ use crate::tcp::recovery::{AckFacts, Directive, Permit, Sender};
 use crate::tcp::segment::Segment;
 use crate::tcp::sent::Ack;
 use crate::tcp::seq::SeqNum;
-use crate::tcp::state::State;
 use crate::tcp::window::{Window, WireWindow};
 use crate::wire::tcp::Flags;
 use crate::{Duration, Instant};
@@ -273,11 +272,6 @@ impl Connection {
             BadAck::TooOld => DropReason::TcpAckTooOld,
             BadAck::Unsent => DropReason::TcpAckUnsent,
         };
-        if bad == BadAck::Unsent && self.state == State::Established {
-            // Linux answers nothing here, so that two that disagree do not answer each other for ever (`tcp_rcv_established`).
-            ctx.net.counters.dropped(reason);
-            return Fate::Lives;
-        }
         self.challenge(ctx, reason).err().unwrap_or(Fate::Lives)
     }
 
