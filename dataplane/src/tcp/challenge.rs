@@ -58,8 +58,8 @@ pub struct InvalidLimit {
 impl InvalidLimit {
     /// True if an ACK may answer an out-of-window segment now (`tcp_oow_rate_limited`). Segments with data are always
     /// answered by the caller: a keepalive of old or a retransmission wants its ACK.
-    pub fn allow(&mut self, now: Instant) -> bool {
-        let limited = self.last.is_some_and(|last| now.saturating_since(last) < INVALID_RATELIMIT);
+    pub fn allow(&mut self, now: Instant, apart: Duration) -> bool {
+        let limited = self.last.is_some_and(|last| now.saturating_since(last) < apart);
         if !limited {
             self.last = Some(now);
         }
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_connection_answers_twice_a_second() {
         let mut limit = InvalidLimit::default();
-        let answers = (0..2000).filter(|at| limit.allow(Instant::from_millis(*at))).count();
+        let answers = (0..2000).filter(|at| limit.allow(Instant::from_millis(*at), INVALID_RATELIMIT)).count();
         assert_eq!(answers, 4);
     }
 }

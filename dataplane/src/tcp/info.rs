@@ -14,13 +14,13 @@ const SYN_DATA: u8 = 32;
 
 impl Connection {
     /// The figures at `now`.
-    pub fn info(&self, now: Instant) -> TcpInfo {
+    pub fn info(&self, settings: &super::settings::Settings, now: Instant) -> TcpInfo {
         let mut info = TcpInfo::default();
         self.tell_state(&mut info);
         self.tell_sender(&mut info);
         self.tell_receiver(&mut info);
         self.tell_ages(&mut info, now);
-        self.tell_rates(&mut info, now);
+        self.tell_rates(&mut info, settings, now);
         self.tell_counts(&mut info);
         info
     }
@@ -81,9 +81,9 @@ impl Connection {
         info.last_ack_recv = age(self.heard_at);
     }
 
-    fn tell_rates(&self, info: &mut TcpInfo, now: Instant) {
+    fn tell_rates(&self, info: &mut TcpInfo, settings: &super::settings::Settings, now: Instant) {
         let mss = u32::from(self.send.mss);
-        let rate = self.congestion.pacing_rate(self.rtt.srtt(), self.sent.segments(), mss);
+        let rate = self.congestion.pacing_rate(self.rtt.srtt(), self.sent.segments(), mss, settings.pacing_percent());
         info.pacing_rate = rate.unwrap_or(u64::MAX);
         info.max_pacing_rate = u64::MAX;
         let [busy, window, buffer] = self.limited.times(now).map(|time| time.as_micros() as u64);

@@ -88,7 +88,6 @@ pub struct Settings {
     pub base_mss: u16,
     pub min_snd_mss: u16,
     pub mtu_probe_floor: u16,
-    pub probe_threshold: u16,
     pub ip_no_pmtu_disc: bool,
     pub min_pmtu: u16,
     pub min_adv_mss: u16,
@@ -102,7 +101,6 @@ pub struct Settings {
     pub max_syn_backlog: u32,
     pub somaxconn: u32,
     pub abort_on_overflow: bool,
-    pub autocorking: bool,
     pub min_tso_segs: u8,
     pub congestion_control: Kind,
     pub challenge_ack_limit: u32,
@@ -111,9 +109,6 @@ pub struct Settings {
     pub pacing_ca_ratio: u32,
     /// Every connection is paced, as if by `SO_MAX_PACING_RATE` and the fq discipline; Linux does so with fq and BBR only.
     pub pacing: bool,
-    pub thin_linear_timeouts: bool,
-    pub comp_sack_nr: u8,
-    pub comp_sack_delay: Duration,
     /// The initial retransmission timeout, 1 s (`tcp_rto_initial` of newer kernels).
     pub rto_min: Duration,
     /// The longest timeout (`tcp_rto_max_ms`); no less than a second counts.
@@ -122,15 +117,17 @@ pub struct Settings {
     pub ip_default_ttl: u8,
     /// SYN-ACKs carry a random delay-free ISN; fixed seeds make tests repeat.
     pub syn_linear_timeouts: u8,
-    /// The memory of a peer's ends (`tcp_min_rtt_wlen`).
-    pub min_rtt_wlen: Duration,
-    pub shrink_window: bool,
 }
 
 impl Settings {
     /// The longest timeout, within what Linux takes.
     pub fn rto_longest(&self) -> Duration {
         self.rto_max.clamp(super::rtt::RTO_INITIAL, super::rtt::RTO_MAX)
+    }
+
+    /// How much faster than the window alone segments leave, percent: in slow start, later.
+    pub fn pacing_percent(&self) -> [u32; 2] {
+        [self.pacing_ss_ratio, self.pacing_ca_ratio]
     }
 
     /// Programs may send data with their SYNs (`TFO_CLIENT_ENABLE`).
@@ -180,7 +177,6 @@ impl Default for Settings {
             base_mss: 1024,
             min_snd_mss: 48,
             mtu_probe_floor: 48,
-            probe_threshold: 8,
             ip_no_pmtu_disc: false,
             min_pmtu: 552,
             min_adv_mss: 256,
@@ -191,7 +187,6 @@ impl Default for Settings {
             max_syn_backlog: 4096,
             somaxconn: 4096,
             abort_on_overflow: false,
-            autocorking: true,
             min_tso_segs: 2,
             congestion_control: Kind::Cubic,
             challenge_ack_limit: 1000,
@@ -199,16 +194,11 @@ impl Default for Settings {
             pacing_ss_ratio: 200,
             pacing_ca_ratio: 120,
             pacing: false,
-            thin_linear_timeouts: false,
-            comp_sack_nr: 44,
-            comp_sack_delay: Duration::from_millis(1),
             rto_min: super::rtt::RTO_MIN,
             rto_max: super::rtt::RTO_MAX,
             ip_local_port_range: (32_768, 60_999),
             ip_default_ttl: 64,
             syn_linear_timeouts: 4,
-            min_rtt_wlen: Duration::from_secs(300),
-            shrink_window: false,
         }
     }
 }

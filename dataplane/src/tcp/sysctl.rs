@@ -48,7 +48,6 @@ enum Knob {
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MICROSECOND: Duration = Duration::from_micros(1);
-const NANOSECOND: Duration = Duration::from_nanos(1);
 
 const KNOBS: &[(&str, Knob)] = &[
     ("net.core.somaxconn", Knob::Number(0, u32::MAX, |s| &mut s.somaxconn)),
@@ -59,11 +58,8 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.route.min_pmtu", Knob::Short(68, u16::MAX, |s| &mut s.min_pmtu)),
     ("net.ipv4.tcp_abort_on_overflow", Knob::Flag(|s| &mut s.abort_on_overflow)),
     ("net.ipv4.tcp_adv_win_scale", Knob::Signed(31, |s| &mut s.adv_win_scale)),
-    ("net.ipv4.tcp_autocorking", Knob::Flag(|s| &mut s.autocorking)),
     ("net.ipv4.tcp_base_mss", Knob::Short(0, u16::MAX, |s| &mut s.base_mss)),
     ("net.ipv4.tcp_challenge_ack_limit", Knob::Number(0, u32::MAX, |s| &mut s.challenge_ack_limit)),
-    ("net.ipv4.tcp_comp_sack_delay_ns", Knob::Time(NANOSECOND, |s| &mut s.comp_sack_delay)),
-    ("net.ipv4.tcp_comp_sack_nr", Knob::Small(255, |s| &mut s.comp_sack_nr)),
     ("net.ipv4.tcp_congestion_control", Knob::Congestion(|s| &mut s.congestion_control)),
     ("net.ipv4.tcp_dsack", Knob::Flag(|s| &mut s.dsack)),
     ("net.ipv4.tcp_early_retrans", Knob::Small(4, |s| &mut s.early_retrans)),
@@ -81,7 +77,6 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_max_reordering", Knob::Number(0, u32::MAX, |s| &mut s.max_reordering)),
     ("net.ipv4.tcp_max_syn_backlog", Knob::Number(0, u32::MAX, |s| &mut s.max_syn_backlog)),
     ("net.ipv4.tcp_max_tw_buckets", Knob::Number(0, u32::MAX, |s| &mut s.max_tw_buckets)),
-    ("net.ipv4.tcp_min_rtt_wlen", Knob::Time(SECOND, |s| &mut s.min_rtt_wlen)),
     ("net.ipv4.tcp_min_snd_mss", Knob::Short(48, u16::MAX, |s| &mut s.min_snd_mss)),
     ("net.ipv4.tcp_min_tso_segs", Knob::Small(255, |s| &mut s.min_tso_segs)),
     ("net.ipv4.tcp_moderate_rcvbuf", Knob::Flag(|s| &mut s.moderate_rcvbuf)),
@@ -92,7 +87,6 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_orphan_retries", Knob::Small(255, |s| &mut s.orphan_retries)),
     ("net.ipv4.tcp_pacing_ca_ratio", Knob::Number(0, 1000, |s| &mut s.pacing_ca_ratio)),
     ("net.ipv4.tcp_pacing_ss_ratio", Knob::Number(0, 1000, |s| &mut s.pacing_ss_ratio)),
-    ("net.ipv4.tcp_probe_threshold", Knob::Short(0, u16::MAX, |s| &mut s.probe_threshold)),
     ("net.ipv4.tcp_recovery", Knob::Small(255, |s| &mut s.recovery)),
     ("net.ipv4.tcp_reordering", Knob::Number(1, 300, |s| &mut s.reordering)),
     ("net.ipv4.tcp_retries1", Knob::Small(255, |s| &mut s.retries1)),
@@ -102,14 +96,12 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_rto_max_ms", Knob::Time(MILLISECOND, |s| &mut s.rto_max)),
     ("net.ipv4.tcp_rto_min_us", Knob::Time(MICROSECOND, |s| &mut s.rto_min)),
     ("net.ipv4.tcp_sack", Knob::Flag(|s| &mut s.sack)),
-    ("net.ipv4.tcp_shrink_window", Knob::Flag(|s| &mut s.shrink_window)),
     ("net.ipv4.tcp_slow_start_after_idle", Knob::Flag(|s| &mut s.slow_start_after_idle)),
     ("net.ipv4.tcp_stdurg", Knob::Flag(|s| &mut s.stdurg)),
     ("net.ipv4.tcp_syn_linear_timeouts", Knob::Small(127, |s| &mut s.syn_linear_timeouts)),
     ("net.ipv4.tcp_syn_retries", Knob::Small(127, |s| &mut s.syn_retries)),
     ("net.ipv4.tcp_synack_retries", Knob::Small(255, |s| &mut s.synack_retries)),
     ("net.ipv4.tcp_syncookies", Knob::Small(2, |s| &mut s.syncookies)),
-    ("net.ipv4.tcp_thin_linear_timeouts", Knob::Flag(|s| &mut s.thin_linear_timeouts)),
     ("net.ipv4.tcp_timestamps", Knob::Flag(|s| &mut s.timestamps)),
     ("net.ipv4.tcp_tw_reuse", Knob::Small(2, |s| &mut s.tw_reuse)),
     ("net.ipv4.tcp_tw_reuse_delay", Knob::Time(MILLISECOND, |s| &mut s.tw_reuse_delay)),
@@ -239,7 +231,7 @@ mod tests {
         assert_eq!(put("net.ipv4.tcp_timestamps", "0"), Ok(()));
         assert_eq!(put("net.ipv4.tcp_rmem", "4096 65536\t4194304\n"), Ok(()));
         assert_eq!(put("/proc/sys/net/ipv4/tcp_fastopen", "0x70403"), Ok(()));
-        assert_eq!(put("net.ipv4.tcp_comp_sack_delay_ns", "500000"), Ok(()));
+        assert_eq!(put("net.ipv4.tcp_rto_min_us", "500000"), Ok(()));
         assert_eq!(put("net.ipv4.tcp_adv_win_scale", "-2"), Ok(()));
         assert_eq!(put("net.ipv4.tcp_ecn", "1"), Ok(()));
         assert_eq!(put("net.ipv4.tcp_notsent_lowat", "4294967295"), Ok(()));
@@ -255,7 +247,7 @@ mod tests {
         assert_eq!(settings.rmem, BufferSizes { min: 4096, initial: 65_536, max: 4_194_304 });
         assert_eq!((settings.fastopen, settings.adv_win_scale), (0x70403, -2));
         assert_eq!((settings.ecn, settings.congestion_control), (EcnMode::On, Kind::Reno));
-        assert_eq!((settings.comp_sack_delay, settings.notsent_lowat), (Duration::from_micros(500), u32::MAX));
+        assert_eq!((settings.rto_min, settings.notsent_lowat), (Duration::from_millis(500), u32::MAX));
         assert_eq!(settings.ip_local_port_range, (1024, 65_535));
     }
 }

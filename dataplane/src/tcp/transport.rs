@@ -152,7 +152,7 @@ impl Tcp {
     fn settle(&mut self, net: &mut Net, now: Instant, id: ConnectionId, fate: Fate) {
         let Some(mut connection) = self.table.remove_connection(id.index) else { return };
         let asked = connection.owner.is_some() && !connection.closed_by_user;
-        let info = asked.then(|| Box::new(connection.info(now)));
+        let info = asked.then(|| Box::new(connection.info(&self.commons.settings, now)));
         connection.release(now, &mut self.commons);
         self.leave_listener(&connection);
         if let Some(owner) = connection.owner {

@@ -352,10 +352,11 @@ impl Congestion {
     }
 
     /// Bytes a second at which segments of `mss` should leave: twice the rate of the window in slow start, so that it
-    /// may double, 1.2 times later, so that it may grow (`tcp_update_pacing_rate`). `None` without a round trip.
-    pub fn pacing_rate(&self, srtt: Option<Duration>, in_flight: u32, mss: u32) -> Option<u64> {
+    /// may double, 1.2 times later, so that it may grow (`tcp_update_pacing_rate`). `percent` says how much more, in
+    /// slow start and later (`tcp_pacing_ss_ratio`, `tcp_pacing_ca_ratio`). `None` without a round trip.
+    pub fn pacing_rate(&self, srtt: Option<Duration>, in_flight: u32, mss: u32, percent: [u32; 2]) -> Option<u64> {
         let nanos = srtt?.as_nanos().max(1);
-        let percent = if self.cwnd < self.ssthresh / 2 { 200 } else { 120 };
+        let percent = u128::from(percent[usize::from(self.cwnd >= self.ssthresh / 2)]);
         let bytes = u128::from(self.cwnd.max(in_flight)) * u128::from(mss) * percent / 100;
         Some(u64::try_from(bytes * 1_000_000_000 / nanos).unwrap_or(u64::MAX))
     }

@@ -260,11 +260,11 @@ fn idle_time_halves_the_window_per_timeout() {
 #[test]
 fn pacing_is_twice_the_window_in_slow_start() {
     let mut cc = Congestion::new(Kind::Cubic, Instant::ZERO);
-    assert_eq!(cc.pacing_rate(None, 0, MSS), None);
-    assert_eq!(cc.pacing_rate(Some(100 * MS), 0, MSS), Some(200_000));
+    assert_eq!(cc.pacing_rate(None, 0, MSS, [200, 120]), None);
+    assert_eq!(cc.pacing_rate(Some(100 * MS), 0, MSS, [200, 120]), Some(200_000));
     cc.set_ssthresh(12);
-    assert_eq!(cc.pacing_rate(Some(100 * MS), 0, MSS), Some(120_000));
-    assert_eq!(cc.pacing_rate(Some(100 * MS), 20, MSS), Some(240_000));
+    assert_eq!(cc.pacing_rate(Some(100 * MS), 0, MSS, [200, 120]), Some(120_000));
+    assert_eq!(cc.pacing_rate(Some(100 * MS), 20, MSS, [200, 120]), Some(240_000));
 }
 
 #[test]

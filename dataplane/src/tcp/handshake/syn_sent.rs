@@ -191,7 +191,7 @@ impl Connection {
         if !pure || segment.seq != self.peer_isn {
             return false;
         }
-        if self.invalid.allow(ctx.now) {
+        if self.invalid.allow(ctx.now, ctx.commons.settings.invalid_ratelimit) {
             self.send_syn_ack(ctx);
         } else {
             ctx.net.counters.inc(Snmp::TcpExtTCPACKSkippedSynRecv);

@@ -100,7 +100,7 @@ impl Connection {
     /// An unacceptable segment gets an ACK that says what is expected (`tcp_send_dupack`), so often.
     fn answer_unacceptable(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) {
         let has_data = segment.end() != segment.seq;
-        if !has_data && !self.invalid.allow(ctx.now) {
+        if !has_data && !self.invalid.allow(ctx.now, ctx.commons.settings.invalid_ratelimit) {
             ctx.net.counters.inc(Snmp::TcpExtTCPACKSkippedSeq);
             return;
         }
@@ -127,7 +127,7 @@ impl Connection {
 
     /// Asks the peer whether it meant that (RFC 5961; `tcp_send_challenge_ack`).
     pub(super) fn challenge(&mut self, ctx: &mut Ctx<'_>, reason: DropReason) -> Result<(), Fate> {
-        if self.invalid.allow(ctx.now) && ctx.commons.challenge.allow(ctx.now) {
+        if self.invalid.allow(ctx.now, ctx.commons.settings.invalid_ratelimit) && ctx.commons.challenge.allow(ctx.now) {
             ctx.net.counters.inc(Snmp::TcpExtTCPChallengeACK);
             self.send_ack(ctx);
         }

@@ -23,7 +23,12 @@ impl Connection {
             return;
         }
         let mss = u32::from(self.send.mss);
-        if let Some(rate) = self.congestion.pacing_rate(self.rtt.srtt(), self.sent.in_flight(), mss) {
+        if let Some(rate) = self.congestion.pacing_rate(
+            self.rtt.srtt(),
+            self.sent.in_flight(),
+            mss,
+            ctx.commons.settings.pacing_percent(),
+        ) {
             let share = Duration::from_nanos(u64::from(len) * 1_000_000_000 / rate.max(1));
             // What was not used is no credit, except half of the last wait (`tcp_update_skb_after_send`).
             self.send.pace_at = self.send.pace_at.max(ctx.now - share / 2) + share;

@@ -156,6 +156,11 @@ impl Recovery {
         directive
     }
 
+    /// The timeout is not doubted (`tcp_frto` = 0).
+    pub fn believe_timeout(&mut self) {
+        self.frto = Frto::Off;
+    }
+
     /// After a timeout the first segment and all that is overdue is lost; without samples, or if the peer took back
     /// what it had (RFC 2018 section 8), everything (`tcp_timeout_mark_lost`).
     fn mark_timed_out(&mut self, sender: &mut Sender<'_>, now: Instant, first: SegmentId) {

@@ -61,6 +61,9 @@ impl Connection {
         };
         let timeouts = u32::from(self.retransmits);
         let directive = self.recovery.on_rto(&mut sender, ctx.now, self.send.nxt, timeouts);
+        if !ctx.commons.settings.frto {
+            self.recovery.believe_timeout();
+        }
         self.send.announce_cwr |= directive.reduced;
     }
 

@@ -187,7 +187,7 @@ impl Bench {
     }
 
     fn info(&self) -> TcpInfo {
-        self.tcp.table.get(self.id).unwrap().info(self.now)
+        self.tcp.table.get(self.id).unwrap().info(&self.tcp.commons.settings, self.now)
     }
 
     fn ended(&self) -> bool {
