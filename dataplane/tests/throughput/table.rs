@@ -6,11 +6,6 @@ use std::sync::{Mutex, PoisonError};
 /// Tests run at once, and both may rewrite the file.
 static FILE: Mutex<()> = Mutex::new(());
 
-/// The first line of a table.
-pub(crate) fn head(name: &str, columns: &[String]) -> String {
-    row(name, columns)
-}
-
 /// One line: a name and its figures.
 pub(crate) fn row(name: &str, cells: &[String]) -> String {
     let cells: String = cells.iter().map(|cell| format!("{cell:>10}")).collect();
