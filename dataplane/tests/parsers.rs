@@ -7,11 +7,19 @@
 #[path = "../../tools/fuzz/src/bodies.rs"]
 #[allow(unreachable_pub)] // public in the crate of the fuzz targets
 mod bodies;
+#[path = "../../tools/fuzz/src/connection.rs"]
+#[allow(unreachable_pub)] // public in the crate of the fuzz targets
+mod connection;
+#[path = "../../tools/fuzz/src/stranger.rs"]
+#[allow(unreachable_pub, dead_code)] // the same, and attacks use more of it
+mod stranger;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 const INPUTS_PER_TARGET: usize = 100_000;
+/// A script on a connection takes a host of its own.
+const SCRIPTS: usize = 2_000;
 const SEED: u64 = 0x6d69_7478;
 
 /// SplitMix64.
@@ -70,14 +78,23 @@ fn run(target: &str, body: fn(&[u8]), bytes: &[u8]) {
     }
 }
 
+fn survives(target: &str, body: fn(&[u8]), inputs: usize) {
+    let seeds = seeds(target);
+    seeds.iter().for_each(|seed| run(target, body, seed));
+    let mut random = Random(SEED);
+    for _ in 0..inputs {
+        run(target, body, &input(&mut random, &seeds));
+    }
+}
+
 #[test]
 fn every_parser_survives_seeds_and_random_inputs() {
     for (target, body) in bodies::TARGETS {
-        let seeds = seeds(target);
-        seeds.iter().for_each(|seed| run(target, body, seed));
-        let mut random = Random(SEED);
-        for _ in 0..INPUTS_PER_TARGET {
-            run(target, body, &input(&mut random, &seeds));
-        }
+        survives(target, body, INPUTS_PER_TARGET);
     }
+}
+
+#[test]
+fn a_connection_survives_seeds_and_random_scripts() {
+    survives("tcp_connection", connection::tcp_connection, SCRIPTS);
 }

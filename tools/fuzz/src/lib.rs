@@ -5,3 +5,5 @@
 #![forbid(unsafe_code)]
 
 pub mod bodies;
+pub mod connection;
+pub mod stranger;

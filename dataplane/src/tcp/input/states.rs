@@ -118,7 +118,10 @@ impl Connection {
             return self.abort_on_data(ctx, segment);
         }
         if segment.flags.contains(Flags::FIN) {
-            // It comes with this segment: the way through `on_fin` ends in TIME_WAIT.
+            // It comes with this segment: the way through `on_fin` ends in TIME_WAIT. One that lies ahead of a hole does not, and
+            // nobody waits for ever.
+            let wait = self.fin_time(ctx);
+            self.arm_keep_alive(ctx, wait);
             return Fate::Lives;
         }
         self.finish(ctx);
