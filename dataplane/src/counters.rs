@@ -136,8 +136,6 @@ named_enum! {
         TcpExtTCPAbortOnClose,
         TcpExtTCPAbortOnTimeout,
         TcpExtTCPAbortOnMemory,
-        TcpExtTCPMTUPFail,
-        TcpExtTCPMTUPSuccess,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::flow::Flow;
 use super::seq::SeqNum;
+use crate::ip::Packet;
 use crate::wire::tcp::{Flags, Tcp};
 use crate::wire::tcp_options::{SackBlocks, Timestamps};
 use std::ops::Range;
@@ -65,6 +66,11 @@ impl Segment {
             ecn_capable: tos & ECN_MASK != 0,
             tos,
         }
+    }
+
+    /// The bytes of its TCP header, in the packet that holds it.
+    pub fn header_in<'a>(&self, packet: &'a Packet) -> &'a [u8] {
+        packet.frame.bytes().get(self.header.clone()).unwrap_or_default()
     }
 
     /// One behind its last sequence number: SYN and FIN count one each.

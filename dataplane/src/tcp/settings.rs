@@ -78,8 +78,6 @@ pub struct Settings {
     pub initial_window: u32,
     /// 3: tail loss probes; 0: none (`tcp_early_retrans`).
     pub early_retrans: u8,
-    /// Bit 0: RACK; bit 1: a fixed reordering window; bit 2: no duplicate threshold (`tcp_recovery`).
-    pub recovery: u8,
     pub reordering: u32,
     pub max_reordering: u32,
     pub frto: bool,
@@ -168,7 +166,6 @@ impl Default for Settings {
             slow_start_after_idle: true,
             initial_window: 10,
             early_retrans: 3,
-            recovery: 1,
             reordering: 3,
             max_reordering: 300,
             frto: true,

@@ -47,7 +47,7 @@ impl Tcp {
         segment: &Segment,
         packet: &Packet,
     ) {
-        let header = packet.frame.bytes().get(segment.header.clone()).unwrap_or_default();
+        let header = segment.header_in(packet);
         let options = options_of(&self.commons.settings, header);
         let Some(request) = self.request_of_cookie(net, now, listener, segment, &options) else {
             net.counters.dropped(DropReason::TcpNoSocket);

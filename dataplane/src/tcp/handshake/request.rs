@@ -57,7 +57,7 @@ impl Tcp {
         packet: &Packet,
     ) {
         let Some(request) = self.table.requests.get_mut(index) else { return };
-        let header = packet.frame.bytes().get(segment.header.clone()).unwrap_or_default();
+        let header = segment.header_in(packet);
         let timestamps = options_of(&self.commons.settings, header).timestamps.filter(|_| request.timestamp.is_some());
         let verdict = judge(request, segment, timestamps);
         match verdict {

@@ -59,7 +59,7 @@ impl Tcp {
             Ok(by_cookie) => by_cookie,
             Err(reason) => return self.drop_syn(net, reason),
         };
-        let header = packet.frame.bytes().get(segment.header.clone()).unwrap_or_default();
+        let header = segment.header_in(packet);
         let mut options = options_of(&self.commons.settings, header);
         let fast_open = options.fast_open.take();
         if by_cookie && options.timestamps.is_none() {

@@ -35,7 +35,7 @@ impl Connection {
         payload: &[u8],
         packet: &Packet,
     ) -> Fate {
-        let header = packet.frame.bytes().get(segment.header.clone()).unwrap_or_default();
+        let header = segment.header_in(packet);
         let options = options_of(&ctx.commons.settings, header);
         let flags = segment.flags;
         if self.fast_open == FastOpenState::Deferred {

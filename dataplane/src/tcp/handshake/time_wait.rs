@@ -77,7 +77,7 @@ impl Tcp {
         packet: &Packet,
     ) {
         let Some(time_wait) = self.table.time_waits.get_mut(index) else { return };
-        let header = packet.frame.bytes().get(segment.header.clone()).unwrap_or_default();
+        let header = segment.header_in(packet);
         let timestamps = options_of(&self.commons.settings, header).timestamps;
         let verdict = time_wait.judge(now, segment, timestamps, self.commons.settings.rfc1337);
         match verdict {
