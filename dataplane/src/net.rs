@@ -7,7 +7,7 @@ use crate::counters::{Counters, Snmp};
 use crate::device::Device;
 use crate::drop::DropReason;
 use crate::hooks::Hooks;
-use crate::ip::{Idents, Path};
+use crate::ip::{Cast, Idents, Path};
 use crate::limits;
 use crate::link::Neighbours;
 use crate::qdisc::Priority;
@@ -61,6 +61,8 @@ pub struct Net {
     pub generation: u64,
     /// Routes in use.
     pub cache: RouteCache<Path>,
+    /// What the addresses of packets that arrive are to us.
+    pub input_cache: RouteCache<Cast>,
     /// Everything that is counted.
     pub counters: Counters,
     /// Netfilter points.
@@ -99,6 +101,7 @@ impl Net {
             snapshot: Arc::default(),
             generation: 0,
             cache: RouteCache::new(limits::ROUTE_CACHE_ENTRIES, cache_seed),
+            input_cache: RouteCache::new(limits::ROUTE_CACHE_ENTRIES, cache_seed),
             counters: Counters::default(),
             hooks: Hooks::default(),
             timers: Wheel::new(now, limits::TIMERS_MAX, limits::TIMER_TICK),

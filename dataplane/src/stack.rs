@@ -3,6 +3,7 @@
 //! Owns the layers' state of one lane. Each packet is carried up in one call: `netif_receive_skb` -> `ip_rcv` ->
 //! `ip_local_deliver_finish` -> the protocol's handler; what the handler answers is done here.
 
+use crate::counters::Snmp;
 use crate::device::{Direction, dev_queue_xmit};
 use crate::drop::DropReason;
 use crate::errno::EHOSTUNREACH;
@@ -149,7 +150,6 @@ impl Stack {
 
     /// To the protocol's handler (`ip_local_deliver_finish`).
     fn local_deliver(&mut self, now: Instant, packet: Packet) {
-        use crate::counters::Snmp;
         match packet.protocol {
             Protocol::UDP => {
                 self.net.counters.inc(Snmp::IpInDelivers);
@@ -205,8 +205,11 @@ impl Stack {
     /// A segment to its connection or listener, which may be on another lane; one that was handed over already goes no
     /// further.
     fn tcp(&mut self, now: Instant, packet: Packet, handed_over: bool) {
-        let find = if handed_over { tcp::handed_over } else { tcp::tcp_v4_rcv };
-        let Some(found) = find(&mut self.net, &self.tcp, packet) else { return };
+        if !handed_over {
+            // The lane that received it has counted it.
+            self.net.counters.inc(Snmp::TcpInSegs);
+        }
+        let Some(found) = tcp::tcp_v4_rcv(&mut self.net, &self.tcp, packet) else { return };
         if let (Target::Elsewhere(lane), false) = (found.target, handed_over) {
             return self.hand_over(lane, found.packet.frame);
         }

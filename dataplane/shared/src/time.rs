@@ -50,7 +50,21 @@ impl Instant {
         self.as_nanos() / 1_000_000
     }
 
+    /// Nanoseconds from `earlier` to `self`, zero if `earlier` is later: [`Instant::saturating_since`] without the division
+    /// that a [`Duration`] costs.
+    #[inline]
+    pub const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.get().saturating_sub(earlier.0.get())
+    }
+
+    /// The point `nanos` nanoseconds later.
+    #[inline]
+    pub const fn after_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// The time from `earlier` to `self`, zero if `earlier` is later.
+    #[inline]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
@@ -69,12 +83,14 @@ impl core::fmt::Debug for Instant {
 }
 
 /// Nanoseconds of `duration`, saturating at `u64::MAX` (584 years).
-pub fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+#[inline]
+pub const fn nanos(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }
 
 impl Add<Duration> for Instant {
     type Output = Self;
+    #[inline]
     fn add(self, rhs: Duration) -> Self {
         Self(self.0.saturating_add(nanos(rhs)))
     }
@@ -88,6 +104,7 @@ impl AddAssign<Duration> for Instant {
 
 impl Sub<Duration> for Instant {
     type Output = Self;
+    #[inline]
     fn sub(self, rhs: Duration) -> Self {
         Self::from_nanos(self.as_nanos().saturating_sub(nanos(rhs)))
     }

@@ -5,7 +5,7 @@ use crate::counters::{Counters, Snmp};
 use crate::drop::DropReason;
 use crate::hooks::{HookPacket, Point};
 use crate::net::Net;
-use crate::route::{InterfaceId, RouteKind};
+use crate::route::{InterfaceId, RouteCache, RouteKey, RouteKind};
 use crate::snapshot::{InterfaceConfig, ReversePath, Snapshot};
 use crate::wire::Malformed;
 use crate::wire::ipv4::Ipv4;
@@ -18,6 +18,7 @@ use xmit_nic::frame::FrameFlags;
 use super::packet::Cast as LinkCast;
 
 /// Checks a datagram at the front of `frame` and decides whether it is ours. `None`: it was dropped and counted.
+#[inline]
 pub fn ip_rcv(net: &mut Net, input: InterfaceId, link: LinkCast, mut frame: Frame) -> Option<Packet> {
     net.counters.inc(Snmp::IpInReceives);
     match check(net, input, link, &mut frame) {
@@ -107,10 +108,9 @@ impl Facts {
     }
 }
 
+#[inline]
 fn check(net: &mut Net, input: InterfaceId, link: LinkCast, frame: &mut Frame) -> Result<Facts, DropReason> {
-    // The snapshot is borrowed, not cloned: a reference count is a write that all lanes share.
-    let Net { snapshot, hooks, counters, .. } = net;
-    let config = snapshot.interface(input).ok_or(DropReason::DeviceNoPort)?;
+    let Net { hooks, counters, .. } = net;
     let looped = frame.flags.contains(FrameFlags::LOOPED);
     let ip = Ipv4::parse(frame.bytes()).map_err(|m| match m {
         Malformed::BadTotalLength | Malformed::Truncated => DropReason::IpTruncated,
@@ -122,12 +122,8 @@ fn check(net: &mut Net, input: InterfaceId, link: LinkCast, frame: &mut Frame) -
     let total_len = usize::from(ip.total_len());
     let seen = HookPacket { datagram: &frame.bytes()[..total_len], input: Some(input), output: None };
     hooks.run(Point::PreRouting, &seen)?;
-    let ip = Ipv4::parse(frame.bytes()).map_err(|_| DropReason::IpMalformed)?;
     check_options(&ip)?;
-    if !looped {
-        check_source(snapshot, config, ip.source(), ip.destination())?;
-    }
-    let cast = route_input(snapshot, config, link, ip.destination(), looped)?;
+    let cast = ip_route_input(&net.snapshot, &mut net.input_cache, net.generation, input, link, &ip, looped)?;
     if ip.more_fragments() || ip.fragment_offset() != 0 {
         counters.inc(Snmp::IpReasmReqds);
         return Err(DropReason::IpFragment);
@@ -138,6 +134,45 @@ fn check(net: &mut Net, input: InterfaceId, link: LinkCast, frame: &mut Frame) -
     let seen = HookPacket { datagram: frame.bytes(), input: Some(input), output: None };
     hooks.run(Point::LocalIn, &seen)?;
     Ok(facts)
+}
+
+/// The cache first, the table on a miss (`ip_route_input`): what the addresses are to us, and whether they may meet here, is the same
+/// for all packets between them. What was refused, came from here, or was sent to all on the link is not kept.
+#[inline]
+fn ip_route_input(
+    snapshot: &Snapshot,
+    cache: &mut RouteCache<Cast>,
+    generation: u64,
+    input: InterfaceId,
+    link: LinkCast,
+    ip: &Ipv4<'_>,
+    looped: bool,
+) -> Result<Cast, DropReason> {
+    let key = RouteKey { destination: ip.destination(), source: ip.source(), tos: 0, interface: input };
+    let kept = link == LinkCast::Unicast && !looped;
+    if kept && let Some(cast) = cache.get(&key, generation) {
+        return Ok(*cast);
+    }
+    let cast = ip_route_input_slow(snapshot, input, link, &key, looped)?;
+    if kept {
+        cache.insert(key, generation, cast);
+    }
+    Ok(cast)
+}
+
+fn ip_route_input_slow(
+    snapshot: &Snapshot,
+    input: InterfaceId,
+    link: LinkCast,
+    key: &RouteKey,
+    looped: bool,
+) -> Result<Cast, DropReason> {
+    // The snapshot is borrowed, not cloned: a reference count is a write that all lanes share.
+    let config = snapshot.interface(input).ok_or(DropReason::DeviceNoPort)?;
+    if !looped {
+        check_source(snapshot, config, key.source, key.destination)?;
+    }
+    route_input(snapshot, config, link, key.destination, looped)
 }
 
 fn count_cast(counters: &mut Counters, cast: Cast) {

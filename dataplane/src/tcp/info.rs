@@ -1,8 +1,9 @@
 //! `TCP_INFO` (`tcp_get_info`).
 
 use super::connection::{Connection, FastOpenState};
+use super::rtt::micros;
 use super::state::State;
-use crate::{Duration, Instant};
+use crate::Instant;
 use xmit_shared::session::TcpInfo;
 
 /// Bits of `tcpi_options`.
@@ -83,7 +84,8 @@ impl Connection {
 
     fn tell_rates(&self, info: &mut TcpInfo, settings: &super::settings::Settings, now: Instant) {
         let mss = u32::from(self.send.mss);
-        let rate = self.congestion.pacing_rate(self.rtt.srtt(), self.sent.segments(), mss, settings.pacing_percent());
+        let rate =
+            self.congestion.pacing_rate(self.rtt.srtt_micros(), self.sent.segments(), mss, settings.pacing_percent());
         info.pacing_rate = rate.unwrap_or(u64::MAX);
         info.max_pacing_rate = u64::MAX;
         let [busy, window, buffer] = self.limited.times(now).map(|time| time.as_micros() as u64);
@@ -110,8 +112,4 @@ impl Connection {
         info.reord_seen = self.recovery.rack().late();
         info.total_rto = stats.total_rto;
     }
-}
-
-fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }

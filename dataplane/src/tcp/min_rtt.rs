@@ -39,8 +39,18 @@ impl MinRtt {
     }
 
     /// Takes a sample.
+    #[inline]
     pub fn update(&mut self, now: Instant, micros: u32) {
         let (at_ms, micros) = (now.as_millis() as u32, micros.max(1));
+        // Nearly always: longer than all three, and the first is young.
+        let longer = micros > self.best[2].micros && self.best[0].micros > 0;
+        if longer && self.best[0].age(at_ms) <= WINDOW_MS / 4 {
+            return;
+        }
+        self.take(at_ms, micros);
+    }
+
+    fn take(&mut self, at_ms: u32, micros: u32) {
         let sample = Sample { at_ms, micros };
         let best = &mut self.best;
         if best[0].micros == 0 {

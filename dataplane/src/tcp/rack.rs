@@ -97,6 +97,19 @@ impl Rack {
         }
     }
 
+    /// Takes an ACK that says only that everything up to the segment `last` arrived, after `rtt_nanos`. All that left before it is
+    /// acknowledged, so nothing can be found lost.
+    #[inline]
+    pub fn on_plain_ack(&mut self, rtt_nanos: u64, last: (Instant, SeqNum), una: SeqNum) {
+        self.rtt_nanos = rtt_nanos;
+        if self.newest.is_none_or(|known| left_later(last, known)) {
+            self.newest = Some(last);
+        }
+        if self.dsack_round.is_some_and(|round| una.at_or_after(round)) {
+            self.dsack_round = None;
+        }
+    }
+
     /// A recovery ended without having been spurious.
     pub fn on_recovery_end(&mut self) {
         self.reo_wnd_persist = self.reo_wnd_persist.saturating_sub(1);

@@ -11,6 +11,7 @@
 use super::min_rtt::MinRtt;
 use super::seq::SeqNum;
 use crate::{Duration, Instant};
+use xmit_shared::time::nanos;
 
 /// The least variation in a timeout (`TCP_RTO_MIN`); a route may lower it.
 pub const RTO_MIN: Duration = Duration::from_millis(200);
@@ -18,6 +19,8 @@ pub const RTO_MIN: Duration = Duration::from_millis(200);
 pub const RTO_MAX: Duration = Duration::from_secs(120);
 /// Before the first sample (RFC 6298 section 2.1).
 pub const RTO_INITIAL: Duration = Duration::from_secs(1);
+
+const RTO_INITIAL_NANOS: u64 = nanos(RTO_INITIAL);
 
 /// Beyond this many doublings every timeout is at its maximum: 200 ms << 10 > 120 s.
 const BACKOFF_MAX: u8 = 16;
@@ -74,7 +77,13 @@ impl RttEstimator {
     /// Takes a sample from an ACK that moved `snd_una` there, `snd_nxt` being the end of the window. Ends back-off
     /// (RFC 6298 section 5.7's note: the sample is of a segment sent once).
     pub fn sample(&mut self, now: Instant, rtt: Duration, snd_una: SeqNum, snd_nxt: SeqNum) {
-        let measured = micros(rtt).max(1);
+        self.sample_micros(now, micros(rtt), snd_una, snd_nxt);
+    }
+
+    /// The same in microseconds.
+    #[inline]
+    pub fn sample_micros(&mut self, now: Instant, measured: u32, snd_una: SeqNum, snd_nxt: SeqNum) {
+        let measured = measured.max(1);
         self.min.update(now, measured);
         (self.backoff, self.first_rto_ms) = (0, 0);
         let floor = self.rto_min_us;
@@ -89,26 +98,47 @@ impl RttEstimator {
         self.min.update(now, micros(rtt).max(1));
     }
 
+    /// The same in microseconds.
+    #[inline]
+    pub fn sample_min_micros(&mut self, now: Instant, measured: u32) {
+        self.min.update(now, measured.max(1));
+    }
+
     /// The retransmission timeout, backed off.
     #[inline]
     pub fn rto(&self) -> Duration {
-        let base = self.rto_base();
+        Duration::from_nanos(self.rto_nanos())
+    }
+
+    /// The same in nanoseconds, for the path of a packet.
+    #[inline]
+    pub fn rto_nanos(&self) -> u64 {
+        let base = self.rto_base_nanos();
         if self.backoff == 0 {
             return base;
         }
-        let doubled = base.saturating_mul(1 << self.backoff.min(BACKOFF_MAX));
-        doubled.min(self.rto_max())
+        base.saturating_mul(1 << self.backoff.min(BACKOFF_MAX)).min(self.rto_max_nanos())
     }
 
     /// The retransmission timeout before back-off.
     #[inline]
     pub fn rto_base(&self) -> Duration {
+        Duration::from_nanos(self.rto_base_nanos())
+    }
+
+    #[inline]
+    fn rto_base_nanos(&self) -> u64 {
         if self.first_rto_ms > 0 {
-            return Duration::from_millis(self.first_rto_ms.into());
+            return u64::from(self.first_rto_ms) * 1_000_000;
         }
         let estimate = self.estimate.as_ref();
-        let rto = estimate.map(|e| Duration::from_micros(u64::from(e.srtt_8 >> 3) + u64::from(e.rttvar)));
-        rto.unwrap_or(RTO_INITIAL).min(self.rto_max())
+        let rto = estimate.map(|e| (u64::from(e.srtt_8 >> 3) + u64::from(e.rttvar)) * 1_000);
+        rto.unwrap_or(RTO_INITIAL_NANOS).min(self.rto_max_nanos())
+    }
+
+    #[inline]
+    fn rto_max_nanos(&self) -> u64 {
+        u64::from(self.rto_max_ms) * 1_000_000
     }
 
     /// The timeout until the next sample: what is known of the destination, or nothing at all (`tcp_init_metrics`).
@@ -142,6 +172,12 @@ impl RttEstimator {
         self.estimate.as_ref().map(|e| Duration::from_micros(u64::from(e.srtt_8 >> 3)))
     }
 
+    /// The same in microseconds, at least one.
+    #[inline]
+    pub fn srtt_micros(&self) -> Option<u32> {
+        self.estimate.as_ref().map(|e| (e.srtt_8 >> 3).max(1))
+    }
+
     /// The mean deviation as `TCP_INFO` shows it, if there was a sample.
     pub fn rttvar(&self) -> Option<Duration> {
         self.estimate.as_ref().map(|e| Duration::from_micros(u64::from(e.mdev_4 >> 2)))
@@ -151,6 +187,12 @@ impl RttEstimator {
     #[inline]
     pub fn min_rtt(&self) -> Option<Duration> {
         self.min.get().map(|us| Duration::from_micros(us.into()))
+    }
+
+    /// The same in microseconds.
+    #[inline]
+    pub fn min_rtt_micros(&self) -> Option<u32> {
+        self.min.get()
     }
 
     /// The estimate that a new connection to the same destination begins with (`tcp_init_metrics`): what an older one
@@ -208,8 +250,16 @@ pub fn choose(
     acked.or(sacked).or_else(|| echoed.map(|sent| now.saturating_since(sent)))
 }
 
-fn micros(duration: Duration) -> u32 {
+/// Whole microseconds, saturating.
+pub fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
+
+/// The same of a number of nanoseconds.
+#[inline]
+pub const fn nanos_to_micros(nanos: u64) -> u32 {
+    let micros = nanos / 1_000;
+    if micros > u32::MAX as u64 { u32::MAX } else { micros as u32 }
 }
 
 fn clamp(value: i64) -> u32 {

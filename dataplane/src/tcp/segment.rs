@@ -5,7 +5,6 @@ use super::seq::SeqNum;
 use crate::ip::Packet;
 use crate::wire::tcp::{Flags, Tcp};
 use crate::wire::tcp_options::{SackBlocks, Timestamps};
-use std::ops::Range;
 
 /// What a segment says. Its payload stays in the frame; Fast Open's option, too.
 #[derive(Clone, Debug)]
@@ -24,10 +23,8 @@ pub struct Segment {
     pub urgent: u16,
     /// Data bytes.
     pub len: u32,
-    /// Where in the frame (from the IP header on) the data stands.
-    pub payload: Range<usize>,
-    /// Where in the frame the TCP header stands, options included.
-    pub header: Range<usize>,
+    /// Where in the frame (from the IP header on) the TCP header stands, and its bytes, options included; data follows.
+    pub(in crate::tcp) header: (u16, u16),
     /// The timestamps, if it carries them.
     pub timestamps: Option<Timestamps>,
     /// SACK blocks.
@@ -46,7 +43,7 @@ const ECN_CE: u8 = 3;
 
 impl Segment {
     /// Of a parsed header that stands at `start` in its frame.
-    #[inline]
+    #[inline(always)] // it is large, and made where it is used
     pub fn new(flow: Flow, tcp: &Tcp<'_>, start: usize, tos: u8) -> Self {
         let options = tcp.options();
         let (header_len, len) = (tcp.header_len(), tcp.payload().len());
@@ -58,8 +55,7 @@ impl Segment {
             window: tcp.window(),
             urgent: tcp.urgent(),
             len: len as u32,
-            payload: start + header_len..start + header_len + len,
-            header: start..start + header_len,
+            header: (start as u16, header_len as u16),
             timestamps: options.timestamps,
             sack: options.sack,
             congestion_experienced: tos & ECN_MASK == ECN_CE,
@@ -70,7 +66,15 @@ impl Segment {
 
     /// The bytes of its TCP header, in the packet that holds it.
     pub fn header_in<'a>(&self, packet: &'a Packet) -> &'a [u8] {
-        packet.frame.bytes().get(self.header.clone()).unwrap_or_default()
+        let (start, len) = (usize::from(self.header.0), usize::from(self.header.1));
+        packet.frame.bytes().get(start..start + len).unwrap_or_default()
+    }
+
+    /// The bytes of its data, in the packet that holds it.
+    #[inline]
+    pub fn payload_in<'a>(&self, packet: &'a Packet) -> &'a [u8] {
+        let start = usize::from(self.header.0) + usize::from(self.header.1);
+        packet.frame.bytes().get(start..start + self.len as usize).unwrap_or_default()
     }
 
     /// One behind its last sequence number: SYN and FIN count one each.

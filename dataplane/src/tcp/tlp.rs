@@ -8,11 +8,12 @@
 use super::rtt::RTO_INITIAL;
 use super::seq::SeqNum;
 use crate::Duration;
+use xmit_shared::time::nanos;
 
 /// With one segment in flight the peer may delay its ACK that long (`WCDelAckT`; Linux: `TCP_RTO_MIN`).
-const DELAYED_ACK_MAX: Duration = Duration::from_millis(200);
+const DELAYED_ACK_MAX: u64 = nanos(Duration::from_millis(200));
 /// Beside two round trips, for the peer's and our timers (`TCP_TIMEOUT_MIN`).
-const SLACK: Duration = Duration::from_millis(2);
+const SLACK: u64 = nanos(Duration::from_millis(2));
 
 /// A probe that is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +55,13 @@ pub enum TlpVerdict {
 impl Tlp {
     /// How long after the last sending or ACK the probe leaves (section 7.2): two round trips; if the retransmission
     /// timer is due before, in `rto_left`, the probe takes its place, and that timer begins anew.
-    pub fn timeout(srtt: Option<Duration>, in_flight: u32, rto_left: Duration) -> Duration {
-        let probe = match srtt {
-            Some(srtt) => 2 * srtt + if in_flight == 1 { DELAYED_ACK_MAX } else { SLACK },
-            None => RTO_INITIAL,
+    ///
+    /// In nanoseconds; the round trip in microseconds.
+    #[inline]
+    pub fn timeout_nanos(srtt_micros: Option<u32>, in_flight: u32, rto_left: u64) -> u64 {
+        let probe = match srtt_micros {
+            Some(srtt) => 2_000 * u64::from(srtt) + if in_flight == 1 { DELAYED_ACK_MAX } else { SLACK },
+            None => nanos(RTO_INITIAL),
         };
         probe.min(rto_left)
     }
@@ -109,7 +113,7 @@ impl Tlp {
 mod tests {
     use super::*;
 
-    const MS: Duration = Duration::from_millis(1);
+    const MS: u64 = 1_000_000;
 
     fn ack(number: u32, news: bool, duplicate_end: Option<u32>) -> TlpAck {
         TlpAck { ack: SeqNum::new(number), news, duplicate_end: duplicate_end.map(SeqNum::new) }
@@ -117,11 +121,11 @@ mod tests {
 
     #[test]
     fn the_timer_is_two_round_trips_before_the_retransmission_timer() {
-        let second = 1000 * MS;
-        assert_eq!(Tlp::timeout(Some(50 * MS), 5, second), 102 * MS);
-        assert_eq!(Tlp::timeout(Some(50 * MS), 1, second), 300 * MS);
-        assert_eq!(Tlp::timeout(Some(50 * MS), 1, 250 * MS), 250 * MS);
-        assert_eq!(Tlp::timeout(None, 5, 3 * second), second);
+        let timeout = |srtt, in_flight, left| Tlp::timeout_nanos(srtt, in_flight, left * MS) / MS;
+        assert_eq!(timeout(Some(50_000), 5, 1000), 102);
+        assert_eq!(timeout(Some(50_000), 1, 1000), 300);
+        assert_eq!(timeout(Some(50_000), 1, 250), 250);
+        assert_eq!(timeout(None, 5, 3000), 1000);
     }
 
     #[test]

@@ -92,17 +92,34 @@ pub const fn update(old_checksum: u16, old_word: u16, new_word: u16) -> u16 {
 
 /// Bytes added per round: sixteen independent accumulators, which the compiler turns into vectors.
 const BLOCK: usize = 64;
+/// Blocks after which an accumulator has to be emptied: each adds less than 2^17 to it.
+const BLOCKS_MAX: usize = 1 << 15;
+/// Below this the accumulators cost more than they save: small segments are summed in single words.
+const VECTOR_LEN_MIN: usize = 4 * BLOCK;
 
 /// The sum of the machine's words in `bytes`, a last odd byte as if a zero followed it. Below 2^39.
 #[inline]
 fn sum_words(bytes: &[u8]) -> u64 {
-    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
-    let (words, last) = tail.as_chunks::<4>();
-    // A header has no whole block and does not pay for the accumulators.
-    let mut sum = if blocks.is_empty() { 0 } else { sum_blocks(blocks) };
+    if bytes.len() < VECTOR_LEN_MIN { sum_short(bytes) } else { sum_long(bytes) }
+}
+
+/// Eight bytes at a time; a carry out of the top comes back in at the bottom (RFC 1071 section 2.C).
+#[inline]
+fn sum_short(bytes: &[u8]) -> u64 {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let (mut sum, mut carries) = (0u64, 0u64);
     for word in words {
-        sum += u64::from(u32::from_ne_bytes(*word));
+        let (next, carry) = sum.overflowing_add(u64::from_ne_bytes(*word));
+        (sum, carries) = (next, carries + u64::from(carry));
     }
+    (sum & 0xffff_ffff) + (sum >> 32) + carries + sum_tail(tail)
+}
+
+/// Of fewer than eight bytes.
+#[inline]
+fn sum_tail(bytes: &[u8]) -> u64 {
+    let (words, last) = bytes.as_chunks::<4>();
+    let sum = words.first().map_or(0, |word| u64::from(u32::from_ne_bytes(*word)));
     let last = match *last {
         [] => return sum,
         [a] => [a, 0, 0, 0],
@@ -112,15 +129,21 @@ fn sum_words(bytes: &[u8]) -> u64 {
     sum + u64::from(u32::from_ne_bytes(last))
 }
 
+fn sum_long(bytes: &[u8]) -> u64 {
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    blocks.chunks(BLOCKS_MAX).map(sum_blocks).sum::<u64>() + sum_short(tail)
+}
+
+/// Of at most [`BLOCKS_MAX`] blocks: both halves of each word are added, so that an accumulator is no wider than it.
 fn sum_blocks(blocks: &[[u8; BLOCK]]) -> u64 {
-    let mut lanes = [0u64; BLOCK / 4];
+    let mut lanes = [0u32; BLOCK / 4];
     for block in blocks {
-        // Each lane gains less than 2^32 per block: no overflow below 2^38 bytes.
         for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-            *lane += u64::from(u32::from_ne_bytes(*word));
+            let word = u32::from_ne_bytes(*word);
+            *lane += (word & 0xffff) + (word >> 16);
         }
     }
-    lanes.iter().map(|lane| (lane & 0xffff_ffff) + (lane >> 32)).sum()
+    lanes.iter().map(|lane| u64::from(*lane)).sum()
 }
 
 /// Folds the carries back until 16 bits are left.

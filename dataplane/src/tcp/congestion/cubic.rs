@@ -44,12 +44,12 @@ impl Cubic {
         let (w_max, k) = (f64::from(self.w_max), f64::from(self.k));
         let prior = f64::from(self.cwnd_prior);
         self.w_est += if self.w_est < prior { ALPHA } else { 1.0 } * delivered / window;
-        let t = sample.now.saturating_since(began).as_secs_f64();
+        let t = sample.now.nanos_since(began) as f64 / 1e9;
         let at = |t: f64| C * (t - k).powi(3) + w_max;
         let grown = if at(t) < self.w_est {
             window.max(self.w_est)
         } else {
-            let rtt = sample.min_rtt.unwrap_or_default().as_secs_f64();
+            let rtt = f64::from(sample.min_rtt_micros.unwrap_or(0)) / 1e6;
             let target = at(t + rtt).clamp(window, 1.5 * window);
             window + (target - window) / window * delivered
         };

@@ -56,8 +56,8 @@ impl HyStart {
         if self.phase == Phase::Done {
             return false;
         }
-        if let Some(rtt) = sample.rtt {
-            let rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).max(1);
+        if let Some(rtt) = sample.rtt_micros {
+            let rtt = rtt.max(1);
             self.current_min = if self.current_min == 0 { rtt } else { self.current_min.min(rtt) };
             self.samples = self.samples.saturating_add(1);
             self.judge();

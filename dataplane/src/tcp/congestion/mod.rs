@@ -85,10 +85,10 @@ pub struct AckSample {
     pub acked_bytes: u32,
     /// Of these, bytes whose acknowledgment carried ECE.
     pub ece_marked_bytes: u32,
-    /// Its round trip sample, if it gave one.
-    pub rtt: Option<Duration>,
-    /// The least round trip of the path.
-    pub min_rtt: Option<Duration>,
+    /// Its round trip sample in microseconds, if it gave one.
+    pub rtt_micros: Option<u32>,
+    /// The least round trip of the path in microseconds.
+    pub min_rtt_micros: Option<u32>,
     /// No reduction is under way: the window may grow (`tcp_may_raise_cwnd`).
     pub may_grow: bool,
 }
@@ -354,11 +354,33 @@ impl Congestion {
     /// Bytes a second at which segments of `mss` should leave: twice the rate of the window in slow start, so that it
     /// may double, 1.2 times later, so that it may grow (`tcp_update_pacing_rate`). `percent` says how much more, in
     /// slow start and later (`tcp_pacing_ss_ratio`, `tcp_pacing_ca_ratio`). `None` without a round trip.
-    pub fn pacing_rate(&self, srtt: Option<Duration>, in_flight: u32, mss: u32, percent: [u32; 2]) -> Option<u64> {
-        let nanos = srtt?.as_nanos().max(1);
-        let percent = u128::from(percent[usize::from(self.cwnd >= self.ssthresh / 2)]);
-        let bytes = u128::from(self.cwnd.max(in_flight)) * u128::from(mss) * percent / 100;
-        Some(u64::try_from(bytes * 1_000_000_000 / nanos).unwrap_or(u64::MAX))
+    #[inline]
+    pub fn pacing_rate(&self, srtt_micros: Option<u32>, in_flight: u32, mss: u32, percent: [u32; 2]) -> Option<u64> {
+        let bytes = self.paced_bytes(in_flight, mss, percent) / 100;
+        Some(bytes.saturating_mul(1_000_000) / u64::from(srtt_micros?.max(1)))
+    }
+
+    /// Nanoseconds that `len` bytes take at [`Congestion::pacing_rate`]. `None` without a round trip.
+    #[inline]
+    pub fn pacing_nanos(
+        &self,
+        srtt_micros: Option<u32>,
+        in_flight: u32,
+        mss: u32,
+        percent: [u32; 2],
+        len: u32,
+    ) -> Option<u64> {
+        let nanos = u64::from(srtt_micros?.max(1)) * 1_000;
+        let share = u64::from(len) * 100;
+        Some(nanos.saturating_mul(share) / self.paced_bytes(in_flight, mss, percent).max(1))
+    }
+
+    /// A hundred times the bytes that leave in a round trip.
+    #[inline]
+    fn paced_bytes(&self, in_flight: u32, mss: u32, percent: [u32; 2]) -> u64 {
+        let [slow_start, later] = percent;
+        let percent = if self.cwnd >= self.ssthresh / 2 { later } else { slow_start };
+        (u64::from(self.cwnd.max(in_flight)) * u64::from(mss)).saturating_mul(percent.into())
     }
 
     /// The threshold that stands for what the path was known to carry (`tcp_current_ssthresh`).

@@ -1,5 +1,6 @@
 //! Tests of the algorithms: their steps, and their response functions over a path that loses every n-th segment.
 
+use super::super::rtt::micros;
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -38,8 +39,8 @@ impl Path {
                 delivered: 1,
                 acked_bytes: MSS,
                 ece_marked_bytes: if at < marked { MSS } else { 0 },
-                rtt: Some(self.rtt),
-                min_rtt: Some(self.rtt),
+                rtt_micros: Some(micros(self.rtt)),
+                min_rtt_micros: Some(micros(self.rtt)),
                 may_grow: !lost,
             });
         }
@@ -232,8 +233,8 @@ fn an_unused_window_does_not_grow_and_decays() {
         delivered: 50,
         acked_bytes: 5000,
         ece_marked_bytes: 0,
-        rtt: Some(100 * MS),
-        min_rtt: Some(100 * MS),
+        rtt_micros: Some(100_000),
+        min_rtt_micros: Some(100_000),
         may_grow: true,
     };
     cc.on_ack(&sample);
@@ -261,10 +262,10 @@ fn idle_time_halves_the_window_per_timeout() {
 fn pacing_is_twice_the_window_in_slow_start() {
     let mut cc = Congestion::new(Kind::Cubic, Instant::ZERO);
     assert_eq!(cc.pacing_rate(None, 0, MSS, [200, 120]), None);
-    assert_eq!(cc.pacing_rate(Some(100 * MS), 0, MSS, [200, 120]), Some(200_000));
+    assert_eq!(cc.pacing_rate(Some(100_000), 0, MSS, [200, 120]), Some(200_000));
     cc.set_ssthresh(12);
-    assert_eq!(cc.pacing_rate(Some(100 * MS), 0, MSS, [200, 120]), Some(120_000));
-    assert_eq!(cc.pacing_rate(Some(100 * MS), 20, MSS, [200, 120]), Some(240_000));
+    assert_eq!(cc.pacing_rate(Some(100_000), 0, MSS, [200, 120]), Some(120_000));
+    assert_eq!(cc.pacing_rate(Some(100_000), 20, MSS, [200, 120]), Some(240_000));
 }
 
 #[test]

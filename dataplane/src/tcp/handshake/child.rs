@@ -33,7 +33,7 @@ impl Tcp {
         self.with(net, now, None, id, |child, ctx| child.establish(ctx, request, segment));
         self.hand_over(net, now, end.as_deref_mut(), request.listener, id);
         if segment.len > 0 || segment.flags.intersects(Flags::FIN | Flags::URG) {
-            let payload = packet.frame.bytes().get(segment.payload.clone()).unwrap_or_default();
+            let payload = segment.payload_in(packet);
             let end = end.filter(|_| self.owner(id).is_some());
             self.with(net, now, end, id, |child, ctx| child.receive(ctx, segment, payload));
         }
@@ -73,7 +73,7 @@ impl Tcp {
         });
         self.hand_over(net, now, end.as_deref_mut(), request.listener, id);
         let end = end.filter(|_| self.owner(id).is_some());
-        let payload = packet.frame.bytes().get(segment.payload.clone()).unwrap_or_default();
+        let payload = segment.payload_in(packet);
         self.with(net, now, end, id, |child, ctx| child.take_data_of_syn(ctx, segment, payload));
     }
 

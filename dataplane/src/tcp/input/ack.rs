@@ -6,9 +6,10 @@ use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::congestion::Kind;
 use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::{Retransmission, Timer};
-use crate::tcp::recovery::{AckFacts, Directive, Permit, Sender};
+use crate::tcp::recovery::{AckFacts, Directive, Permit, PlainAck, Sender};
+use crate::tcp::rtt::nanos_to_micros;
 use crate::tcp::segment::Segment;
-use crate::tcp::sent::Ack;
+use crate::tcp::sent::{Ack, RateSample};
 use crate::tcp::seq::SeqNum;
 use crate::tcp::window::{Window, WireWindow};
 use crate::wire::tcp::Flags;
@@ -71,7 +72,7 @@ impl Connection {
                 self.judge(ctx, segment, segment.ack, false);
             }
             self.after_idle_ack(ctx);
-        } else {
+        } else if !advanced || !self.judge_plain(ctx, segment, una) {
             let plain = !advanced && segment.len == 0 && !window_changed && segment.flags.sequence_len() == 0;
             self.judge(ctx, segment, una, plain && slow);
         }
@@ -97,6 +98,40 @@ impl Connection {
         if self.send.urgent.is_some_and(|urgent| ack.at_or_after(urgent)) {
             self.send.urgent = None;
         }
+    }
+
+    /// What nearly every ACK says, without looking for more. False, with nothing changed, if there is more to it.
+    #[inline]
+    fn judge_plain(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, una: SeqNum) -> bool {
+        if segment.flags.intersects(Flags::ECE | Flags::SYN) || !segment.sack.is_empty() {
+            return false;
+        }
+        let mut sender = Sender {
+            sent: &mut self.sent,
+            slab: &mut ctx.commons.slab,
+            congestion: &mut self.congestion,
+            rtt: &mut self.rtt,
+        };
+        let plain = PlainAck {
+            now: ctx.now,
+            bytes: segment.ack.since(una),
+            ack: segment.ack,
+            nxt: self.send.nxt,
+            sack_permitted: self.agreed.sack,
+        };
+        let Some(rate) = self.recovery.on_plain_ack(&mut sender, &plain) else { return false };
+        self.rtt.reset_backoff();
+        self.move_una(ctx, segment.ack);
+        if rate.segments > 0 {
+            self.note_rate(&rate);
+        }
+        self.pending.new_probe = false;
+        if self.sent.segments() == 0 {
+            self.deadlines.disarm(Timer::Retransmission);
+        } else if !self.schedule_loss_probe(ctx) {
+            self.rearm_rto(ctx);
+        }
+        true
     }
 
     /// Scoreboard, round trip, loss and window; then the timers.
@@ -179,11 +214,16 @@ impl Connection {
         }
         ctx.net.counters.add(Snmp::TcpExtTCPSACKDiscard, outcome.bad_blocks.into());
         if let Some(rate) = outcome.rate.filter(|rate| rate.segments > 0) {
-            self.stats.rate_segments = rate.segments;
-            self.stats.rate_micros = rate.interval.as_micros() as u32;
-            self.stats.rate_app_limited = rate.app_limited;
+            self.note_rate(&rate);
         }
         self.pending.new_probe = directive.permit == Permit::NewProbe;
+    }
+
+    #[inline]
+    fn note_rate(&mut self, rate: &RateSample) {
+        self.stats.rate_segments = rate.segments;
+        self.stats.rate_micros = nanos_to_micros(rate.interval_nanos);
+        self.stats.rate_app_limited = rate.app_limited;
     }
 
     /// `tcp_set_xmit_timer`, `tcp_rearm_rto` and RACK's timer.

@@ -10,6 +10,7 @@ use crate::tcp::segment::Segment;
 /// The least and the most that an ACK waits (`TCP_DELACK_MIN`, `TCP_ATO_MIN`, `TCP_DELACK_MAX`), milliseconds.
 pub(in crate::tcp) const DELAY_MIN_MS: u16 = 40;
 pub(in crate::tcp) const DELAY_MAX_MS: u16 = 200;
+const NANOS_PER_MS: u64 = 1_000_000;
 /// ACKs sent at once when a connection or a burst begins (`TCP_MAX_QUICKACKS`).
 const QUICK_ACKS_MAX: u8 = 16;
 /// From this many answers of its own on a program counts as one that talks by turns (`TCP_PINGPONG_THRESH`).
@@ -22,7 +23,7 @@ impl Connection {
     pub(super) fn note_data(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) {
         self.ack.scheduled = true;
         self.measure_segment(segment);
-        let since = ctx.now.saturating_since(self.ack.last_data_at).as_millis().min(u128::from(u32::MAX)) as u32;
+        let since = (ctx.now.nanos_since(self.ack.last_data_at) / NANOS_PER_MS).min(u32::MAX.into()) as u32;
         let ato = u32::from(self.ack.ato_ms);
         if ato == 0 {
             // The first data: the peer is in slow start and wants ACKs.
@@ -31,12 +32,17 @@ impl Connection {
         } else if since <= u32::from(DELAY_MIN_MS / 2) {
             self.ack.ato_ms = (ato / 2) as u16 + DELAY_MIN_MS / 2;
         } else if since < ato {
-            self.ack.ato_ms = (ato / 2 + since).min(self.rtt.rto().as_millis() as u32) as u16;
-        } else if since > self.rtt.rto().as_millis() as u32 {
+            self.ack.ato_ms = (ato / 2 + since).min(self.rto_ms()) as u16;
+        } else if since > self.rto_ms() {
             // A pause: the peer may begin slow start again.
             self.raise_quick(QUICK_ACKS_MAX);
         }
         self.ack.last_data_at = ctx.now;
+    }
+
+    /// The retransmission timeout in whole milliseconds; 120,000 at most.
+    fn rto_ms(&self) -> u32 {
+        (self.rtt.rto_nanos() / NANOS_PER_MS) as u32
     }
 
     /// The peer's segment size as seen (`tcp_measure_rcv_mss`).

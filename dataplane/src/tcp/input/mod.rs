@@ -16,5 +16,5 @@ mod states;
 mod urgent;
 mod validate;
 
-pub use demux::{Found, Target, handed_over, tcp_v4_rcv};
+pub use demux::{Found, Target, tcp_v4_rcv};
 pub(super) use established::UNPREDICTED;

@@ -12,6 +12,7 @@ use crate::Instant;
 use crate::counters::Snmp;
 use crate::wire::tcp::Flags;
 
+const NANOS_PER_MS: u64 = 1_000_000;
 /// The shortest delay of an ACK (`TCP_ATO_MIN`).
 pub(in crate::tcp) const ATO_MIN_MS: u16 = 40;
 
@@ -87,8 +88,8 @@ impl Connection {
             self.congestion.on_idle(now.saturating_since(self.send.last_at));
         }
         self.send.last_at = now;
-        let since = now.saturating_since(self.ack.last_data_at);
-        if since.as_millis() < u128::from(self.ack.ato_ms) {
+        let since = now.nanos_since(self.ack.last_data_at);
+        if since < u64::from(self.ack.ato_ms) * NANOS_PER_MS {
             self.ack.pingpong = self.ack.pingpong.saturating_add(1);
         }
     }

@@ -30,6 +30,7 @@ use super::commons::{Ctx, Fate};
 use super::connection::Connection;
 use super::limited::Limit;
 use super::state::State;
+use crate::Duration;
 use crate::ip::Path;
 use push::Mode;
 use xmit_shared::session::StreamFlags;
@@ -135,10 +136,9 @@ impl Connection {
     /// Nothing was sent for a timeout: what the window knew of the path is old (`tcp_slow_start_after_idle_check`; RFC
     /// 5681 section 4.1). Also when a closed window opens.
     pub(super) fn slow_start_after_idle(&mut self, ctx: &Ctx<'_>) {
-        let idle = ctx.now.saturating_since(self.send.last_at);
-        let rto = self.rtt.rto();
-        if self.sent.segments() == 0 && idle > rto && ctx.commons.settings.slow_start_after_idle {
-            self.congestion.restart_after_idle(ctx.now, idle, rto);
+        let idle = ctx.now.nanos_since(self.send.last_at);
+        if self.sent.segments() == 0 && idle > self.rtt.rto_nanos() && ctx.commons.settings.slow_start_after_idle {
+            self.congestion.restart_after_idle(ctx.now, Duration::from_nanos(idle), self.rtt.rto());
         }
     }
 

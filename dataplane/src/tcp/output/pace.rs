@@ -4,7 +4,7 @@
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Timer;
-use crate::Duration;
+use crate::Instant;
 
 /// The first segments of a connection are not paced, as fq does not pace them.
 const UNPACED_SEGMENTS: u32 = 10;
@@ -23,15 +23,11 @@ impl Connection {
             return;
         }
         let mss = u32::from(self.send.mss);
-        if let Some(rate) = self.congestion.pacing_rate(
-            self.rtt.srtt(),
-            self.sent.in_flight(),
-            mss,
-            ctx.commons.settings.pacing_percent(),
-        ) {
-            let share = Duration::from_nanos(u64::from(len) * 1_000_000_000 / rate.max(1));
+        let (srtt, percent) = (self.rtt.srtt_micros(), ctx.commons.settings.pacing_percent());
+        if let Some(share) = self.congestion.pacing_nanos(srtt, self.sent.in_flight(), mss, percent, len) {
             // What was not used is no credit, except half of the last wait (`tcp_update_skb_after_send`).
-            self.send.pace_at = self.send.pace_at.max(ctx.now - share / 2) + share;
+            let credit = Instant::from_nanos(ctx.now.as_nanos().saturating_sub(share / 2));
+            self.send.pace_at = self.send.pace_at.max(credit).after_nanos(share);
         }
     }
 

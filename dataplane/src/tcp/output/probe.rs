@@ -27,14 +27,14 @@ impl Connection {
             return self.deadlines.disarm(super::super::deadlines::Timer::Retransmission);
         }
         let stood_in = matches!(self.deadlines.retransmission, LossProbe | Reordering);
-        let at = if stood_in { self.rto_at(ctx).max(ctx.now) } else { ctx.now + self.rtt.rto() };
+        let at = if stood_in { self.rto_at(ctx).max(ctx.now) } else { ctx.now.after_nanos(self.rtt.rto_nanos()) };
         self.arm_rto(ctx, at);
     }
 
     /// When the first segment's timeout is over (`tcp_rto_delta_us`).
     fn rto_at(&self, ctx: &Ctx<'_>) -> Instant {
         let first = self.sent.first().map_or(ctx.now, |id| ctx.commons.slab[id].sent_at());
-        first + self.rtt.rto()
+        first.after_nanos(self.rtt.rto_nanos())
     }
 
     pub(in crate::tcp) fn arm_rto(&mut self, ctx: &mut Ctx<'_>, at: Instant) {
@@ -55,10 +55,10 @@ impl Connection {
         if !early || handshaking || !self.recovery.may_probe(&self.sent, self.agreed.sack) {
             return false;
         }
-        let left = if advancing { self.rtt.rto() } else { self.rto_at(ctx).saturating_since(ctx.now) };
-        let left = if left.is_zero() { Duration::MAX } else { left };
-        let timeout = Tlp::timeout(self.rtt.srtt(), self.sent.segments(), left);
-        let (index, at) = (self.id.index, ctx.now + timeout);
+        let left = if advancing { self.rtt.rto_nanos() } else { self.rto_at(ctx).nanos_since(ctx.now) };
+        let left = if left == 0 { u64::MAX } else { left };
+        let timeout = Tlp::timeout_nanos(self.rtt.srtt_micros(), self.sent.segments(), left);
+        let (index, at) = (self.id.index, ctx.now.after_nanos(timeout));
         self.deadlines.arm_retransmission(&mut ctx.commons.wheel, index, Retransmission::LossProbe, at);
         true
     }
@@ -150,7 +150,7 @@ impl Connection {
         let outbound = Outbound { seq: self.send.nxt, len, flags, again: false, fast_open: false };
         let left = self.transmit(ctx, path, &outbound) == Departure::Left;
         if left {
-            self.on_new_sent(ctx, &outbound);
+            self.on_new_sent_alone(ctx, &outbound);
         }
         left
     }

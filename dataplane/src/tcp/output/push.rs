@@ -63,6 +63,7 @@ impl Connection {
             Mode::LossProbe => 1,
         };
         let mut count = 0;
+        let arms = self.needs_rto();
         self.row = 0;
         let stop = loop {
             if count == budget {
@@ -78,7 +79,7 @@ impl Connection {
             }
             count += 1;
         };
-        self.after_push(ctx, mode, count, stop);
+        self.after_push(ctx, mode, count, stop, arms);
         count
     }
 
@@ -131,9 +132,13 @@ impl Connection {
     /// gathers segments hand them up (Linux marks every TSO packet so).
     #[inline]
     fn ends_row(&mut self, ctx: &Ctx<'_>, end: SeqNum, left: u32, mss: u32) -> bool {
-        let cwnd = self.congestion.cwnd();
-        let quota = cwnd.saturating_sub(self.in_flight());
         if self.row == 0 {
+            if left == 0 {
+                // A row of one segment needs no mark; most requests and answers are one.
+                return false;
+            }
+            let cwnd = self.congestion.cwnd();
+            let quota = cwnd.saturating_sub(self.in_flight());
             let by_window = (self.largest_write() / mss.max(1)).max(1);
             self.row_len = (cwnd / 2).max(1).min(quota).min(self.row_max(ctx, mss)).min(by_window) as u8;
         }
@@ -157,9 +162,11 @@ impl Connection {
             return ROW_MAX;
         }
         let percent = ctx.commons.settings.pacing_percent();
-        let rate =
-            self.congestion.pacing_rate(self.rtt.srtt(), self.sent.in_flight(), mss, percent).unwrap_or(u64::MAX);
-        let short = self.rtt.min_rtt().map_or(0, |rtt| (rtt.as_micros() >> ROW_RTT_LOG).min(32) as u32);
+        let rate = self
+            .congestion
+            .pacing_rate(self.rtt.srtt_micros(), self.sent.in_flight(), mss, percent)
+            .unwrap_or(u64::MAX);
+        let short = self.rtt.min_rtt_micros().map_or(0, |micros| (micros >> ROW_RTT_LOG).min(32));
         let bonus = ROW_BYTES_MAX.checked_shr(short).unwrap_or(0);
         let bytes = (rate >> ROW_SHIFT).min(u64::from(ROW_BYTES_MAX)) as u32 + bonus;
         (bytes / mss.max(1)).max(ctx.commons.settings.min_tso_segs.into()).min(ROW_MAX)
@@ -212,10 +219,24 @@ impl Connection {
         !self.send.nodelay && small.after(self.send.una) && small.at_or_before(self.send.nxt)
     }
 
-    /// A new segment left (`tcp_event_new_data_sent`).
+    /// A new segment left (`tcp_event_new_data_sent`), and nothing else will arm the timer for it.
+    pub(super) fn on_new_sent_alone(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
+        let arms = self.needs_rto();
+        self.on_new_sent(ctx, outbound);
+        if arms {
+            self.rearm_rto(ctx);
+        }
+    }
+
+    /// What leaves now wants the retransmission timer armed anew: nothing was in flight, or a probe stood in its place.
     #[inline]
-    pub(super) fn on_new_sent(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
-        let first = self.sent.segments() == 0;
+    fn needs_rto(&self) -> bool {
+        self.sent.segments() == 0 || self.deadlines.retransmission == Retransmission::LossProbe
+    }
+
+    /// A new segment left. The timer follows when all have.
+    #[inline]
+    fn on_new_sent(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
         let (start, end) = (outbound.seq, outbound.end());
         let id = self.sent.push(&mut ctx.commons.slab, ctx.now, start, end.since(start), false);
         // The PSH of a row is not the segment's own.
@@ -229,13 +250,10 @@ impl Connection {
         }
         ctx.net.counters.inc(Snmp::TcpExtTCPOrigDataSent);
         self.pace_sent(ctx, outbound.len);
-        if first || self.deadlines.retransmission == Retransmission::LossProbe {
-            self.rearm_rto(ctx);
-        }
     }
 
     /// Validates the window, arms the probe timers, and comes again where more is to be done.
-    fn after_push(&mut self, ctx: &mut Ctx<'_>, mode: Mode, count: u32, stop: Stop) {
+    fn after_push(&mut self, ctx: &mut Ctx<'_>, mode: Mode, count: u32, stop: Stop, arms: bool) {
         match stop {
             Stop::Budget if mode == Mode::Normal => self.pending.send = true,
             Stop::NoRoom => self.block(ctx),
@@ -254,8 +272,9 @@ impl Connection {
         self.note_limit(ctx, stop, count > 0);
         if count > 0 {
             self.note_sent(ctx);
-            if mode != Mode::LossProbe {
-                self.schedule_probe(ctx, false);
+            let probes = mode != Mode::LossProbe && self.schedule_probe(ctx, false);
+            if arms && !probes {
+                self.rearm_rto(ctx);
             }
         } else if self.sent.segments() == 0 && self.unsent() > 0 {
             self.check_probe_timer(ctx);

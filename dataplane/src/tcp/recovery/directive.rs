@@ -3,7 +3,8 @@
 use super::super::congestion::Congestion;
 use super::super::rtt::RttEstimator;
 use super::super::sent::{AckOutcome, SegmentSlab, Sent};
-use crate::Duration;
+use super::super::seq::SeqNum;
+use crate::{Duration, Instant};
 
 /// The connection's other parts, lent for one call.
 #[derive(Debug)]
@@ -27,6 +28,21 @@ pub struct AckFacts {
     pub ece: bool,
     /// There is unsent data that the peer's window takes.
     pub can_send_new: bool,
+}
+
+/// An ACK that moves `SND.UNA` and says nothing else: no SACK block, no ECE.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainAck {
+    /// When it arrived.
+    pub now: Instant,
+    /// By so much `SND.UNA` moves.
+    pub bytes: u32,
+    /// Its acknowledgment number.
+    pub ack: SeqNum,
+    /// `SND.NXT`.
+    pub nxt: SeqNum,
+    /// SACK was agreed on.
+    pub sack_permitted: bool,
 }
 
 /// What may be sent now, as far as the window has room.

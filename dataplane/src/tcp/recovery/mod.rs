@@ -19,14 +19,14 @@ mod directive;
 #[cfg(test)]
 mod tests;
 
-pub use directive::{AckFacts, Directive, Permit, Sender};
+pub use directive::{AckFacts, Directive, Permit, PlainAck, Sender};
 
 use super::congestion::{AckSample, Congestion, Signal};
 use super::frto::{Frto, FrtoAck, FrtoVerdict};
 use super::prr::Prr;
 use super::rack::{Rack, RackPath};
 use super::rtt::{self, RttEstimator};
-use super::sent::{Ack, AckOutcome, SegmentId, Sent};
+use super::sent::{Ack, AckOutcome, RateSample, SegmentId, Sent};
 use super::seq::SeqNum;
 use super::tlp::{Tlp, TlpAck, TlpVerdict};
 use super::undo::Undo;
@@ -126,6 +126,37 @@ impl Recovery {
         let newly_lost = sender.sent.lost() > lost_before;
         self.control_window(sender, ack, facts, &directive.outcome, newly_lost);
         directive
+    }
+
+    /// Takes an ACK without SACK blocks, ECE or anything else to look at, which moved `SND.UNA` to `ack`; [`Recovery::on_ack`] would
+    /// find the same. `None`, with nothing changed, if there is more to it. What of it is for `TCP_INFO`.
+    #[inline]
+    pub fn on_plain_ack(&mut self, sender: &mut Sender<'_>, ack: &PlainAck) -> Option<RateSample> {
+        let PlainAck { now, bytes, ack, nxt, sack_permitted } = *ack;
+        if self.phase != Phase::Open || self.tlp.is_outstanding() || self.undo.all_arrived_twice() {
+            return None;
+        }
+        let plain = sender.sent.on_plain_ack(sender.slab, now, ack)?;
+        let (first, last) = (rtt::nanos_to_micros(plain.rtt_first), rtt::nanos_to_micros(plain.rtt_last));
+        if plain.acked > 1 {
+            sender.rtt.sample_min_micros(now, last);
+        }
+        sender.rtt.sample_micros(now, first, ack, nxt);
+        if sack_permitted {
+            self.rack.on_plain_ack(plain.rtt_last, plain.last, ack);
+        }
+        sender.congestion.on_ack(&AckSample {
+            now,
+            una: ack,
+            nxt,
+            delivered: plain.acked,
+            acked_bytes: bytes,
+            ece_marked_bytes: 0,
+            rtt_micros: Some(last),
+            min_rtt_micros: sender.rtt.min_rtt_micros(),
+            may_grow: true,
+        });
+        Some(plain.rate)
     }
 
     /// The retransmission timer expired (`tcp_enter_loss`); `timeouts` did before it without progress. The first
@@ -432,8 +463,8 @@ impl Recovery {
             delivered: outcome.delivered,
             acked_bytes: outcome.acked_bytes,
             ece_marked_bytes: if facts.ece { outcome.acked_bytes } else { 0 },
-            rtt: outcome.rtt_newest.or(outcome.sack_rtt),
-            min_rtt: sender.rtt.min_rtt(),
+            rtt_micros: outcome.rtt_newest.or(outcome.sack_rtt).map(rtt::micros),
+            min_rtt_micros: sender.rtt.min_rtt_micros(),
             may_grow: !reducing && (outcome.advanced() || (self.rack.expects_reordering() && outcome.newly_sacked > 0)),
         });
         if reducing {

@@ -4,7 +4,8 @@
 use super::list::{BySeq, ByTime};
 use super::outcome::{Ack, AckOutcome, Newest, RateSample};
 use super::slab::{Segment, SegmentId, SegmentSlab};
-use super::{Marks, Sent};
+use super::{Delivered, Marks, Sent};
+use crate::Instant;
 use crate::tcp::timestamp::left_after;
 
 impl Sent {
@@ -107,15 +108,19 @@ impl Sent {
     /// The rate from the leaving of the newest segment that arrived until now (`tcp_rate_gen`).
     fn rate(&mut self, ack: &Ack, outcome: &AckOutcome) -> Option<RateSample> {
         let (base, sent_at) = outcome.rate_base?;
+        Some(self.rate_since(ack.now, &base, sent_at))
+    }
+
+    /// The rate since the segment left at `sent_at`, when `base` had been delivered.
+    #[inline]
+    pub(super) fn rate_since(&mut self, now: Instant, base: &Delivered, sent_at: Instant) -> RateSample {
         self.delivered.flight_began = sent_at;
-        let sending = sent_at.saturating_since(base.flight_began);
-        let acking = ack.now.saturating_since(base.at);
-        Some(RateSample {
+        RateSample {
             segments: self.delivered.segments.wrapping_sub(base.segments),
-            interval: sending.max(acking),
+            interval_nanos: sent_at.nanos_since(base.flight_began).max(now.nanos_since(base.at)),
             app_limited: base.app_limited,
             prior_delivered: base.segments,
-        })
+        }
     }
 }
 

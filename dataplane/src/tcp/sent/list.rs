@@ -55,6 +55,16 @@ impl List {
         }
     }
 
+    /// Lets go of everything before `first`, which is none for the whole list.
+    #[inline]
+    pub(super) fn cut_before<L: Through>(&mut self, slab: &mut SegmentSlab, first: SegmentId) {
+        self.head = first;
+        match first.some() {
+            Some(first) => L::links(&mut slab[first]).prev = SegmentId::NONE,
+            None => self.tail = SegmentId::NONE,
+        }
+    }
+
     pub(super) fn remove<L: Through>(&mut self, slab: &mut SegmentSlab, id: SegmentId) {
         let Links { prev, next } = std::mem::replace(L::links(&mut slab[id]), Links::NONE);
         match prev.some() {

@@ -14,17 +14,20 @@
 //! Invariants: segments are in order, disjoint and without gaps between `una` and `nxt`; the counters equal the marks;
 //! no segment is sacked and lost; a segment in the list by time is neither sacked nor (lost and not sent again).
 //!
-//! * `mod`: sending, marking, counting; `ack`: what an ACK does; `sack`: its blocks; `outcome`: what it said.
+//! * `mod`: sending, marking, counting; `ack`: what an ACK does; `plain`: what nearly all do; `sack`: its blocks; `outcome`: what it
+//!   said.
 
 mod ack;
 mod list;
 mod outcome;
+mod plain;
 mod sack;
 mod slab;
 #[cfg(test)]
 mod tests;
 
 pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, Overtaken, RateSample};
+pub use plain::PlainOutcome;
 pub use slab::{Delivered, Marks, Segment, SegmentId, SegmentSlab};
 
 use super::seq::SeqNum;
@@ -354,6 +357,7 @@ impl Sent {
         self.last_sent
     }
 
+    #[inline]
     fn deliver(&mut self, now: Instant, segments: u32) {
         self.delivered.segments = self.delivered.segments.wrapping_add(segments);
         self.delivered.at = now;

@@ -73,8 +73,8 @@ impl DuplicateSack {
 pub struct RateSample {
     /// Segments delivered between the leaving of a segment and its acknowledgment.
     pub segments: u32,
-    /// Over this time: the longer of that of sending and that of acknowledging them.
-    pub interval: Duration,
+    /// Over this time, in nanoseconds: the longer of that of sending and that of acknowledging them.
+    pub interval_nanos: u64,
     /// The application, not the network, set the rate.
     pub app_limited: bool,
     /// Segments delivered when that segment left: a round trip ago.

@@ -251,7 +251,7 @@ fn without_sack_duplicate_acks_are_counted() {
 fn a_rate_is_what_was_delivered_over_a_round_trip() {
     let mut board = Board::with(10);
     let rate = board.ack(1000, &[]).rate.unwrap();
-    assert_eq!((rate.segments, rate.interval, rate.prior_delivered), (10, Duration::from_millis(11), 0));
+    assert_eq!((rate.segments, rate.interval_nanos, rate.prior_delivered), (10, 11_000_000, 0));
     board.sent.set_app_limited();
     board.send(MSS);
     assert!(board.ack(1100, &[]).rate.unwrap().app_limited);
