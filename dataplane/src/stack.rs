@@ -209,12 +209,17 @@ impl Stack {
             // The lane that received it has counted it.
             self.net.counters.inc(Snmp::TcpInSegs);
         }
-        let Some(found) = tcp::tcp_v4_rcv(&mut self.net, &self.tcp, packet) else { return };
-        if let (Target::Elsewhere(lane), false) = (found.target, handed_over) {
-            return self.hand_over(lane, found.packet.frame);
+        let segment = match tcp::tcp_v4_rcv(&self.net, &packet) {
+            Ok(segment) => segment,
+            Err(reason) => return tcp::refuse(&mut self.net, packet, reason),
+        };
+        let target = self.tcp.lookup(&segment);
+        if let (Target::Elsewhere(lane), false) = (target, handed_over) {
+            return self.hand_over(lane, packet.frame);
         }
-        let end = self.sockets.end_of(found.owner);
-        self.tcp.dispatch(&mut self.net, now, end, found);
+        let end = self.sockets.end_of(self.tcp.owner_of(target));
+        self.tcp.dispatch(&mut self.net, now, end, target, &segment, &packet);
+        self.net.pool.release(packet.frame);
     }
 
     /// An error reaches the lane of the socket that it concerns: NICs do not hash it like the packet that it quotes.

@@ -212,6 +212,26 @@ fn a_snapshot_published_before_the_lane_announces_sleep_keeps_it_awake() {
 }
 
 #[test]
+fn what_was_ours_is_not_once_a_snapshot_says_so() {
+    let mut stand = one();
+    let arrive = |stand: &mut Stand| {
+        stand.wire.0.lock().unwrap().arriving.push(datagram(b"?"));
+        stand.turn(NOW);
+        (stand.snmp(Snmp::IpInDelivers), stand.snmp(Snmp::IpInAddrErrors))
+    };
+    assert_eq!(arrive(&mut stand), (1, 0));
+    assert_eq!(arrive(&mut stand), (2, 0), "by the cache");
+    let mut without = Setup::default().snapshot();
+    without.interfaces.iter_mut().for_each(|interface| interface.addresses.clear());
+    without.fib = xmit_dataplane::route::Fib::default();
+    stand.publisher.publish(Arc::new(without));
+    assert_eq!(arrive(&mut stand), (2, 1));
+    stand.publisher.publish(Arc::new(Setup::default().snapshot()));
+    assert_eq!(arrive(&mut stand), (3, 1), "what was refused is not kept");
+    conserved(vec![stand]);
+}
+
+#[test]
 fn a_lane_without_frames_is_woken_by_those_that_come_home() {
     let mut stand = one();
     let pool = &mut stand.lane.stack.net.pool;

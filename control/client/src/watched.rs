@@ -101,6 +101,6 @@ impl Watched {
 
 impl Watch {
     fn event(&self) -> Option<Event> {
-        Event::of(self.key, self.interest, self.socket.upgrade()?.readiness())
+        Event::of(self.key, self.interest, self.socket.upgrade()?.readiness_for(self.interest.writable))
     }
 }

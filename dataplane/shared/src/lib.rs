@@ -7,7 +7,7 @@
 //! * nothing that a client can write is believed: every index is masked and every count bounded here;
 //! * each `Acquire` names its `Release` and what becomes visible;
 //! * every lock-free piece has a loom model (`RUSTFLAGS="--cfg loom" cargo test -p xmit-shared --release loom`);
-//! * `unsafe` stands in `memory` (shared memory itself) and `clock` (the time-stamp counter), nowhere else.
+//! * `unsafe` stands in `memory` (shared memory itself), `clock` (the time-stamp counter) and `prefetch`, nowhere else.
 
 // A model replaces shared memory by loom's own; what only works on real memory and descriptors is left out of it.
 #[cfg(not(loom))]
@@ -24,6 +24,7 @@ pub mod memory;
 #[cfg(test)]
 #[cfg(loom)]
 mod models;
+pub mod prefetch;
 pub mod record;
 pub mod ring;
 pub mod rubbish;

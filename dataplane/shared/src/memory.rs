@@ -143,6 +143,12 @@ impl Memory {
         fits
     }
 
+    /// See [`Bytes::prefetch`].
+    #[inline]
+    pub(crate) fn prefetch(&self, offset: usize) {
+        crate::prefetch::prefetch_address(self.base.as_ptr().wrapping_add(offset));
+    }
+
     /// See [`Bytes::give_back`].
     pub(crate) fn give_back(&self, offset: usize, len: usize) -> bool {
         let fits = offset.checked_add(len).is_some_and(|end| end <= self.len);
@@ -392,6 +398,12 @@ impl Bytes {
             unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), self.at.as_ptr().add(offset), data.len()) };
         }
         fits
+    }
+
+    /// Asks for the cache line at `offset`.
+    #[inline]
+    pub fn prefetch(&self, offset: usize) {
+        crate::prefetch::prefetch_address(self.at.as_ptr().wrapping_add(offset));
     }
 
     /// Gives the pages of a part back to the kernel: it reads as zeroes afterwards. Bytes that somebody else writes there at the

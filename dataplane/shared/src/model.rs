@@ -127,6 +127,9 @@ impl Bytes {
         true
     }
 
+    /// Nothing: a model has no cache.
+    pub fn prefetch(&self, _offset: usize) {}
+
     /// Nothing: a model has no pages.
     pub fn give_back(&self, _offset: usize, _len: usize) -> bool {
         false

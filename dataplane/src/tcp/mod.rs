@@ -60,7 +60,7 @@ pub mod window;
 pub use commons::{Capacity, Ctx, Fate, News};
 pub use connection::Connection;
 pub use handshake::Dial;
-pub use input::{Found, Target, tcp_v4_rcv};
+pub use input::{Target, refuse, tcp_v4_rcv};
 pub use settings::Settings;
 pub use table::ConnectionId;
 pub use transport::Tcp;

@@ -39,6 +39,11 @@ pub struct Marks {
 impl TcpSocket {
     /// How the socket stands, as `tcp_poll` says it.
     pub fn readiness(&self) -> Readiness {
+        self.readiness_for(true)
+    }
+
+    /// The same; whether there is room to write is looked at only for `writers`.
+    pub(crate) fn readiness_for(&self, writers: bool) -> Readiness {
         let Ok(slot) = self.slot() else { return Readiness::default() };
         // Before the rings: what was shown before the end is then seen.
         let events = slot.stream_events();
@@ -51,7 +56,7 @@ impl TcpSocket {
         let (data, urgent) = if open { self.look_for_data(slot) } else { (false, false) };
         Readiness {
             readable: error || (phase != Phase::Idle && read_end) || data,
-            writable: error || write_end || phase == Phase::Deferred || (open && self.look_for_room(slot)),
+            writable: error || write_end || phase == Phase::Deferred || (writers && open && self.look_for_room(slot)),
             error,
             hup: closed || (read_end && write_end),
             read_hup: read_end && phase != Phase::Idle,
@@ -61,6 +66,11 @@ impl TcpSocket {
 
     /// Whether bytes wait to be read, and an urgent one. Rubbish counts as readable: the read reports it.
     fn look_for_data(&self, slot: &Slot) -> (bool, bool) {
+        let lowat = self.rcvlowat.load(Ordering::Relaxed);
+        if lowat <= 1 && slot.status.stream_urgent_count() == 0 {
+            // Nearly always: two words tell.
+            return (slot.status.stream_unread() > 0, false);
+        }
         let mut rx = lock(&slot.stream_rx);
         let Ok(available) = rx.available() else { return (true, false) };
         let mut urgent = lock(&self.urgent);
@@ -71,7 +81,7 @@ impl TcpSocket {
         if told {
             self.session.kick(self.lane, self.index);
         }
-        let enough = self.rcvlowat.load(Ordering::Relaxed).min(rx_size / 2).max(1);
+        let enough = lowat.min(rx_size / 2).max(1);
         (readable >= enough, out_of_band)
     }
 

@@ -78,7 +78,9 @@ impl TcpSocket {
         if !self.may_send(slot, *sent > 0)? {
             return Ok(None);
         }
-        self.look_for_room(slot);
+        if self.starved.load(Ordering::Relaxed) {
+            self.look_for_room(slot);
+        }
         if self.session.is_embedded() {
             // A writer that waits is woken when there is a good deal of room (`sk_stream_wait_memory`).
             if share > 1 && !self.is_writable_by_limit()? {
@@ -252,7 +254,11 @@ impl TcpSocket {
     ) -> io::Result<Option<usize>> {
         let mut rx = lock(&slot.stream_rx);
         let available = rx.available().map_err(|rubbish| self.session.rubbish(rubbish))?;
-        let (readable, mut told) = lock(&self.urgent).readable(&mut rx, available);
+        let (readable, mut told) = match rx.urgent().0 {
+            // No urgent byte ever came.
+            0 => (available, false),
+            _ => lock(&self.urgent).readable(&mut rx, available),
+        };
         let mut len = 0;
         for part in parts {
             let part_len = part.len();

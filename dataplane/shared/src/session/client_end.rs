@@ -272,6 +272,19 @@ impl SlotStatus {
         self.slots.events(self.slot).load(Ordering::Acquire)
     }
 
+    /// Bytes of a stream that the lane has shown and no thread has consumed, without the lock of the receiving half: a look before a
+    /// read. What stands there is not checked; a read finds rubbish.
+    #[inline]
+    pub fn stream_unread(&self) -> u32 {
+        self.slots.stream_unread(self.slot)
+    }
+
+    /// How many urgent bytes the stream had, by the same kind of look.
+    #[inline]
+    pub fn stream_urgent_count(&self) -> u32 {
+        self.slots.stream_urgent_count(self.slot)
+    }
+
     /// Says that a thread waits for room to send. Before [`Sleeper::prepare`], and taken back by [`Self::forget_room`].
     pub fn want_room(&self) {
         // Relaxed: the fence in `SleepWord::announce` follows.

@@ -55,7 +55,8 @@ impl LaneEnd {
     /// [`Rubbish`]: the session is over.
     #[inline]
     pub fn tx_look(&mut self, slot: u32) -> Result<Outgoing, Rubbish> {
-        let look = self.stream_mut(slot).map_or(Ok(Outgoing::default()), |stream| stream.stream_tx.look());
+        let Some(stream) = self.stream_mut(slot) else { return Ok(Outgoing::default()) };
+        let look = stream.stream_tx.look();
         self.noted(look)
     }
 

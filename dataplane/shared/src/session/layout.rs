@@ -21,7 +21,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// The version of the layout. A client and a daemon of different versions refuse each other.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 /// "xmit", the first word of every region.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"xmit");
 /// Lanes of one session: one bell each is passed, and a message carries at most 253 descriptors.

@@ -5,8 +5,8 @@
 use super::layout::{Layout, stream_area};
 use crate::memory::{LineWords, Lines, Memory, Outside};
 use crate::record::RecordView;
-use crate::stream::StreamView;
-use crate::sync::AtomicU32;
+use crate::stream::{StreamView, word as stream_word};
+use crate::sync::{AtomicU32, Ordering};
 use std::sync::Arc;
 
 /// Words of the two lines that datagrams use, and those of both kinds; `docs/shared-memory.md`.
@@ -21,6 +21,10 @@ mod word {
     pub(super) const ERROR: usize = 2;
     pub(super) const EVENTS: usize = 3;
 }
+
+/// Lines of a page, over which the beginnings of rings are spread.
+const PAGE_LINES: u32 = 64;
+const LINE_BYTES: u32 = 64;
 
 /// The slots of one session.
 #[derive(Debug)]
@@ -76,6 +80,21 @@ impl SlotMemory {
         &self.lane(slot)[word::EVENTS]
     }
 
+    /// What is shown of the stream in `slot` and not consumed, unchecked.
+    #[inline]
+    pub(super) fn stream_unread(&self, slot: u32) -> u32 {
+        // Acquire pairs with the Release in `ReceiveWriter::advance`, though nothing is read by it: the read looks again.
+        let tail = self.lane(slot)[stream_word::RECEIVE_TAIL].load(Ordering::Acquire);
+        tail.wrapping_sub(self.client(slot)[stream_word::RECEIVE_HEAD].load(Ordering::Relaxed))
+    }
+
+    /// Urgent bytes that the stream in `slot` had.
+    #[inline]
+    pub(super) fn stream_urgent_count(&self, slot: u32) -> u32 {
+        // Acquire pairs with the Release in `ReceiveWriter::mark_urgent`.
+        self.lane(slot)[stream_word::RECEIVE_URGENT_COUNT].load(Ordering::Acquire)
+    }
+
     #[inline]
     fn client(&self, slot: u32) -> &LineWords {
         &self.lines[2 * slot as usize]
@@ -124,6 +143,17 @@ impl<const RECEIVE: bool> StreamView for SlotStream<RECEIVE> {
     fn size_max(&self) -> u32 {
         let config = self.slots.layout.config();
         if RECEIVE { config.stream_rx_bytes } else { config.stream_tx_bytes }
+    }
+
+    #[inline]
+    fn skew(&self) -> u32 {
+        // The two directions of a slot differ as well.
+        (self.slot + if RECEIVE { PAGE_LINES / 2 } else { 0 }) % PAGE_LINES * LINE_BYTES
+    }
+
+    #[inline]
+    fn prefetch(&self, offset: usize) {
+        self.slots.lines.memory().prefetch(self.start() + offset);
     }
 
     #[inline]

@@ -121,7 +121,7 @@ impl Area {
     #[inline]
     pub(super) fn copy_in(&self, view: &impl StreamView, mut position: u32, mut data: &[u8]) {
         while !data.is_empty() {
-            let (offset, run) = self.place(position);
+            let (offset, run) = self.place(view, position);
             let (now, rest) = data.split_at(data.len().min(run));
             view.write(offset, now);
             position = position.wrapping_add(now.len() as u32);
@@ -133,7 +133,7 @@ impl Area {
     #[inline]
     pub(super) fn copy_out(&self, view: &impl StreamView, mut position: u32, mut out: &mut [u8]) {
         while !out.is_empty() {
-            let (offset, run) = self.place(position);
+            let (offset, run) = self.place(view, position);
             let len = out.len().min(run);
             let (now, rest) = out.split_at_mut(len);
             view.read(offset, now);
@@ -142,13 +142,20 @@ impl Area {
         }
     }
 
+    /// Asks for the line where `position` lies: what is written there next time, when the line may have left the cache.
+    #[inline]
+    pub(super) fn prefetch(&self, view: &impl StreamView, position: u32) {
+        view.prefetch(self.place(view, position).0);
+    }
+
     /// Where `position` lies, and how many bytes follow it there; at least one.
-    fn place(&self, position: u32) -> (usize, usize) {
+    #[inline]
+    fn place(&self, view: &impl StreamView, position: u32) -> (usize, usize) {
         let (size, left) = match self.before() {
             Some(before) if ahead(position, before.until) > 0 => (before.size, before.until.wrapping_sub(position)),
             _ => (self.size.max(1), u32::MAX),
         };
-        let within = position & (size - 1);
+        let within = position.wrapping_add(view.skew()) & (size - 1);
         ((size + within) as usize, (size - within).min(left) as usize)
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::memory::Line;
 
 fn ring(client: &Line, lane: &Line, bytes: &Bytes) -> StreamRing {
-    StreamRing { client: client.clone(), lane: lane.clone(), bytes: bytes.clone(), size_max: 64 }
+    StreamRing { client: client.clone(), lane: lane.clone(), bytes: bytes.clone(), size_max: 64, skew: 0 }
 }
 
 fn setup() -> (Line, Line, Bytes) {

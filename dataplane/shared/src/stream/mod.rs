@@ -48,6 +48,8 @@ pub struct StreamRing {
     pub bytes: Bytes,
     /// Bytes of the largest ring, a power of two.
     pub size_max: u32,
+    /// See [`StreamView::skew`].
+    pub skew: u32,
 }
 
 /// Where one direction of a stream lies, for whoever holds the ring itself ([`StreamRing`]) or finds it by a number
@@ -59,6 +61,11 @@ pub trait StreamView: Debug {
     fn lane(&self) -> &LineWords;
     /// Bytes of the largest ring, a power of two.
     fn size_max(&self) -> u32;
+    /// Where position 0 lies in a ring, a multiple of a cache line. Slots differ in it: rings begin at whole pages, and streams that
+    /// carry the same amounts would otherwise all use the same few sets of the processor's caches.
+    fn skew(&self) -> u32;
+    /// Asks for the cache line at `offset`, which will be used soon.
+    fn prefetch(&self, offset: usize);
     /// Copies bytes of the area into `out`. False (and `out` unchanged) if they reach beyond its end.
     fn read(&self, offset: usize, out: &mut [u8]) -> bool;
     /// Copies `data` into the area. False (and nothing written) if it reaches beyond its end.
@@ -79,6 +86,14 @@ impl StreamView for StreamRing {
     #[inline]
     fn size_max(&self) -> u32 {
         self.size_max
+    }
+    #[inline]
+    fn skew(&self) -> u32 {
+        self.skew
+    }
+    #[inline]
+    fn prefetch(&self, offset: usize) {
+        self.bytes.prefetch(offset);
     }
     #[inline]
     fn read(&self, offset: usize, out: &mut [u8]) -> bool {

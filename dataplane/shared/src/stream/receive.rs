@@ -97,6 +97,7 @@ impl<V: StreamView> ReceiveWriter<V> {
         self.tail = self.tail.wrapping_add(len.min(self.room_seen()));
         // Release pairs with the Acquire in `ReceiveReader::available`: the bytes before `tail` become visible.
         self.view.lane()[word::RECEIVE_TAIL].store(self.tail, Ordering::Release);
+        self.area.prefetch(&self.view, self.tail);
     }
 
     /// Asks the client to tell the lane when `len` of the bytes shown are consumed, because the window then opens enough to be

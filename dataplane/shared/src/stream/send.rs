@@ -120,6 +120,7 @@ impl<V: StreamView> SendWriter<V> {
         }
         // Release pairs with the Acquire in `SendReader::look`: bytes and marks before `tail` become visible.
         self.view.client()[word::SEND_TAIL].store(self.tail, Ordering::Release);
+        self.area.prefetch(&self.view, self.placed);
     }
 
     /// As [`SendWriter::publish`]; the last byte written is urgent (`MSG_OOB`).

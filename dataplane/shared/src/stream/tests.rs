@@ -23,6 +23,7 @@ fn both(first: u32) -> Both {
         lane: memory.line(64).unwrap(),
         bytes: memory.bytes(offset, 2 * MAX as usize).unwrap(),
         size_max: MAX,
+        skew: 64 * offset as u32 / 1000,
     };
     let (tx, rx) = (4096, 4096 + 2 * MAX as usize);
     let mut both = Both {

@@ -6,6 +6,7 @@ use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::congestion::Kind;
 use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::{Retransmission, Timer};
+use crate::tcp::limited::Limit;
 use crate::tcp::recovery::{AckFacts, Directive, Permit, PlainAck, Sender};
 use crate::tcp::rtt::nanos_to_micros;
 use crate::tcp::segment::Segment;
@@ -76,8 +77,19 @@ impl Connection {
             let plain = !advanced && segment.len == 0 && !window_changed && segment.flags.sequence_len() == 0;
             self.judge(ctx, segment, una, plain && slow);
         }
-        self.pending.send = true;
+        self.look_again(ctx);
         Fate::Lives
+    }
+
+    /// After an acknowledgment: sending is looked at only if something waits for it. What the program writes meanwhile makes its slot
+    /// dirty, and needs no look from here.
+    #[inline]
+    fn look_again(&mut self, ctx: &Ctx<'_>) {
+        if self.unsent() > 0 || self.sent.lost() > 0 || self.limited.limit() > Limit::Busy {
+            self.pending.send = true;
+        } else if self.sent.segments() == 0 {
+            self.limited.set(ctx.now, Limit::Idle);
+        }
     }
 
     /// An ACK below `SND.UNA` can still bring SACK blocks (`old_ack`).

@@ -36,38 +36,9 @@ pub enum Target {
     Nobody,
 }
 
-/// A segment whose target was found.
-#[derive(Debug)]
-pub struct Found {
-    /// For whom.
-    pub target: Target,
-    /// Whose rings are needed: those of the connection's, or listener's, session.
-    pub owner: Option<Owner>,
-    /// What it says.
-    pub segment: Segment,
-    /// Holds it.
-    pub packet: Packet,
-}
-
-/// Checks a segment and finds whom it is for (`tcp_v4_rcv`). `None`: dropped and counted. `TcpInSegs` is the caller's: a segment
-/// that is handed over to another lane comes here twice.
-#[inline(always)] // what it finds is large, and has one reader
-pub fn tcp_v4_rcv(net: &mut Net, tcp: &Tcp, packet: Packet) -> Option<Found> {
-    match check(net, &packet) {
-        Ok(segment) => {
-            let target = tcp.lookup(&segment);
-            let owner = tcp.owner_of(target);
-            Some(Found { target, owner, segment, packet })
-        }
-        Err(reason) => {
-            refuse(net, packet, reason);
-            None
-        }
-    }
-}
-
+/// Counts and drops what [`tcp_v4_rcv`] did not let pass.
 #[cold]
-fn refuse(net: &mut Net, packet: Packet, reason: DropReason) {
+pub fn refuse(net: &mut Net, packet: Packet, reason: DropReason) {
     if reason != DropReason::TcpNotUnicast {
         net.counters.inc(Snmp::TcpInErrs);
     }
@@ -77,9 +48,13 @@ fn refuse(net: &mut Net, packet: Packet, reason: DropReason) {
     net.drop_frame(packet.frame, reason);
 }
 
-/// The checksum is verified before anything is believed.
-#[inline(always)]
-fn check(net: &Net, packet: &Packet) -> Result<Segment, DropReason> {
+/// Checks a segment (`tcp_v4_rcv`): its checksum is verified before anything is believed. `TcpInSegs` is the caller's to count: a
+/// segment that is handed over to another lane comes here twice.
+///
+/// # Errors
+/// Why it is not a segment; to be given to [`refuse`].
+#[inline(always)] // what it answers is large, and has one reader
+pub fn tcp_v4_rcv(net: &Net, packet: &Packet) -> Result<Segment, DropReason> {
     if packet.cast != Cast::Unicast {
         return Err(DropReason::TcpNotUnicast);
     }
@@ -128,7 +103,9 @@ impl Tcp {
         self.listeners.lookup(flow.local, hash)
     }
 
-    fn owner_of(&self, target: Target) -> Option<Owner> {
+    /// Whose rings a segment for `target` needs: those of the connection's, or listener's, session.
+    #[inline]
+    pub fn owner_of(&self, target: Target) -> Option<Owner> {
         match target {
             Target::Connection(id) => self.owner(id),
             Target::Listener(index) => Some(self.listeners.get(index)?.owner),
@@ -142,22 +119,28 @@ impl Tcp {
         }
     }
 
-    /// Takes a segment to its target; the frame is given back.
-    #[inline(always)] // as `tcp_v4_rcv`
-    pub fn dispatch(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, found: Found) {
-        let Found { target, segment, packet, .. } = found;
+    /// Takes a segment to its target.
+    #[inline]
+    pub fn dispatch(
+        &mut self,
+        net: &mut Net,
+        now: Instant,
+        end: Option<&mut LaneEnd>,
+        target: Target,
+        segment: &Segment,
+        packet: &Packet,
+    ) {
         match target {
             Target::Connection(id) => {
-                let payload = segment.payload_in(&packet);
-                self.with(net, now, end, id, |connection, ctx| connection.input(ctx, &segment, payload, &packet));
+                let payload = segment.payload_in(packet);
+                self.with(net, now, end, id, |connection, ctx| connection.input(ctx, segment, payload, packet));
             }
-            Target::Request(index) => self.on_request_segment(net, now, end, index, &segment, &packet),
-            Target::TimeWait(index) => self.on_time_wait_segment(net, now, end, index, &segment, &packet),
-            Target::Listener(index) => self.listener_input(net, now, end, index, &segment, &packet),
+            Target::Request(index) => self.on_request_segment(net, now, end, index, segment, packet),
+            Target::TimeWait(index) => self.on_time_wait_segment(net, now, end, index, segment, packet),
+            Target::Listener(index) => self.listener_input(net, now, end, index, segment, packet),
             // One that was handed over already goes no further.
-            Target::Elsewhere(_) | Target::Nobody => nobody(net, now, &segment),
+            Target::Elsewhere(_) | Target::Nobody => nobody(net, now, segment),
         }
-        net.pool.release(packet.frame);
     }
 
     /// What LISTEN does with a segment (RFC 9293 section 3.10.7.2).

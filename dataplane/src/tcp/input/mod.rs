@@ -16,5 +16,5 @@ mod states;
 mod urgent;
 mod validate;
 
-pub use demux::{Found, Target, tcp_v4_rcv};
+pub use demux::{Target, refuse, tcp_v4_rcv};
 pub(super) use established::UNPREDICTED;

@@ -17,7 +17,7 @@ use crate::tcp::commons::{Capacity, News};
 use crate::tcp::config::Config;
 use crate::tcp::connection::Connection;
 use crate::tcp::flow::Flow;
-use crate::tcp::input::tcp_v4_rcv;
+use crate::tcp::input::{refuse, tcp_v4_rcv};
 use crate::tcp::listener::Listener;
 use crate::tcp::settings::Settings;
 use crate::tcp::table::ConnectionId;
@@ -197,9 +197,14 @@ impl World {
             ttl: 64,
             header_len: 20,
         };
-        if let Some(found) = tcp_v4_rcv(&mut self.net, &self.tcp, packet) {
-            let end = found.owner.map(|_| &mut self.end);
-            self.tcp.dispatch(&mut self.net, self.now, end, found);
+        match tcp_v4_rcv(&self.net, &packet) {
+            Ok(segment) => {
+                let target = self.tcp.lookup(&segment);
+                let end = self.tcp.owner_of(target).map(|_| &mut self.end);
+                self.tcp.dispatch(&mut self.net, self.now, end, target, &segment, &packet);
+                self.net.pool.release(packet.frame);
+            }
+            Err(reason) => refuse(&mut self.net, packet, reason),
         }
         self.sent()
     }

@@ -279,8 +279,10 @@ impl Bench {
             ttl: 64,
             header_len: 20,
         };
-        let found = tcp_v4_rcv(&mut self.net, &self.tcp, packet).unwrap();
-        self.tcp.dispatch(&mut self.net, self.now, Some(&mut self.end), found);
+        let segment = tcp_v4_rcv(&self.net, &packet).unwrap();
+        let target = self.tcp.lookup(&segment);
+        self.tcp.dispatch(&mut self.net, self.now, Some(&mut self.end), target, &segment, &packet);
+        self.net.pool.release(packet.frame);
     }
 
     /// What the lane does at the end of its turn; bounded, as the lane's is.
