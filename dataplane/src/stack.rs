@@ -3,6 +3,8 @@
 //! Owns the layers' state of one lane. Each packet is carried up in one call: `netif_receive_skb` -> `ip_rcv` ->
 //! `ip_local_deliver_finish` -> the protocol's handler; what the handler answers is done here.
 
+mod burst;
+
 use crate::counters::Snmp;
 use crate::device::{Direction, dev_queue_xmit};
 use crate::drop::DropReason;
@@ -40,6 +42,8 @@ pub struct Stack {
     pub sockets: Sockets,
     /// Packets whose socket is on another lane: that lane, and the frame at its IP header.
     pub handover: VecDeque<(u16, Frame)>,
+    /// Where the connection of the next segment seems to be (`burst`).
+    expected: Option<u32>,
 }
 
 impl Stack {
@@ -52,6 +56,7 @@ impl Stack {
             sockets: Sockets::default(),
             // What was handed over here and what was made for others.
             handover: VecDeque::with_capacity(2 * limits::HANDOVER_FRAMES_MAX),
+            expected: None,
         }
     }
 
@@ -213,7 +218,7 @@ impl Stack {
             Ok(segment) => segment,
             Err(reason) => return tcp::refuse(&mut self.net, packet, reason),
         };
-        let target = self.tcp.lookup(&segment);
+        let target = self.tcp.lookup_expected(&segment, self.expected);
         if let (Target::Elsewhere(lane), false) = (target, handed_over) {
             return self.hand_over(lane, packet.frame);
         }

@@ -10,10 +10,14 @@
 
 use std::fmt;
 use std::ptr::NonNull;
+use xmit_shared::prefetch::prefetch;
 
 /// Where a packet starts in a fresh frame, in bytes: the headroom that XDP reserves (`XDP_PACKET_HEADROOM`).
 /// Ports that hand frames to the kernel need the packet to start here and move it if it does not.
 pub const FRAME_HOME: u16 = 256;
+
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
 
 /// The index of a frame's buffer in its pool's region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,6 +102,16 @@ impl Frame {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`, and `&mut self` excludes other access.
         unsafe { std::slice::from_raw_parts_mut(self.buf.as_ptr().add(self.start.into()), self.len.into()) }
+    }
+
+    /// Asks for the packet's first lines, which hold its headers.
+    #[inline]
+    pub fn prefetch(&self) {
+        let bytes = self.bytes();
+        prefetch(bytes);
+        if let Some(second) = bytes.get(LINE_BYTES) {
+            prefetch(second);
+        }
     }
 
     /// Length of the packet in bytes.

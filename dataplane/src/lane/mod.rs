@@ -278,9 +278,7 @@ impl Lane {
             port.rx_burst(now, &mut self.stack.net.pool, &mut burst);
             let count = burst.len();
             self.stages.record(Stage::Receive, watch, count);
-            for frame in burst.drain(..) {
-                self.stack.receive(now, DeviceId(index as u16), frame);
-            }
+            self.stack.receive_burst(now, DeviceId(index as u16), &mut burst);
             self.stages.record(Stage::Input, watch, count);
             received += count;
         }

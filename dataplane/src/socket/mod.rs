@@ -116,6 +116,14 @@ impl Sockets {
         (!session.is_broken()).then_some(&mut session.end)
     }
 
+    /// Asks for what a segment for `owner` touches of its slot.
+    #[inline]
+    pub fn prefetch(&self, owner: Owner) {
+        if let Some(Some(session)) = self.sessions.get(owner.session as usize) {
+            session.end.prefetch(owner.slot);
+        }
+    }
+
     /// The same, for whoever has `owner`.
     #[inline]
     pub fn end_of(&mut self, owner: Option<Owner>) -> Option<&mut LaneEnd> {

@@ -16,7 +16,7 @@ use super::limited::Limited;
 use super::out_of_order::OutOfOrder;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
-use super::sent::Sent;
+use super::sent::{SegmentSlab, Sent};
 use super::seq::SeqNum;
 use super::state::State;
 use super::table::ConnectionId;
@@ -25,6 +25,7 @@ use super::window::{Window, WindowScale};
 use crate::Instant;
 use crate::owner::Owner;
 use crate::tcp::challenge::InvalidLimit;
+use xmit_shared::prefetch::prefetch;
 
 /// What is to be done for a connection before the turn ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -311,6 +312,30 @@ pub struct Connection {
     pub invalid: InvalidLimit,
     /// The number of a FIN that came before what it ends.
     pub fin_ahead: Option<SeqNum>,
+}
+
+impl Connection {
+    /// Asks for the lines that a segment of data or an ACK touches.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.flow);
+        prefetch(&self.id);
+        prefetch(&self.receive);
+        prefetch(&self.send);
+        prefetch(&self.send.una);
+        prefetch(&self.sent);
+        prefetch(&self.rtt);
+        prefetch(&self.congestion);
+        prefetch(&self.recovery);
+    }
+
+    /// Asks for the segment that an ACK acknowledges first.
+    #[inline]
+    pub(crate) fn prefetch_sent(&self, slab: &SegmentSlab) {
+        if let Some(first) = self.sent.first() {
+            prefetch(&slab[first]);
+        }
+    }
 }
 
 /// The cache line of a field of [`Connection`]; fails to compile unless the field ends there as well.

@@ -18,6 +18,7 @@ use super::{SessionConfig, SessionError};
 use crate::dirty::{DirtyBatch, DirtyCollector};
 use crate::doorbell::{Sleeper, Waker};
 use crate::memory::{Memory, Outside};
+use crate::prefetch::prefetch;
 use crate::record::{Meta, PushError, RecordReader, RecordWriter};
 use crate::ring::{Consumer, Producer, Ring};
 use crate::rubbish::Rubbish;
@@ -250,6 +251,15 @@ impl LaneEnd {
             self.memory.events(index).store(events, Ordering::Release);
             self.posted = true;
             self.news.mark(index);
+        }
+    }
+
+    /// Asks for what a call on `slot` touches: the lane's positions, and the two lines that it shares with its client.
+    #[inline]
+    pub fn prefetch(&self, slot: u32) {
+        if let Some(entry) = self.slots.get(slot as usize) {
+            prefetch(entry);
+            self.memory.prefetch(slot);
         }
     }
 

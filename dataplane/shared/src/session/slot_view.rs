@@ -4,6 +4,7 @@
 
 use super::layout::{Layout, stream_area};
 use crate::memory::{LineWords, Lines, Memory, Outside};
+use crate::prefetch::prefetch;
 use crate::record::RecordView;
 use crate::stream::{StreamView, word as stream_word};
 use crate::sync::{AtomicU32, Ordering};
@@ -78,6 +79,13 @@ impl SlotMemory {
     /// The events of `slot`.
     pub(super) fn events(&self, slot: u32) -> &AtomicU32 {
         &self.lane(slot)[word::EVENTS]
+    }
+
+    /// Asks for the two lines of `slot`.
+    #[inline]
+    pub(super) fn prefetch(&self, slot: u32) {
+        prefetch(self.client(slot));
+        prefetch(self.lane(slot));
     }
 
     /// What is shown of the stream in `slot` and not consumed, unchecked.

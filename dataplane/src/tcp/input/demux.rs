@@ -97,6 +97,16 @@ impl Tcp {
         }
     }
 
+    /// As [`Tcp::lookup`], if the connection in place `expected` is not the one already: its flow tells.
+    #[inline]
+    pub fn lookup_expected(&self, segment: &Segment, expected: Option<u32>) -> Target {
+        let connection = expected.and_then(|place| self.table.connections.get(place));
+        match connection.filter(|connection| connection.flow == segment.flow) {
+            Some(connection) => Target::Connection(connection.id),
+            None => self.lookup(segment),
+        }
+    }
+
     /// The listener that a SYN of `flow` is for; of a group always the same one for one flow.
     pub(in crate::tcp) fn listener_for(&self, flow: &Flow) -> Option<u32> {
         let hash = foldhash::fast::FixedState::default().hash_one(flow);
