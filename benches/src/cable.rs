@@ -25,6 +25,8 @@ const LINE: usize = 64;
 const BODY: usize = 256;
 /// Bytes of the length before each frame.
 const LEN: usize = 4;
+/// How far ahead of what is written lines are taken from the reader's core: a few small frames.
+const AHEAD: usize = 8 * LINE;
 /// Frames after which the other side may begin with them, while this one goes on.
 const PUBLISH_EVERY: usize = 16;
 /// Instead of a length: go on at the start.
@@ -89,6 +91,9 @@ impl Strand {
         let at = offset(self.ours);
         self.bytes.write(at, &(frame.len() as u32).to_ne_bytes());
         self.bytes.write(at + LEN, frame.bytes());
+        for line in 0..need / LINE {
+            self.bytes.prefetch(offset(self.ours.wrapping_add((AHEAD + line * LINE) as u32)));
+        }
         self.ours = self.ours.wrapping_add(need as u32);
         true
     }

@@ -146,7 +146,7 @@ impl Memory {
     /// See [`Bytes::prefetch`].
     #[inline]
     pub(crate) fn prefetch(&self, offset: usize) {
-        crate::prefetch::prefetch_address(self.base.as_ptr().wrapping_add(offset));
+        crate::prefetch::prefetch_to_write(self.base.as_ptr().wrapping_add(offset));
     }
 
     /// See [`Bytes::give_back`].
@@ -400,10 +400,10 @@ impl Bytes {
         fits
     }
 
-    /// Asks for the cache line at `offset`.
+    /// Asks for the cache line at `offset`, to be written soon.
     #[inline]
     pub fn prefetch(&self, offset: usize) {
-        crate::prefetch::prefetch_address(self.at.as_ptr().wrapping_add(offset));
+        crate::prefetch::prefetch_to_write(self.at.as_ptr().wrapping_add(offset));
     }
 
     /// Gives the pages of a part back to the kernel: it reads as zeroes afterwards. Bytes that somebody else writes there at the

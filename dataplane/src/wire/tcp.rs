@@ -13,7 +13,7 @@
 //! so that nothing here knows the address family.
 
 use super::checksum::Sum;
-use super::tcp_options::{self, Options, Walk};
+use super::tcp_options::{self, Options, TIMESTAMPS_LEN, Timestamps, Walk};
 use super::{Malformed, be16, be32};
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
@@ -306,6 +306,54 @@ impl Header<'_> {
         fixed[16..18].copy_from_slice(&[0, 0]);
         fixed[18..].copy_from_slice(&self.urgent.to_be_bytes());
         self.options.emit(options);
+        len
+    }
+}
+
+/// The header of nearly every segment of an established connection: no options, or timestamps alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainHeader {
+    /// The sender's port.
+    pub source_port: u16,
+    /// The receiver's port.
+    pub destination_port: u16,
+    /// The sequence number.
+    pub seq: u32,
+    /// The acknowledgment number.
+    pub ack: u32,
+    /// The control bits.
+    pub flags: Flags,
+    /// The window as it stands on the wire.
+    pub window: u16,
+    /// The two times.
+    pub timestamps: Option<Timestamps>,
+}
+
+impl PlainHeader {
+    /// Bytes of one with or without timestamps.
+    #[inline]
+    pub const fn len_with(timestamps: bool) -> usize {
+        if timestamps { LEN + TIMESTAMPS_LEN } else { LEN }
+    }
+
+    /// Writes what [`Header::emit`] would. Answers its length; 0, with nothing written, if it does not fit.
+    #[inline]
+    pub fn emit(&self, out: &mut [u8]) -> usize {
+        let len = Self::len_with(self.timestamps.is_some());
+        let Some((fixed, options)) = out.get_mut(..len).and_then(|out| out.split_first_chunk_mut::<LEN>()) else {
+            return 0;
+        };
+        let word = (len as u16 / 4) << 12 | self.flags.bits();
+        fixed[..2].copy_from_slice(&self.source_port.to_be_bytes());
+        fixed[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
+        fixed[4..8].copy_from_slice(&self.seq.to_be_bytes());
+        fixed[8..12].copy_from_slice(&self.ack.to_be_bytes());
+        fixed[12..14].copy_from_slice(&word.to_be_bytes());
+        fixed[14..16].copy_from_slice(&self.window.to_be_bytes());
+        fixed[16..].copy_from_slice(&[0; 4]);
+        if let (Some(timestamps), Some(place)) = (self.timestamps, options.first_chunk_mut()) {
+            *place = timestamps.aligned();
+        }
         len
     }
 }

@@ -42,6 +42,15 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
+impl Timestamps {
+    /// The option with the padding that Linux gives it (RFC 7323 appendix A).
+    #[inline]
+    pub(super) const fn aligned(self) -> [u8; TIMESTAMPS_LEN] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.value.to_be_bytes(), self.echo.to_be_bytes());
+        [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h]
+    }
+}
+
 /// One run of bytes that arrived out of order: `left` is its first, `right` the one behind its last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SackBlock {
@@ -286,15 +295,6 @@ impl<'a> Options<'a> {
         let len = self.len();
         let fits = len <= LEN_MAX;
         let Some(out) = out.get_mut(..len).filter(|_| fits) else { return 0 };
-        if let (Some(Timestamps { value, echo }), TIMESTAMPS_LEN, Some(out)) =
-            (self.timestamps, len, out.first_chunk_mut())
-        {
-            // Nothing else: the options of nearly every segment of an established connection.
-            let ([a, b, c, d], [e, f, g, h]) = (value.to_be_bytes(), echo.to_be_bytes());
-            let before = if self.sack_permitted { [SACK_PERMITTED, 2] } else { [NOP, NOP] };
-            *out = [before[0], before[1], TIMESTAMPS, 10, a, b, c, d, e, f, g, h];
-            return len;
-        }
         let mut to = Writer { out };
         if let Some(mss) = self.mss {
             let [a, b] = mss.to_be_bytes();

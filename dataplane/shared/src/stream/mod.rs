@@ -64,7 +64,7 @@ pub trait StreamView: Debug {
     /// Where position 0 lies in a ring, a multiple of a cache line. Slots differ in it: rings begin at whole pages, and streams that
     /// carry the same amounts would otherwise all use the same few sets of the processor's caches.
     fn skew(&self) -> u32;
-    /// Asks for the cache line at `offset`, which will be used soon.
+    /// Asks for the cache line at `offset`, to be written soon.
     fn prefetch(&self, offset: usize);
     /// Copies bytes of the area into `out`. False (and `out` unchanged) if they reach beyond its end.
     fn read(&self, offset: usize, out: &mut [u8]) -> bool;

@@ -10,7 +10,7 @@
 //! What is kept of it is short where seven digits are enough: not the estimate, to which each ACK adds a little.
 
 use super::{AckSample, Signal};
-use crate::{Duration, Instant};
+use crate::Instant;
 
 /// Steepness in segments per second cubed (section 5.1).
 const C: f64 = 0.4;
@@ -76,10 +76,9 @@ impl Cubic {
     }
 
     /// Time without sending does not count (section 5.8).
-    pub(super) fn shift_epoch(&mut self, idle: Duration) {
-        if let Some(began) = &mut self.began {
-            *began += idle;
-        }
+    #[inline]
+    pub(super) fn shift_epoch(&mut self, idle_nanos: u64) {
+        self.began = self.began.map(|began| began.after_nanos(idle_nanos));
     }
 
     /// The curve that begins at `window`; at or above `w_max` it begins flat (section 4.2).

@@ -321,8 +321,9 @@ impl Congestion {
     /// The application has left the window unused for an `rto`: halves the difference between it and what was used.
     /// To be called when the send queue is empty, in the open state, with `tcp_slow_start_after_idle`
     /// (`tcp_cwnd_application_limited`).
-    pub fn validate_application_limited(&mut self, now: Instant, rto: Duration) {
-        if self.is_cwnd_limited() || now.saturating_since(self.usage.since) < rto {
+    #[inline]
+    pub fn validate_application_limited(&mut self, now: Instant, rto_nanos: u64) {
+        if now.nanos_since(self.usage.since) < rto_nanos || self.is_cwnd_limited() {
             return;
         }
         let used = self.usage.used_max.max(INITIAL_WINDOW);
@@ -345,9 +346,10 @@ impl Congestion {
 
     /// Sending begins again after nothing was in flight for `idle`: time without sending does not let CUBIC's window
     /// grow (RFC 9438 section 5.8). Independent of `tcp_slow_start_after_idle`.
-    pub fn on_idle(&mut self, idle: Duration) {
+    #[inline]
+    pub fn on_idle(&mut self, idle_nanos: u64) {
         if let Algorithm::Cubic(cubic) = &mut self.algorithm {
-            cubic.shift_epoch(idle);
+            cubic.shift_epoch(idle_nanos);
         }
     }
 

@@ -125,7 +125,7 @@ fn time_without_sending_is_not_growth() {
     path.cc.end_reduction();
     path.round(u64::MAX, 0);
     path.now += Duration::from_secs(60);
-    path.cc.on_idle(Duration::from_secs(60));
+    path.cc.on_idle(60_000_000_000);
     let before = path.cc.cwnd();
     path.round(u64::MAX, 0);
     assert!(path.cc.cwnd() < before + 30, "{}", path.cc.cwnd());
@@ -239,9 +239,9 @@ fn an_unused_window_does_not_grow_and_decays() {
     };
     cc.on_ack(&sample);
     assert_eq!(cc.cwnd(), 40);
-    cc.validate_application_limited(Instant::from_millis(200), 300 * MS);
+    cc.validate_application_limited(Instant::from_millis(200), 300_000_000);
     assert_eq!(cc.cwnd(), 40, "not before a timeout has passed");
-    cc.validate_application_limited(Instant::from_millis(300), 300 * MS);
+    cc.validate_application_limited(Instant::from_millis(300), 300_000_000);
     assert_eq!((cc.cwnd(), cc.ssthresh()), (25, 30));
     cc.on_sent(Instant::from_millis(301), at(5000), at(30_000), 25, true);
     cc.on_ack(&AckSample { una: at(30_000), ..sample });

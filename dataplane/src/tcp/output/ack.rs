@@ -85,7 +85,7 @@ impl Connection {
     #[inline]
     pub(super) fn on_data_sent(&mut self, now: Instant) {
         if self.sent.segments() == 0 {
-            self.congestion.on_idle(now.saturating_since(self.send.last_at));
+            self.congestion.on_idle(now.nanos_since(self.send.last_at));
         }
         self.send.last_at = now;
         let since = now.nanos_since(self.ack.last_data_at);

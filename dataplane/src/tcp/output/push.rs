@@ -78,6 +78,9 @@ impl Connection {
                 Err(stop) => break stop,
             }
             count += 1;
+            if self.unsent() == 0 {
+                break Stop::NoData;
+            }
         };
         self.after_push(ctx, mode, count, stop, arms);
         count
@@ -266,7 +269,7 @@ impl Connection {
             let (una, nxt) = (self.send.una, self.send.nxt);
             self.congestion.on_sent(ctx.now, una, nxt, in_flight, limited);
             if !limited && ctx.commons.settings.slow_start_after_idle && self.recovery.phase() == Phase::Open {
-                self.congestion.validate_application_limited(ctx.now, self.rtt.rto());
+                self.congestion.validate_application_limited(ctx.now, self.rtt.rto_nanos());
             }
         }
         self.note_limit(ctx, stop, count > 0);

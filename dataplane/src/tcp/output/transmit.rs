@@ -8,7 +8,7 @@ use super::super::commons::Ctx;
 use super::super::config::MtuDiscover;
 use super::super::congestion::Signal;
 use super::super::connection::{Connection, FastOpenState};
-use super::super::fastopen::Form;
+use super::super::fastopen::{Form, ServerCookie};
 use super::super::recovery::Phase;
 use super::super::window::WireWindow;
 use super::segment::Outbound;
@@ -17,7 +17,7 @@ use crate::drop::DropReason;
 use crate::errno::{EHOSTUNREACH, ENETUNREACH};
 use crate::ip::{Outgoing, Path, PathKey, PathKind, has_room, ip_queue_xmit, ip_route_output, reserve};
 use crate::wire::ipv4::Protocol;
-use crate::wire::tcp::{self, Flags};
+use crate::wire::tcp::{self, Flags, PlainHeader};
 use crate::wire::tcp_options::{FastOpen, Options, Timestamps};
 use xmit_nic::frame::FrameFlags;
 
@@ -75,13 +75,11 @@ impl Connection {
         }
         let Some(mut frame) = reserve(ctx.net, path) else { return Departure::NoRoom };
         let cookie = if outbound.fast_open { self.cookie } else { None };
-        let mut options = self.options(ctx, outbound);
-        if outbound.fast_open {
-            let asked = self.fast_open == FastOpenState::Requested(Form::Experimental);
-            let (cookie, experimental) = cookie.as_ref().map_or((&[][..], asked), |c| (c.cookie(), c.experimental));
-            options.fast_open = Some(FastOpen { cookie, experimental });
-        }
-        let header_len = tcp::LEN + options.len();
+        let options = (!self.is_plain(outbound)).then(|| self.all_options(ctx, outbound, cookie.as_ref()));
+        let header_len = match &options {
+            Some(options) => tcp::LEN + options.len(),
+            None => PlainHeader::len_with(self.agreed.timestamps),
+        };
         let whole = frame.set_len(header_len + outbound.len as usize);
         if !whole || !self.copy_data(ctx, outbound, &mut frame.bytes_mut()[header_len..]) {
             ctx.net.pool.release(frame);
@@ -93,19 +91,20 @@ impl Connection {
             self.select_window(ctx)
         };
         let flags = self.ecn_flags(outbound) | outbound.flags;
-        let urgent = self.urgent_pointer(outbound);
-        let header = tcp::Header {
+        let plain = PlainHeader {
             source_port: self.flow.local.port(),
             destination_port: self.flow.remote.port(),
             seq: outbound.seq.number(),
             ack: if flags.contains(Flags::ACK) { self.receive.nxt.number() } else { 0 },
-            flags: if urgent.is_some() { flags | Flags::URG } else { flags },
+            flags,
             window: window.0,
-            urgent: urgent.unwrap_or(0),
-            options,
+            timestamps: self.agreed.timestamps.then(|| self.timestamps(ctx)),
         };
         let bytes = frame.bytes_mut();
-        header.emit(bytes);
+        match options {
+            None => _ = plain.emit(bytes),
+            Some(options) => self.emit_full(outbound, &plain, options, bytes),
+        }
         if path.kind == PathKind::Local {
             frame.flags = FrameFlags::CHECKSUM_VERIFIED;
         } else {
@@ -121,6 +120,41 @@ impl Connection {
             self.on_local_loss(reason);
         }
         Departure::Left
+    }
+
+    /// Nothing but timestamps and what every header has.
+    #[inline]
+    fn is_plain(&self, outbound: &Outbound) -> bool {
+        !outbound.flags.contains(Flags::SYN) && self.send.urgent.is_none() && !self.out_of_order.has_report()
+    }
+
+    /// The options of a segment that is not plain, Fast Open's among them.
+    #[cold]
+    fn all_options<'a>(&mut self, ctx: &Ctx<'_>, outbound: &Outbound, cookie: Option<&'a ServerCookie>) -> Options<'a> {
+        let mut options: Options<'a> = self.options(ctx, outbound);
+        if outbound.fast_open {
+            let asked = self.fast_open == FastOpenState::Requested(Form::Experimental);
+            let (cookie, experimental) = cookie.map_or((&[][..], asked), |c| (c.cookie(), c.experimental));
+            options.fast_open = Some(FastOpen { cookie, experimental });
+        }
+        options
+    }
+
+    /// The header of such a segment.
+    #[cold]
+    fn emit_full(&self, outbound: &Outbound, plain: &PlainHeader, options: Options<'_>, bytes: &mut [u8]) {
+        let urgent = self.urgent_pointer(outbound);
+        let header = tcp::Header {
+            source_port: plain.source_port,
+            destination_port: plain.destination_port,
+            seq: plain.seq,
+            ack: plain.ack,
+            flags: if urgent.is_some() { plain.flags | Flags::URG } else { plain.flags },
+            window: plain.window,
+            urgent: urgent.unwrap_or(0),
+            options,
+        };
+        header.emit(bytes);
     }
 
     /// What IP must know.
