@@ -107,6 +107,7 @@ impl Connection {
             // A SYN's ECE is part of the agreement.
             ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
+            paced: ctx.commons.settings.pacing,
         };
         let mut sender = Sender {
             sent: &mut self.sent,

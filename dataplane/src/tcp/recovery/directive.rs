@@ -27,6 +27,8 @@ pub struct AckFacts {
     pub ece: bool,
     /// There is unsent data that the peer's window takes.
     pub can_send_new: bool,
+    /// Segments are paced.
+    pub paced: bool,
 }
 
 /// What may be sent now, as far as the window has room.

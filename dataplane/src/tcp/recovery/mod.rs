@@ -434,6 +434,9 @@ impl Recovery {
             ece_marked_bytes: if facts.ece { outcome.acked_bytes } else { 0 },
             rtt: outcome.rtt_newest.or(outcome.sack_rtt),
             min_rtt: sender.rtt.min_rtt(),
+            srtt: sender.rtt.srtt(),
+            mss: ack.mss,
+            paced: facts.paced,
             may_grow: !reducing && (outcome.advanced() || (self.rack.expects_reordering() && outcome.newly_sacked > 0)),
         });
         if reducing {

@@ -242,7 +242,7 @@ impl Transfer {
         };
         let advanced = number > self.una;
         let duplicate = !advanced && self.sent.segments() > 0;
-        let facts = AckFacts { duplicate, ece: false, can_send_new: self.nxt < self.total };
+        let facts = AckFacts { duplicate, ece: false, can_send_new: self.nxt < self.total, paced: false };
         self.una = number;
         let before = self.congestion.cwnd();
         let directive = self.recovery.on_ack(lend!(self), &ack, &facts);
