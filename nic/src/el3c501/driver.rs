@@ -4,6 +4,8 @@
 //! once, and a retry after a collision uses the copy on the board: the card cannot restore its GP pointer, so the
 //! handler rewinds it and triggers again. The wait between attempts is the card's.
 //!
+//! A transmission takes the buffer from the receiver, so one that is wanted while a frame comes in waits until that is there.
+//!
 //! Two things spoil a driver of this card. An interrupt can come while the frame is being loaded; it has then
 //! touched the card, and the load is done again (`Loading::Again`). And the interrupt of completion can follow the
 //! trigger at once; the load is therefore over (`Loading::No`) before the trigger is written.
@@ -18,6 +20,8 @@ use crate::{Duration, Instant, MacAddr, PortStats};
 
 /// Linux's `watchdog_timeo` of this driver.
 pub const TX_TIMEOUT: Duration = Duration::from_secs(1);
+/// The longest frame takes a little less.
+const RX_FRAME_MAX: Duration = Duration::from_micros(1_250);
 /// Vendor prefixes that the probe accepts: 3Com, and Sager's NP943.
 const VENDORS: [[u8; 3]; 2] = [[0x02, 0x60, 0x8c], [0x00, 0x80, 0xc8]];
 /// The driver's zeros for padding short frames: no stale bytes of the buffer reach the wire.
@@ -31,13 +35,20 @@ pub struct Parity {
     /// After an interrupt the pointer is cleared and the status read *behind* the receive command: a frame that
     /// arrived since the transmission ended vanishes uncounted.
     pub lose_frame_after_tx: bool,
+    /// A transmission takes the buffer from a frame that is just coming in, which vanishes uncounted; otherwise it waits.
+    pub lose_frame_under_way: bool,
     /// The watchdog programs the normal receive mode and forgets multicast and promiscuous.
     pub lose_mode_on_timeout: bool,
 }
 
 impl Parity {
     /// All of Linux's habits.
-    pub const LINUX: Self = Self { tx_bytes_at_load: true, lose_frame_after_tx: true, lose_mode_on_timeout: true };
+    pub const LINUX: Self = Self {
+        tx_bytes_at_load: true,
+        lose_frame_after_tx: true,
+        lose_frame_under_way: true,
+        lose_mode_on_timeout: true,
+    };
 }
 
 /// The answer to [`Driver::el_start_xmit`]: `NETDEV_TX_OK` or `NETDEV_TX_BUSY`.
@@ -45,7 +56,7 @@ impl Parity {
 pub enum Xmit {
     /// The card has a copy.
     Accepted,
-    /// A frame is in transmission, or the interface is down: come again after an interrupt.
+    /// A frame is in transmission or coming in, or the interface is down: come again after an interrupt.
     Busy,
 }
 
@@ -93,6 +104,8 @@ pub struct Driver {
     tx_start: u16,
     tx_len: usize,
     trans_start: Instant,
+    /// Since when a transmission waits for a frame that is coming in.
+    rx_since: Option<Instant>,
     stats: PortStats,
 }
 
@@ -122,6 +135,7 @@ impl Driver {
             tx_start: 0,
             tx_len: 0,
             trans_start: Instant::ZERO,
+            rx_since: None,
             stats: PortStats::default(),
         })
     }
@@ -146,6 +160,9 @@ impl Driver {
         }
         if !self.parity.lose_frame_after_tx && io.inb(AX_STATUS) & AX_RX_BUSY == 0 {
             self.el_interrupt(io, inbox); // a frame waits in the buffer that is about to be overwritten
+        }
+        if self.is_receiving(io) {
+            return Xmit::Busy;
         }
         self.take_card(io, frame.len().min(FRAME_BYTES_MAX));
         self.load(io, frame);
@@ -210,6 +227,17 @@ impl Driver {
     /// Counters by Linux's names.
     pub fn stats(&self) -> PortStats {
         self.stats
+    }
+
+    /// A frame is just coming in, which the buffer must not be taken from: the pointer has left its place. Where it stays for
+    /// longer than a frame takes none is coming.
+    fn is_receiving(&mut self, io: &mut Isa<'_>) -> bool {
+        if self.parity.lose_frame_under_way || io.inw(RX_LOW) == 0 {
+            self.rx_since = None;
+            return false;
+        }
+        let since = *self.rx_since.get_or_insert(io.now());
+        io.now().saturating_since(since) < RX_FRAME_MAX
     }
 
     /// First half of `el_start_xmit`: stops reception and silences what it had to say.
@@ -291,6 +319,7 @@ impl Driver {
 
     /// The half of `el_interrupt` for a received frame.
     fn rx_interrupt(&mut self, io: &mut Isa<'_>, inbox: &mut FrameRing, aux: u8) {
+        self.rx_since = None;
         let status = io.inb(RX_STATUS);
         if status & RX_STALE != 0 {
             io.inb(TX_STATUS); // not the receiver: what came was too late to matter

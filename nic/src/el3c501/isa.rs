@@ -27,7 +27,11 @@ impl<'a> Isa<'a> {
 
     /// Reads a port; an empty slot floats high.
     pub fn inb(&mut self, offset: u8) -> u8 {
-        self.segment.card(self.card).map_or(0xff, |card| card.inb(offset))
+        let now = self.now;
+        self.segment.card(self.card).map_or(0xff, |card| {
+            card.receive_until(now);
+            card.inb(offset)
+        })
     }
 
     /// Writes a port.

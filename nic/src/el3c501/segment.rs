@@ -227,7 +227,8 @@ impl Segment {
         };
         self.apply_fault(&mut carried);
         self.carried = Some(carried);
-        self.stations.iter_mut().filter(|s| !s.sending).for_each(Station::hear_start);
+        let (now, bytes) = (self.now, self.wire.get(..outgoing.len).unwrap_or_default());
+        self.stations.iter_mut().filter(|s| !s.sending).for_each(|s| s.hear_start(now, bytes));
     }
 
     fn apply_fault(&mut self, carried: &mut Carried) {

@@ -147,9 +147,10 @@ impl Station {
         }
     }
 
-    pub(super) fn hear_start(&mut self) {
+    pub(super) fn hear_start(&mut self, now: Instant, bytes: &[u8]) {
         if let StationKind::Card(card) = &mut self.kind {
             card.hear_start();
+            card.hear_bytes(now, bytes);
         }
     }
 

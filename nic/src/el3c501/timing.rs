@@ -39,6 +39,14 @@ impl Timing {
         }
     }
 
+    /// Bytes of a frame that other stations have heard, `time` after it began: none while it goes unheard.
+    pub fn bytes_heard(self, time: Duration) -> usize {
+        match self {
+            Self::Wire => (time.saturating_sub(SLOT).as_nanos() / u128::from(BYTE_NANOS)) as usize,
+            Self::FreeRun => 0,
+        }
+    }
+
     /// Silence that a station keeps after the carrier has gone.
     pub fn gap(self) -> Duration {
         self.or_none(GAP)

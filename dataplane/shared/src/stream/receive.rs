@@ -106,8 +106,8 @@ impl<V: StreamView> ReceiveWriter<V> {
     /// # Errors
     /// As [`ReceiveWriter::room`].
     pub fn watch(&mut self, len: u32) -> Result<bool, Rubbish> {
-        // The lowest bit says that something is watched; a byte more or less does not matter.
-        let watched = self.head_seen.wrapping_add(len) | 1;
+        // 0 says that nothing is watched; the position 0 is told a byte late.
+        let watched = self.head_seen.wrapping_add(len).max(1);
         self.view.lane()[word::RECEIVE_WATCH].store(if len == 0 { 0 } else { watched }, Ordering::Relaxed);
         if len == 0 {
             return Ok(true);
@@ -115,7 +115,7 @@ impl<V: StreamView> ReceiveWriter<V> {
         // Pairs with the fence in `ReceiveReader::consume`: either the client sees the watch, or its position is seen here.
         fence(Ordering::SeqCst);
         self.room()?;
-        Ok(ahead(self.head_seen, watched) > 1)
+        Ok(ahead(self.head_seen, watched) > 0)
     }
 
     /// Marks the byte before `offset` behind the in-order end as urgent; it may not have come yet.
@@ -237,7 +237,7 @@ impl<V: StreamView> ReceiveReader<V> {
         // Pairs with the fence in `ReceiveWriter::watch`.
         fence(Ordering::SeqCst);
         let watched = self.view.lane()[word::RECEIVE_WATCH].load(Ordering::Relaxed);
-        watched != 0 && ahead(self.head, watched) <= 1
+        watched != 0 && ahead(self.head, watched) <= 0
     }
 
     /// The number of urgent bytes there were, and where the last one stands from the oldest byte on; behind it if negative.

@@ -281,6 +281,12 @@ fn the_lane_is_told_of_a_window_that_opens() {
     writer.watch(0).unwrap();
     assert!(!reader.consume(5000), "never more than was shown, and nobody asks");
     assert_eq!(writer.room(), Ok(4096));
+    for read in 0..4 {
+        writer.advance(1);
+        assert_eq!((writer.watch(1), reader.available()), (Ok(true), Ok(1)), "a single byte, behind {read}");
+        assert!(reader.consume(1));
+        assert_eq!(writer.room(), Ok(4096));
+    }
 }
 
 #[test]

@@ -89,6 +89,12 @@ pub struct AckSample {
     pub rtt_micros: Option<u32>,
     /// The least round trip of the path in microseconds.
     pub min_rtt_micros: Option<u32>,
+    /// The smoothed one in microseconds.
+    pub srtt_micros: Option<u32>,
+    /// Bytes of a segment.
+    pub mss: u32,
+    /// Segments are paced.
+    pub paced: bool,
     /// No reduction is under way: the window may grow (`tcp_may_raise_cwnd`).
     pub may_grow: bool,
 }
@@ -218,7 +224,7 @@ impl Congestion {
             Algorithm::Dctcp(dctcp) => dctcp.observe(sample),
             Algorithm::Cubic(_) if initial => {
                 if let Past::SlowStart(hystart) = &mut self.past
-                    && hystart.on_ack(sample)
+                    && hystart.on_ack(sample, self.cwnd)
                 {
                     self.ssthresh = self.cwnd.max(SSTHRESH_MIN);
                 }

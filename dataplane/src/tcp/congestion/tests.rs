@@ -11,13 +11,17 @@ struct Path {
     cc: Congestion,
     now: Instant,
     rtt: Duration,
+    /// The ACKs of a round come in the last of so many parts of it.
+    parts: u32,
+    paced: bool,
     una: SeqNum,
     sent: u64,
 }
 
 impl Path {
     fn new(kind: Kind, rtt: Duration) -> Self {
-        Self { cc: Congestion::new(kind, Instant::ZERO), now: Instant::ZERO, rtt, una: SeqNum::new(0), sent: 0 }
+        let (cc, una) = (Congestion::new(kind, Instant::ZERO), SeqNum::new(0));
+        Self { cc, now: Instant::ZERO, rtt, parts: 1, paced: false, una, sent: 0 }
     }
 
     /// Sends a window and takes its ACKs; every `period`-th segment is lost, and the first `marked` are marked.
@@ -25,12 +29,13 @@ impl Path {
         let window = self.cc.cwnd();
         let nxt = self.una + window * MSS;
         self.cc.on_sent(self.now, self.una, nxt, window, true);
-        let began = self.now;
+        let acks_for = self.rtt / self.parts;
+        let began = self.now + self.rtt - acks_for;
         let mut lost = false;
         for at in 0..window {
             self.sent += 1;
             lost |= self.sent.is_multiple_of(period);
-            self.now = began + self.rtt * (at + 1) / window;
+            self.now = began + acks_for * (at + 1) / window;
             self.una += MSS;
             self.cc.on_ack(&AckSample {
                 now: self.now,
@@ -41,6 +46,9 @@ impl Path {
                 ece_marked_bytes: if at < marked { MSS } else { 0 },
                 rtt_micros: Some(micros(self.rtt)),
                 min_rtt_micros: Some(micros(self.rtt)),
+                srtt_micros: Some(micros(self.rtt)),
+                mss: MSS,
+                paced: self.paced,
                 may_grow: !lost,
             });
         }
@@ -148,7 +156,7 @@ fn slow_start_doubles_and_stops_at_the_threshold() {
 /// RFC 9406: eight samples a threshold above the last round's, a quarter of the growth, five rounds.
 #[test]
 fn hystart_leaves_slow_start_when_the_queue_grows() {
-    let mut path = Path::new(Kind::Cubic, 40 * MS);
+    let mut path = Path { parts: 4, ..Path::new(Kind::Cubic, 40 * MS) };
     path.round(u64::MAX, 0);
     path.round(u64::MAX, 0);
     path.rtt = 46 * MS;
@@ -167,13 +175,34 @@ fn hystart_leaves_slow_start_when_the_queue_grows() {
 
 #[test]
 fn hystart_resumes_when_the_round_trip_falls_again() {
-    let mut path = Path::new(Kind::Cubic, 40 * MS);
+    let mut path = Path { parts: 4, ..Path::new(Kind::Cubic, 40 * MS) };
     path.round(u64::MAX, 0);
     path.rtt = 50 * MS;
     path.round(u64::MAX, 0);
     path.rtt = 40 * MS;
     (0..8).for_each(|_| path.round(u64::MAX, 0));
     assert!(path.cc.in_slow_start() && path.cc.cwnd() > 1000);
+}
+
+/// Linux's `hystart_update`: ACKs of a window that came back to back for half a round trip tell that the path is half full. Those
+/// of paced segments, or of a window of less than 16, or more than 2 ms apart tell nothing.
+#[test]
+fn hystart_leaves_slow_start_when_acks_fill_half_a_round_trip() {
+    let after = |path: Path, rounds: usize| {
+        let mut path = path;
+        (0..rounds).for_each(|_| path.round(u64::MAX, 0));
+        (path.cc.cwnd(), path.cc.in_slow_start())
+    };
+    let path = || Path::new(Kind::Cubic, 30 * MS);
+    assert_eq!(after(path(), 1), (20, true), "ten segments are no train");
+    assert_eq!(
+        after(path(), 2),
+        (31, false),
+        "the eleventh of twenty comes after half the round trip and of what may be gathered"
+    );
+    assert_eq!(after(Path { paced: true, ..path() }, 5), (320, true));
+    assert_eq!(after(Path { rtt: 41 * MS, ..path() }, 2), (40, true), "the twenty come 2.05 ms apart");
+    assert_eq!(after(Path { parts: 2, ..path() }, 5), (320, true), "they come within half the round trip");
 }
 
 /// RFC 8257 section 3.3: with a share F of marks in every window alpha becomes F.
@@ -235,6 +264,9 @@ fn an_unused_window_does_not_grow_and_decays() {
         ece_marked_bytes: 0,
         rtt_micros: Some(100_000),
         min_rtt_micros: Some(100_000),
+        srtt_micros: Some(100_000),
+        mss: MSS,
+        paced: false,
         may_grow: true,
     };
     cc.on_ack(&sample);

@@ -130,6 +130,8 @@ impl Connection {
             ack: segment.ack,
             nxt: self.send.nxt,
             sack_permitted: self.agreed.sack,
+            mss: self.send.mss.into(),
+            paced: ctx.commons.settings.pacing,
         };
         let Some(rate) = self.recovery.on_plain_ack(&mut sender, &plain) else { return false };
         self.rtt.reset_backoff();
@@ -154,6 +156,7 @@ impl Connection {
             // A SYN's ECE is part of the agreement.
             ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
+            paced: ctx.commons.settings.pacing,
         };
         let mut sender = Sender {
             sent: &mut self.sent,

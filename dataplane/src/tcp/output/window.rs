@@ -133,10 +133,12 @@ impl Connection {
         self.watch(ctx, bytes);
     }
 
-    /// Bytes that must be read before a window of twice `left` can be announced.
+    /// Bytes that must be read before a window of twice `left` can be announced; 0 if the window is limited by what the peer has
+    /// sent so far, which no reading changes.
     fn reading_wanted(&self, space: Space, left: u32) -> u32 {
         let least = (space.allowed >> 4).max(u32::from(self.ack.segment_size)).max(1);
-        left.saturating_mul(2).max(least).saturating_sub(space.free).max(1)
+        let wanted = left.saturating_mul(2).max(least);
+        if wanted > self.receive.threshold { 0 } else { wanted.saturating_sub(space.free).max(1) }
     }
 
     /// Asks to be told when `bytes` more were read; 0: no more. If they are read already, the window is announced in this

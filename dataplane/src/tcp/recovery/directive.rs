@@ -28,6 +28,8 @@ pub struct AckFacts {
     pub ece: bool,
     /// There is unsent data that the peer's window takes.
     pub can_send_new: bool,
+    /// Segments are paced.
+    pub paced: bool,
 }
 
 /// An ACK that moves `SND.UNA` and says nothing else: no SACK block, no ECE.
@@ -43,6 +45,10 @@ pub struct PlainAck {
     pub nxt: SeqNum,
     /// SACK was agreed on.
     pub sack_permitted: bool,
+    /// Bytes of a segment.
+    pub mss: u32,
+    /// Segments are paced.
+    pub paced: bool,
 }
 
 /// What may be sent now, as far as the window has room.

@@ -132,7 +132,7 @@ impl Recovery {
     /// find the same. `None`, with nothing changed, if there is more to it. What of it is for `TCP_INFO`.
     #[inline]
     pub fn on_plain_ack(&mut self, sender: &mut Sender<'_>, ack: &PlainAck) -> Option<RateSample> {
-        let PlainAck { now, bytes, ack, nxt, sack_permitted } = *ack;
+        let PlainAck { now, bytes, ack, nxt, sack_permitted, mss, paced } = *ack;
         if self.phase != Phase::Open || self.tlp.is_outstanding() || self.undo.all_arrived_twice() {
             return None;
         }
@@ -154,6 +154,9 @@ impl Recovery {
             ece_marked_bytes: 0,
             rtt_micros: Some(last),
             min_rtt_micros: sender.rtt.min_rtt_micros(),
+            srtt_micros: sender.rtt.srtt_micros(),
+            mss,
+            paced,
             may_grow: true,
         });
         Some(plain.rate)
@@ -465,6 +468,9 @@ impl Recovery {
             ece_marked_bytes: if facts.ece { outcome.acked_bytes } else { 0 },
             rtt_micros: outcome.rtt_newest.or(outcome.sack_rtt).map(rtt::micros),
             min_rtt_micros: sender.rtt.min_rtt_micros(),
+            srtt_micros: sender.rtt.srtt_micros(),
+            mss: ack.mss,
+            paced: facts.paced,
             may_grow: !reducing && (outcome.advanced() || (self.rack.expects_reordering() && outcome.newly_sacked > 0)),
         });
         if reducing {

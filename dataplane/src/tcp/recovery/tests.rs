@@ -269,11 +269,12 @@ impl Transfer {
         };
         let advanced = number > self.una;
         let duplicate = !advanced && self.sent.segments() > 0;
-        let facts = AckFacts { duplicate, ece: false, can_send_new: self.nxt < self.total };
+        let facts = AckFacts { duplicate, ece: false, can_send_new: self.nxt < self.total, paced: false };
         self.una = number;
         let before = self.congestion.cwnd();
         let (bytes, nxt) = (ack.ack.since(ack.una), ack.nxt);
-        let plain = PlainAck { now: ack.now, bytes, ack: ack.ack, nxt, sack_permitted: self.sack };
+        let (mss, paced) = (MSS, false);
+        let plain = PlainAck { now: ack.now, bytes, ack: ack.ack, nxt, sack_permitted: self.sack, mss, paced };
         let short = self.short_way && advanced && sack.is_empty();
         let directive = match short.then(|| self.recovery.on_plain_ack(lend!(self), &plain)).flatten() {
             Some(_) => {

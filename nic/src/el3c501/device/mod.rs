@@ -12,7 +12,7 @@
 //! * a port write never ends a transmission: that takes [`Card::off_air`] or [`Card::advance`] at a later time;
 //! * the receiver stores only while armed: receive mode, nothing unread, some match mode.
 //!
-//! The segment calls `ready_at`, `go_on_air`, `off_air`, `hear_start`, `hear_end`; the bus calls `inb`, `outb`, `irq`.
+//! The segment calls `ready_at`, `go_on_air`, `off_air`, `hear_start`, `hear_bytes`, `hear_end`; the bus calls `receive_until`, `inb`, `outb`, `irq`.
 //! DMA is not modelled (no known driver uses it): its request bit is kept and never answered.
 
 mod quirks;
@@ -75,8 +75,8 @@ impl Card {
             1 | 3 | 5 | TX_STATUS => self.read_tx_status(),
             GP_LOW => self.gp as u8,
             GP_HIGH => (self.gp >> 8) as u8,
-            RX_LOW => self.rx.pointer as u8,
-            RX_HIGH => (self.rx.pointer >> 8) as u8,
+            RX_LOW => self.rx_pointer() as u8,
+            RX_HIGH => (self.rx_pointer() >> 8) as u8,
             SAPROM | SAPROM_ALIAS => self.prom[usize::from(self.gp & 7)],
             AX_STATUS => self.aux_status(),
             _ => self.read_data(),

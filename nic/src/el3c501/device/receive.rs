@@ -4,9 +4,9 @@
 //! names is held and raises the latch; until its status is read nothing else is taken.
 
 use super::{BUFFER_BYTES, Card};
-use crate::MacAddr;
 use crate::el3c501::registers::*;
 use crate::el3c501::timing::FRAME_BYTES_MIN;
+use crate::{Instant, MacAddr};
 
 /// Match modes, RX command bits 7:6.
 const MATCH_OFF: u8 = 0;
@@ -22,12 +22,26 @@ pub(super) struct Receiver {
     pub(super) busy: bool,
     /// Armed when the frame now on the wire began, and not disturbed since.
     pub(super) listening: bool,
+    /// When what it listens to began, if it is for this card.
+    coming_since: Option<Instant>,
+    /// Bytes of it so far, which the pointer shows.
+    coming: u16,
     pub(super) pointer: u16,
 }
 
 impl Default for Receiver {
     fn default() -> Self {
-        Self { command: 0, kind: 0, stale: true, latch: false, busy: false, listening: false, pointer: 0 }
+        Self {
+            command: 0,
+            kind: 0,
+            stale: true,
+            latch: false,
+            busy: false,
+            listening: false,
+            coming_since: None,
+            coming: 0,
+            pointer: 0,
+        }
     }
 }
 
@@ -62,8 +76,27 @@ impl Card {
         self.rx.listening = self.armed();
     }
 
+    /// The frame that began with `hear_start`, at `now`, is `bytes`.
+    pub fn hear_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        self.rx.coming_since = (self.rx.listening && self.matches(bytes)).then_some(now);
+    }
+
+    /// The pointer moves while a frame comes in: to where it is at `now`.
+    pub fn receive_until(&mut self, now: Instant) {
+        let since = self.rx.coming_since.filter(|_| self.rx.listening && self.armed());
+        let room = BUFFER_BYTES.saturating_sub(self.rx.pointer.into());
+        let heard = since.map_or(0, |since| self.timing.bytes_heard(now.saturating_since(since)));
+        self.rx.coming = heard.min(room) as u16;
+    }
+
+    /// The RX pointer as it reads.
+    pub(super) fn rx_pointer(&self) -> u16 {
+        self.rx.pointer + self.rx.coming
+    }
+
     /// The frame that began with `hear_start` has ended.
     pub fn hear_end(&mut self, frame: Heard<'_>) {
+        (self.rx.coming_since, self.rx.coming) = (None, 0);
         if std::mem::take(&mut self.rx.listening) && self.armed() {
             let mut padded = [0; FRAME_BYTES_MIN];
             match padded.get_mut(..frame.bytes.len()) {

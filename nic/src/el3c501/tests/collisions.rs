@@ -12,8 +12,12 @@ struct Hosts {
 
 impl Hosts {
     fn new(timing: Timing, seed: u64, macs: &[MacAddr]) -> Self {
+        Self::with(timing, seed, macs, Parity::default())
+    }
+
+    fn with(timing: Timing, seed: u64, macs: &[MacAddr], parity: Parity) -> Self {
         let lan = SharedLan::new(LanConfig { timing, seed, irq_latency: Duration::ZERO });
-        let add = |mac: &MacAddr| lan.lock().add_host(*mac, Quirks::HARDWARE, Parity::default()).unwrap();
+        let add = |mac: &MacAddr| lan.lock().add_host(*mac, Quirks::HARDWARE, parity).unwrap();
         let ids = macs.iter().map(add).collect();
         Self { lan, ids }
     }
@@ -95,6 +99,31 @@ fn who_hears_the_carrier_waits_for_silence_and_the_gap() {
     let expected = Timing::Wire.frame(1514) + Timing::Wire.gap() + Timing::Wire.frame(60);
     assert_eq!(hosts.settle(), Instant::ZERO + expected);
     assert_eq!(hosts.lan.lock().segment().counters().collisions, 0);
+}
+
+#[test]
+fn a_transmission_waits_for_the_frame_that_comes_in() {
+    let (end, frame_for_other) = (Instant::ZERO + Timing::Wire.frame(1514), frame(1514, OTHER));
+    let during = Instant::from_micros(600);
+    for (parity, arrives) in [(Parity::default(), 1), (Parity::LINUX, 0)] {
+        let hosts = Hosts::with(Timing::Wire, 1, &[MAC, OTHER], parity);
+        hosts.send(Instant::ZERO, 0, &frame_for_other);
+        let taken = hosts.send(during, 1, &frame(60, MAC)) == Xmit::Accepted;
+        assert_eq!(taken, arrives == 0, "{parity:?}");
+        if !taken {
+            assert_eq!(hosts.send(end, 1, &frame(60, MAC)), Xmit::Accepted);
+        }
+        hosts.settle();
+        assert_eq!((hosts.inbox(0).len(), hosts.inbox(1).len()), (1, arrives), "{parity:?}");
+    }
+}
+
+#[test]
+fn a_frame_for_another_does_not_hold_a_transmission_up() {
+    let third = MacAddr([0x02, 0x60, 0x8c, 0, 0, 9]);
+    let hosts = Hosts::new(Timing::Wire, 1, &[MAC, OTHER]);
+    hosts.send(Instant::ZERO, 0, &frame(1514, third));
+    assert_eq!(hosts.send(Instant::from_micros(600), 1, &frame(60, MAC)), Xmit::Accepted);
 }
 
 #[test]

@@ -41,6 +41,23 @@ fn the_edge_never_moves_back_and_the_window_closes() {
     assert!(window >= 1000, "{window}");
 }
 
+/// The window is limited by what the peer has sent so far, far below what the buffer has grown to: no reading opens it, so that no
+/// reading is waited for, and nothing but the data leaves.
+#[test]
+fn data_is_not_followed_by_an_ack_of_a_window_that_reading_cannot_open() {
+    let mut bench = usual();
+    bench.step(|connection, _| {
+        let receive = &mut connection.receive;
+        (receive.buffer, receive.clamp, receive.threshold) = (1 << 19, 1 << 18, receive.wnd.0);
+        Fate::Lives
+    });
+    bench.write(1000, true);
+    assert_eq!(bench.out(), [". 1:1001(1000) ack 1"]);
+    bench.receive(ack(1001));
+    bench.write(1000, true);
+    assert_eq!(bench.out(), [". 1001:2001(1000) ack 1"]);
+}
+
 #[test]
 fn reading_pays_an_ack_that_waits() {
     let mut bench = usual();
