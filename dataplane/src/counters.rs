@@ -136,6 +136,8 @@ named_enum! {
         TcpExtTCPAbortOnClose,
         TcpExtTCPAbortOnTimeout,
         TcpExtTCPAbortOnMemory,
+        TcpExtTCPMTUPSuccess,
+        TcpExtTCPMTUPFail,
     }
 }
 

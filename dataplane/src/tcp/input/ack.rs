@@ -6,6 +6,7 @@ use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::congestion::Kind;
 use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::{Retransmission, Timer};
+use crate::tcp::mtu_search::MtuStage;
 use crate::tcp::recovery::{AckFacts, Directive, Permit, Sender};
 use crate::tcp::segment::Segment;
 use crate::tcp::sent::Ack;
@@ -101,12 +102,16 @@ impl Connection {
 
     /// Scoreboard, round trip, loss and window; then the timers.
     fn judge(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, una: SeqNum, duplicate: bool) {
+        if self.send.mtu_stage == MtuStage::Probing {
+            self.judge_mtu_probe(ctx, segment.ack);
+        }
         let ack = self.ack_of(ctx.now, segment, una);
         let facts = AckFacts {
             duplicate,
             // A SYN's ECE is part of the agreement.
             ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
+            mtu_probe: self.mtu_probe(),
         };
         let mut sender = Sender {
             sent: &mut self.sent,
@@ -118,6 +123,9 @@ impl Connection {
         if segment.ack.after(una) {
             self.rtt.reset_backoff();
             self.move_una(ctx, segment.ack);
+        }
+        if directive.mtu_probe_lost {
+            self.on_mtu_probe_lost(ctx);
         }
         self.note_facts(ctx, &directive, facts.ece);
         self.set_timers(ctx, &directive);

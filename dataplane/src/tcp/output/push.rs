@@ -5,9 +5,11 @@ use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Retransmission;
 use super::super::limited::Limit;
+use super::super::mtu_search::MtuStage;
 use super::super::recovery::Phase;
 use super::super::seq::SeqNum;
 use super::super::state::State;
+use super::mtu_probe::Probing;
 use super::segment::Outbound;
 use super::transmit::Departure;
 use crate::counters::Snmp;
@@ -50,6 +52,8 @@ enum Stop {
     Budget,
     /// Pacing: later.
     Pace,
+    /// A probe of the path MTU waits for its place in the window.
+    Probe,
     /// The way out is full.
     NoRoom,
 }
@@ -64,6 +68,16 @@ impl Connection {
         };
         let mut count = 0;
         self.row = 0;
+        if mode == Mode::Normal && self.send.mtu_stage != MtuStage::Off {
+            match self.probe_mtu(ctx, path) {
+                Probing::No => {}
+                Probing::Waits => {
+                    self.after_push(ctx, mode, 0, Stop::Probe);
+                    return 0;
+                }
+                Probing::Left => count = 1,
+            }
+        }
         let stop = loop {
             if count == budget {
                 break if self.unsent() > 0 { Stop::Budget } else { Stop::NoData };

@@ -74,7 +74,7 @@ impl Connection {
             return Departure::NoRoom;
         }
         let Some(mut frame) = reserve(ctx.net, path) else { return Departure::NoRoom };
-        let cookie = if outbound.fast_open { self.cookie } else { None };
+        let cookie = if outbound.fast_open { self.part.cookie() } else { None };
         let mut options = self.options(ctx, outbound);
         if outbound.fast_open {
             let asked = self.fast_open == FastOpenState::Requested(Form::Experimental);

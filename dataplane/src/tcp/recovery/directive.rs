@@ -3,6 +3,7 @@
 use super::super::congestion::Congestion;
 use super::super::rtt::RttEstimator;
 use super::super::sent::{AckOutcome, SegmentSlab, Sent};
+use super::super::seq::SeqNum;
 use crate::Duration;
 
 /// The connection's other parts, lent for one call.
@@ -27,6 +28,8 @@ pub struct AckFacts {
     pub ece: bool,
     /// There is unsent data that the peer's window takes.
     pub can_send_new: bool,
+    /// Where the probe of the path MTU begins that is under way.
+    pub mtu_probe: Option<SeqNum>,
 }
 
 /// What may be sent now, as far as the window has room.
@@ -51,11 +54,20 @@ pub struct Directive {
     pub undone: bool,
     /// A reduction began: announce it with CWR if the peer speaks ECN (RFC 3168 section 6.1.2).
     pub reduced: bool,
+    /// The probe of the path MTU was lost, and nothing else.
+    pub mtu_probe_lost: bool,
 }
 
 impl Directive {
     /// Nothing but what `outcome` says.
     pub(super) fn of(outcome: AckOutcome) -> Self {
-        Self { outcome, permit: Permit::LostThenNew, reorder_timeout: None, undone: false, reduced: false }
+        Self {
+            outcome,
+            permit: Permit::LostThenNew,
+            reorder_timeout: None,
+            undone: false,
+            reduced: false,
+            mtu_probe_lost: false,
+        }
     }
 }

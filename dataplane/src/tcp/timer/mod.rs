@@ -68,13 +68,17 @@ impl Connection {
 
     /// What was allowed for reordering did not come (`tcp_rack_reo_timeout`).
     fn on_reordering(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        let probe = self.mtu_probe();
         let mut sender = Sender {
             sent: &mut self.sent,
             slab: &mut ctx.commons.slab,
             congestion: &mut self.congestion,
             rtt: &mut self.rtt,
         };
-        let directive = self.recovery.on_reorder_timer(&mut sender, ctx.now, self.send.nxt);
+        let directive = self.recovery.on_reorder_timer(&mut sender, ctx.now, self.send.nxt, probe);
+        if directive.mtu_probe_lost {
+            self.on_mtu_probe_lost(ctx);
+        }
         self.send.announce_cwr |= directive.reduced;
         self.deadlines.retransmission = Retransmission::Reordering;
         if let Some(timeout) = directive.reorder_timeout {
