@@ -192,6 +192,14 @@ impl TcpListener {
         self.0.shares.iter().try_for_each(|share| share.socket.set_option(option, value))
     }
 
+    /// `SO_MAX_PACING_RATE` of the connections that are accepted from now on.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_max_pacing_rate(&self, bytes_per_second: u64) -> io::Result<()> {
+        self.0.shares.iter().try_for_each(|share| share.socket.set_max_pacing_rate(bytes_per_second))
+    }
+
     /// The pending error, which is none afterwards: `SO_ERROR`.
     ///
     /// # Errors

@@ -119,6 +119,22 @@ impl TcpSocket {
         u64::try_from(seconds).ok().map(Duration::from_secs)
     }
 
+    /// `SO_MAX_PACING_RATE`: at most so many bytes a second leave, evenly; `u64::MAX` is no limit.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_max_pacing_rate(&self, bytes_per_second: u64) -> io::Result<()> {
+        self.call(Op::SetPacing(bytes_per_second)).map(|_| ())
+    }
+
+    /// `SO_MAX_PACING_RATE`.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn max_pacing_rate(&self) -> io::Result<u64> {
+        Ok(self.info()?.max_pacing_rate)
+    }
+
     /// `TCP_INFO`.
     ///
     /// # Errors

@@ -439,6 +439,8 @@ fn options_and_information_reach_the_lane() {
     assert_eq!(client.socket().option(SocketOption::KeepIdle).unwrap(), 77);
     client.set_linger(Some(Duration::from_secs(3))).unwrap();
     assert_eq!(client.linger().unwrap(), Some(Duration::from_secs(3)));
+    client.set_max_pacing_rate(5_000_000_000).unwrap();
+    assert_eq!(client.max_pacing_rate().unwrap(), 5_000_000_000);
     let info = client.info().unwrap();
     assert_eq!((info.state, info.rtt), (1, 4242));
 }

@@ -170,9 +170,7 @@ impl Connection {
         if self.stats.bytes_acked == 0 {
             return ROW_MAX;
         }
-        let percent = ctx.commons.settings.pacing_percent();
-        let rate =
-            self.congestion.pacing_rate(self.rtt.srtt(), self.sent.in_flight(), mss, percent).unwrap_or(u64::MAX);
+        let rate = self.pacing_rate(&ctx.commons.settings, self.sent.in_flight()).unwrap_or(u64::MAX);
         let short = self.rtt.min_rtt().map_or(0, |rtt| (rtt.as_micros() >> ROW_RTT_LOG).min(32) as u32);
         let bonus = ROW_BYTES_MAX.checked_shr(short).unwrap_or(0);
         let bytes = (rate >> ROW_SHIFT).min(u64::from(ROW_BYTES_MAX)) as u32 + bonus;
