@@ -85,6 +85,7 @@ impl TcpSocket {
     /// `EINVAL` and `ENOPROTOOPT` as in Linux, `ENETDOWN`.
     pub fn set_option(&self, option: SocketOption, value: i32) -> io::Result<()> {
         self.call(Op::SetOption(option, value))?;
+        self.remember_option(option, value);
         match option {
             SocketOption::Linger => self.linger.store(value, Ordering::Relaxed),
             SocketOption::SendBuffer => self.send_limit.fixed.store(true, Ordering::Relaxed),
@@ -124,7 +125,9 @@ impl TcpSocket {
     /// # Errors
     /// `ENETDOWN`.
     pub fn set_max_pacing_rate(&self, bytes_per_second: u64) -> io::Result<()> {
-        self.call(Op::SetPacing(bytes_per_second)).map(|_| ())
+        self.call(Op::SetPacing(bytes_per_second))?;
+        self.remember_pacing(bytes_per_second);
+        Ok(())
     }
 
     /// `SO_MAX_PACING_RATE`.
