@@ -138,6 +138,7 @@ named_enum! {
         TcpExtTCPAbortOnMemory,
         TcpExtTCPMTUPSuccess,
         TcpExtTCPMTUPFail,
+        TcpIdleMemoryGivenBack,
     }
 }
 

@@ -126,6 +126,9 @@ impl Connection {
             // It had room.
             self.limited.set(ctx.now, Limit::Busy);
         }
+        if self.sent.segments() == 0 && ctx.now.saturating_since(self.send.last_at) > self.rtt.rto() {
+            self.watch_idle(ctx);
+        }
         self.slow_start_after_idle(ctx);
         let little = self.unsent() < u32::from(self.send.mss);
         if little && self.sent.in_flight() < self.congestion.cwnd() && self.sent.lost() <= self.sent.retransmitted() {

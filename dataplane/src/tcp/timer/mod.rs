@@ -1,8 +1,9 @@
 //! What happens when a timer expires (`tcp_write_timer`, `tcp_delack_timer`, `tcp_keepalive_timer`).
 //!
-//! `retransmission`: timeouts and how long they go on; `keep_alive`: a silent peer, and an orphan's FIN_WAIT2. Called with
+//! `retransmission`: timeouts and how long they go on; `keep_alive`: a silent peer, and an orphan's FIN_WAIT2; `idle`: memory. Called with
 //! a connection whose entry in the wheel came out.
 
+mod idle;
 mod keep_alive;
 mod retransmission;
 
@@ -25,7 +26,13 @@ impl Connection {
                     self.pending.send = true;
                     Fate::Lives
                 }
-                Timer::KeepAlive => self.on_keep_alive(ctx),
+                Timer::KeepAlive => {
+                    let fate = self.on_keep_alive(ctx);
+                    if fate == Fate::Lives {
+                        self.give_memory_back(ctx);
+                    }
+                    fate
+                }
             };
             if fate != Fate::Lives {
                 return fate;
