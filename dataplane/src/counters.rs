@@ -136,6 +136,9 @@ named_enum! {
         TcpExtTCPAbortOnClose,
         TcpExtTCPAbortOnTimeout,
         TcpExtTCPAbortOnMemory,
+        TcpExtTCPMTUPSuccess,
+        TcpExtTCPMTUPFail,
+        TcpIdleMemoryGivenBack,
     }
 }
 

@@ -467,3 +467,23 @@ fn completions_and_stamps_are_read_from_the_error_queue() {
     assert_eq!(read(), None);
     assert_eq!(poll(&[(fd, 0)], 0).0, 0);
 }
+
+/// `SO_MAX_PACING_RATE` in 4 bytes as in 8, with all ones for no limit.
+#[test]
+fn a_rate_is_set_and_read_in_either_length() {
+    const RATE: i32 = libc::SO_MAX_PACING_RATE;
+    let _run = Run::begin();
+    for fd in [tcp(), udp()] {
+        let long = |fd| u64::from_ne_bytes(get_option(fd, libc::SOL_SOCKET, RATE, 8).unwrap().try_into().unwrap());
+        let short = |fd| u32::from_ne_bytes(get_option(fd, libc::SOL_SOCKET, RATE, 4).unwrap().try_into().unwrap());
+        assert_eq!((long(fd), short(fd)), (u64::MAX, u32::MAX));
+        assert_eq!(set_int(fd, libc::SOL_SOCKET, RATE, 20_000), 0);
+        assert_eq!((long(fd), short(fd)), (20_000, 20_000));
+        assert_eq!(set_option(fd, libc::SOL_SOCKET, RATE, &5_000_000_000_u64.to_ne_bytes()), 0);
+        assert_eq!((long(fd), short(fd)), (5_000_000_000, u32::MAX));
+        assert_eq!(set_int(fd, libc::SOL_SOCKET, RATE, -1), 0);
+        assert_eq!(long(fd), u64::MAX);
+        assert_eq!((set_option(fd, libc::SOL_SOCKET, RATE, &[1, 2]), errno()), (-1, libc::EINVAL));
+        xm_close(fd);
+    }
+}

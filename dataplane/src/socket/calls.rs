@@ -56,7 +56,13 @@ impl Session {
                 None
             }
             Op::Open(_) => Some(Err(EINVAL)),
-            Op::Listen(_) | Op::Share(_) | Op::Grant(_) | Op::Shutdown(_) | Op::Info | Op::FastOpen(_) => {
+            Op::Listen(_)
+            | Op::Share(_)
+            | Op::Grant(_)
+            | Op::Shutdown(_)
+            | Op::Info
+            | Op::FastOpen(_)
+            | Op::SetPacing(_) => {
                 let closed = matches!(self.slot(call.slot), Slot::Closed);
                 Some(Err(if closed { EBADF } else { EOPNOTSUPP }))
             }
@@ -76,6 +82,7 @@ impl Session {
             Op::Shutdown(how) => Some(self.shutdown_stream(ctx, slot, how)),
             Op::Close => self.close_stream(ctx, slot, token),
             Op::SetOption(option, value) => Some(self.set_stream_option(ctx, slot, option, value)),
+            Op::SetPacing(rate) => Some(self.set_max_pacing_rate(ctx, slot, rate)),
             Op::GetOption(option) => {
                 let answer = match self.stream_option(ctx, slot, option) {
                     Ok(value) => Completion::of(call, 0).with_value(value),

@@ -91,9 +91,13 @@ impl Session {
     /// `TCP_INFO`.
     pub(super) fn info(&mut self, ctx: &Ctx<'_>, slot: u32) -> Result<(), i32> {
         let closed = TcpInfo { state: State::Closed as u8, ..TcpInfo::default() };
+        let paced = |config: &Config, info| {
+            let rate = config.max_pacing_rate;
+            TcpInfo { pacing_rate: rate, max_pacing_rate: rate, ..info }
+        };
         let info = match *self.slot(slot) {
             Slot::Stream(Stream::Idle(ref socket) | Stream::Asking { ref socket, .. }) => {
-                socket.info.as_deref().copied().unwrap_or(closed)
+                paced(&socket.config, socket.info.as_deref().copied().unwrap_or(closed))
             }
             Slot::Stream(Stream::Connected { id, .. }) => {
                 ctx.tcp.table.get(id).map_or(closed, |connection| connection.info(&ctx.tcp.commons.settings, ctx.now))
@@ -102,11 +106,26 @@ impl Session {
             Slot::Stream(Stream::Listening { index, .. }) => {
                 let listener = ctx.tcp.listeners.get(index);
                 let (unacked, sacked) = listener.map_or((0, 0), |l| (l.waiting.len() as u32, l.backlog));
-                TcpInfo { state: LISTEN, unacked, sacked, ..TcpInfo::default() }
+                let info = TcpInfo { state: LISTEN, unacked, sacked, ..TcpInfo::default() };
+                listener.map_or(info, |listener| paced(&listener.config, info))
             }
             _ => return Err(EBADF),
         };
         self.end.write_info(slot, &info);
+        Ok(())
+    }
+
+    /// `SO_MAX_PACING_RATE`.
+    pub(super) fn set_max_pacing_rate(&mut self, ctx: &mut Ctx<'_>, slot: u32, rate: u64) -> Result<(), i32> {
+        let config = match self.slots.get_mut(slot as usize) {
+            Some(Slot::Stream(Stream::Idle(socket) | Stream::Asking { socket, .. })) => &mut socket.config,
+            Some(Slot::Stream(Stream::Listening { index, .. })) => {
+                &mut ctx.tcp.listeners.get_mut(*index).ok_or(EINVAL)?.config
+            }
+            Some(Slot::Stream(Stream::Connected { id, .. })) => &mut ctx.tcp.table.get_mut(*id).ok_or(EINVAL)?.config,
+            _ => return Err(EBADF),
+        };
+        config.max_pacing_rate = rate;
         Ok(())
     }
 

@@ -113,6 +113,8 @@ pub struct Commons {
     pub fast_open_done: Vec<u32>,
     /// When a SYN flood was last told of.
     pub flood_told_at: Option<Instant>,
+    /// No connection gives memory back before.
+    pub give_back_at: Instant,
 }
 
 /// What a step of one connection works with.

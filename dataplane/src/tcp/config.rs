@@ -2,6 +2,7 @@
 
 use super::congestion::Kind;
 use super::settings::Settings;
+use crate::Duration;
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
 
@@ -26,16 +27,18 @@ impl MtuDiscover {
 /// The options of one socket. Small: every idle connection has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `TCP_KEEPIDLE`, seconds.
-    pub keep_idle: u32,
-    /// `TCP_KEEPINTVL`, seconds.
-    pub keep_interval: u32,
+    /// `SO_MAX_PACING_RATE`, bytes a second; `u64::MAX`: none, and the socket is not paced for itself.
+    pub max_pacing_rate: u64,
+    /// `TCP_KEEPIDLE`, seconds; 0: the system's.
+    pub keep_idle: u16,
+    /// `TCP_KEEPINTVL`, seconds; 0: the system's.
+    pub keep_interval: u16,
     /// `TCP_USER_TIMEOUT`, milliseconds; 0: `tcp_retries2` decides.
     pub user_timeout: u32,
     /// `SO_LINGER`, seconds; `None`: off.
     pub linger: Option<u16>,
     /// `TCP_DEFER_ACCEPT`, seconds; 0: off.
-    pub defer_accept: u32,
+    pub defer_accept: u16,
     /// `SO_SNDBUF` as Linux counts it (doubled); 0: grows by itself.
     pub send_buffer: u32,
     /// `SO_RCVBUF` as Linux counts it (doubled); 0: grows by itself.
@@ -90,11 +93,22 @@ impl Config {
         (within(wanted_low, low), within(wanted_high, high))
     }
 
+    /// How long a peer may be silent before it is asked (`keepalive_time_when`).
+    pub fn keep_idle(&self, settings: &Settings) -> Duration {
+        seconds_or(self.keep_idle, settings.keepalive_time)
+    }
+
+    /// Until it is asked again (`keepalive_intvl_when`).
+    pub fn keep_interval(&self, settings: &Settings) -> Duration {
+        seconds_or(self.keep_interval, settings.keepalive_intvl)
+    }
+
     /// Of a new socket.
     pub fn new(settings: &Settings) -> Self {
         Self {
-            keep_idle: settings.keepalive_time.as_secs() as u32,
-            keep_interval: settings.keepalive_intvl.as_secs() as u32,
+            max_pacing_rate: u64::MAX,
+            keep_idle: 0,
+            keep_interval: 0,
             user_timeout: 0,
             linger: None,
             defer_accept: 0,
@@ -122,4 +136,10 @@ impl Config {
             fast_open_no_cookie: false,
         }
     }
+}
+
+const _: () = assert!(size_of::<Config>() <= 64, "a cache line of every connection");
+
+fn seconds_or(own: u16, system: Duration) -> Duration {
+    if own == 0 { system } else { Duration::from_secs(own.into()) }
 }

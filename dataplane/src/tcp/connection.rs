@@ -10,10 +10,12 @@
 use super::config::Config;
 use super::congestion::Congestion;
 use super::deadlines::Deadlines;
-use super::fastopen::{Form, ServerCookie};
+use super::fastopen::Form;
 use super::flow::Flow;
 use super::limited::Limited;
+use super::mtu_search::MtuStage;
 use super::out_of_order::OutOfOrder;
+use super::part::Part;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::sent::{SegmentSlab, Sent};
@@ -97,6 +99,8 @@ pub struct SendSpace {
     pub announce_cwr: bool,
     /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
     pub more: bool,
+    /// Whether the path's MTU is searched (`icsk_mtup.enabled`).
+    pub mtu_stage: MtuStage,
     /// `SND.UNA`.
     pub una: SeqNum,
     /// `SND.NXT`.
@@ -306,8 +310,8 @@ pub struct Connection {
     pub fast_open: FastOpenState,
     /// Server: the data of the SYN was taken (`syn_data_acked`).
     pub syn_data_acked: bool,
-    /// The cookie to show, kept while the SYN may have to be sent again.
-    pub cookie: Option<ServerCookie>,
+    /// What only the handshake needs, or only what follows.
+    pub part: Part,
     /// Limit of answers to nonsense.
     pub invalid: InvalidLimit,
     /// The number of a FIN that came before what it ends.

@@ -98,6 +98,9 @@ impl Connection {
             return Fate::Lives;
         }
         let mtu = mtu.max(settings.min_pmtu);
+        if let Some(search) = self.part.mtu_search_mut() {
+            search.bound(mtu);
+        }
         if mtu >= self.send.pmtu {
             return Fate::Lives;
         }

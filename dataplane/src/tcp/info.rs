@@ -83,15 +83,12 @@ impl Connection {
     }
 
     fn tell_rates(&self, info: &mut TcpInfo, settings: &super::settings::Settings, now: Instant) {
-        let mss = u32::from(self.send.mss);
-        let rate =
-            self.congestion.pacing_rate(self.rtt.srtt_micros(), self.sent.segments(), mss, settings.pacing_percent());
-        info.pacing_rate = rate.unwrap_or(u64::MAX);
-        info.max_pacing_rate = u64::MAX;
+        info.pacing_rate = self.pacing_rate(settings, self.sent.segments()).unwrap_or(u64::MAX);
+        info.max_pacing_rate = self.config.max_pacing_rate;
         let [busy, window, buffer] = self.limited.times(now).map(|time| time.as_micros() as u64);
         (info.busy_time, info.rwnd_limited, info.sndbuf_limited) = (busy, window, buffer);
         if self.stats.rate_micros > 0 {
-            let bytes = u64::from(self.stats.rate_segments) * u64::from(mss);
+            let bytes = u64::from(self.stats.rate_segments) * u64::from(self.send.mss);
             info.delivery_rate = bytes * 1_000_000 / u64::from(self.stats.rate_micros);
         }
     }

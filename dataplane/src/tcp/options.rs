@@ -72,8 +72,8 @@ impl Config {
             SocketOption::Priority if !(0..=PRIORITY_MAX).contains(&value) => return Err(EPERM),
             SocketOption::Priority => self.priority = Priority(value as u8),
             SocketOption::KeepAlive => self.keep_alive = flag,
-            SocketOption::KeepIdle => self.keep_idle = within(value, 1, KEEP_SECONDS_MAX)?,
-            SocketOption::KeepInterval => self.keep_interval = within(value, 1, KEEP_SECONDS_MAX)?,
+            SocketOption::KeepIdle => self.keep_idle = within(value, 1, KEEP_SECONDS_MAX)? as u16,
+            SocketOption::KeepInterval => self.keep_interval = within(value, 1, KEEP_SECONDS_MAX)? as u16,
             SocketOption::KeepCount => self.keep_count = within(value, 1, COUNT_MAX)? as u8,
             SocketOption::SynCount => self.syn_count = within(value, 1, COUNT_MAX)? as u8,
             SocketOption::UserTimeout => self.user_timeout = within(value, 0, i32::MAX)?,
@@ -83,7 +83,7 @@ impl Config {
             SocketOption::MaxSegment => self.max_segment = within(value, MAX_SEGMENT_MIN, MAX_SEGMENT_MAX)? as u16,
             // Nothing is kept of it: it is about the present of a connection.
             SocketOption::QuickAck => {}
-            SocketOption::DeferAccept => self.defer_accept = value.max(0).unsigned_abs(),
+            SocketOption::DeferAccept => self.defer_accept = value.clamp(0, u16::MAX.into()) as u16,
             SocketOption::FastOpen if matches!(role, Role::Connection(_)) => return Err(EINVAL),
             SocketOption::FastOpen => {
                 self.fast_open_queue = within(value, 0, i32::MAX)?.min(settings.somaxconn).min(u16::MAX.into()) as u16;
@@ -122,6 +122,7 @@ impl Config {
     /// The value of `option`, as a socket without connection has it.
     pub fn get(&self, settings: &Settings, option: SocketOption) -> i32 {
         let number = |value: u32| value.min(i32::MAX.unsigned_abs()) as i32;
+        let seconds = |time: Duration| i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
         match option {
             SocketOption::Ttl => self.ttl.into(),
             SocketOption::Tos => self.tos.into(),
@@ -130,8 +131,8 @@ impl Config {
             SocketOption::ReusePort => self.reuse_port.into(),
             SocketOption::Priority => self.priority.0.into(),
             SocketOption::KeepAlive => self.keep_alive.into(),
-            SocketOption::KeepIdle => number(self.keep_idle),
-            SocketOption::KeepInterval => number(self.keep_interval),
+            SocketOption::KeepIdle => seconds(self.keep_idle(settings)),
+            SocketOption::KeepInterval => seconds(self.keep_interval(settings)),
             SocketOption::KeepCount => self.keep_count.into(),
             SocketOption::SynCount if self.syn_count == 0 => settings.syn_retries.into(),
             SocketOption::SynCount => self.syn_count.into(),
@@ -141,7 +142,7 @@ impl Config {
             SocketOption::MaxSegment if self.max_segment == 0 => super::mss::Mss::DEFAULT.bytes().into(),
             SocketOption::MaxSegment => self.max_segment.into(),
             SocketOption::QuickAck => 1,
-            SocketOption::DeferAccept => number(self.defer_accept),
+            SocketOption::DeferAccept => self.defer_accept.into(),
             SocketOption::FastOpen => self.fast_open_queue.into(),
             SocketOption::FastOpenConnect => self.fast_open_connect.into(),
             SocketOption::FastOpenNoCookie => self.fast_open_no_cookie.into(),
@@ -243,7 +244,7 @@ impl Connection {
 
     /// `tcp_set_keepalive`, `tcp_sock_set_keepidle_locked`: what is left of the idle time (`keepalive_time_elapsed`).
     fn start_keep_alive(&mut self, ctx: &mut Ctx<'_>) {
-        let idle = Duration::from_secs(self.config.keep_idle.into());
+        let idle = self.config.keep_idle(&ctx.commons.settings);
         let at = (self.heard_at.max(self.ack.last_data_at) + idle).max(ctx.now);
         self.deadlines.arm(&mut ctx.commons.wheel, self.id.index, Timer::KeepAlive, at);
     }

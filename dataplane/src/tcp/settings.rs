@@ -19,9 +19,9 @@ pub enum EcnMode {
 pub enum MtuProbing {
     /// Never (0).
     Off,
-    /// When a black hole is suspected (1).
+    /// When a black hole was suspected (1).
     BlackHole,
-    /// Always, from `base_mss` up (2).
+    /// From the first segment on, from `base_mss` up (2).
     Always,
 }
 
@@ -86,6 +86,10 @@ pub struct Settings {
     pub base_mss: u16,
     pub min_snd_mss: u16,
     pub mtu_probe_floor: u16,
+    /// After so long a larger MTU is tried again.
+    pub probe_interval: Duration,
+    /// A search ends when the range is smaller than this.
+    pub probe_threshold: u16,
     pub ip_no_pmtu_disc: bool,
     pub min_pmtu: u16,
     pub min_adv_mss: u16,
@@ -174,6 +178,8 @@ impl Default for Settings {
             base_mss: 1024,
             min_snd_mss: 48,
             mtu_probe_floor: 48,
+            probe_interval: Duration::from_secs(600),
+            probe_threshold: 8,
             ip_no_pmtu_disc: false,
             min_pmtu: 552,
             min_adv_mss: 256,

@@ -87,6 +87,8 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_orphan_retries", Knob::Small(255, |s| &mut s.orphan_retries)),
     ("net.ipv4.tcp_pacing_ca_ratio", Knob::Number(0, 1000, |s| &mut s.pacing_ca_ratio)),
     ("net.ipv4.tcp_pacing_ss_ratio", Knob::Number(0, 1000, |s| &mut s.pacing_ss_ratio)),
+    ("net.ipv4.tcp_probe_interval", Knob::Time(SECOND, |s| &mut s.probe_interval)),
+    ("net.ipv4.tcp_probe_threshold", Knob::Short(0, u16::MAX, |s| &mut s.probe_threshold)),
     ("net.ipv4.tcp_reordering", Knob::Number(1, 300, |s| &mut s.reordering)),
     ("net.ipv4.tcp_retries1", Knob::Small(255, |s| &mut s.retries1)),
     ("net.ipv4.tcp_retries2", Knob::Small(255, |s| &mut s.retries2)),

@@ -68,6 +68,7 @@ impl Tcp {
                 news: Vec::new(),
                 fast_open_done: Vec::new(),
                 flood_told_at: None,
+                give_back_at: now,
                 settings,
             },
         }

@@ -3,6 +3,7 @@
 //! every run a pcapng as well.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so
 
+mod path_mtu;
 mod program;
 mod world;
 
@@ -10,7 +11,6 @@ use program::Program;
 use std::net::{SocketAddr, SocketAddrV4};
 use world::{LIMIT, PORT, connect, connect_from, for_seeds, nothing_is_left, options, pair, run, standing, wire_of};
 use xmit_dataplane::tcp::isn::{Secret, initial_sequence};
-use xmit_dataplane::tcp::settings::MtuProbing;
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
 use xmit_nic::sim::Impairment;
@@ -18,7 +18,7 @@ use xmit_script::Pair;
 use xmit_shared::session::{How, Op, SocketOption, StreamEvents};
 
 /// Transfers both ways to their end, and closes; everything must arrive.
-fn transfer(pair: &mut Pair, programs: &mut [Program; 2]) {
+pub(crate) fn transfer(pair: &mut Pair, programs: &mut [Program; 2]) {
     let (seed, began) = (pair.seed, pair.now);
     let done = run(pair, programs, |_, programs| programs.iter().all(|program| program.done()));
     let progress: Vec<_> = programs.iter().map(|p| (p.written, p.outgoing.len(), p.incoming.len(), p.done())).collect();
@@ -45,7 +45,7 @@ fn close(pair: &mut Pair, [a, b]: [u32; 2]) {
     assert!(done, "seed {}: {closed} of 2 sockets were closed", pair.seed);
 }
 
-fn programs(rng: &mut Rng, slots: (u32, u32), len_max: u64) -> [Program; 2] {
+pub(crate) fn programs(rng: &mut Rng, slots: (u32, u32), len_max: u64) -> [Program; 2] {
     let mut sizes = || [0, 1, rng.below(3_000), rng.below(len_max)][rng.below(4) as usize] as usize;
     let (to_b, to_a) = (sizes(), sizes());
     let mut programs = [Program::new(slots.0, to_b, rng), Program::new(slots.1, to_a, rng)];
@@ -62,28 +62,6 @@ fn every_byte_arrives_once_and_in_order() {
         let mut pair = pair(&mut rng, seed, wire);
         let slots = connect(&mut pair, &mut rng, wire);
         transfer(&mut pair, &mut programs(&mut rng, slots, 300_000));
-        nothing_is_left(pair);
-    });
-}
-
-/// The path takes smaller packets from one moment on, and nobody says so.
-#[test]
-fn a_black_hole_is_found() {
-    for_seeds(500, |seed| {
-        let mut rng = Rng::new(seed ^ 0xb1ac);
-        let wire = Impairment { corrupt_ppm: 0, ..wire_of(&mut rng, seed) };
-        let wire = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
-        let mut pair = pair(&mut rng, seed, wire);
-        for end in [&mut pair.a, &mut pair.b] {
-            end.host.lane().stack.tcp.commons.settings.mtu_probing = MtuProbing::BlackHole;
-        }
-        let slots = connect(&mut pair, &mut rng, wire);
-        let mut programs = programs(&mut rng, slots, 200_000);
-        let at = pair.now + Duration::from_micros(rng.below(300_000));
-        run(&mut pair, &mut programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
-        let mtu = [1400, 1100, 600][rng.below(3) as usize];
-        pair.impair(Impairment { mtu, ..wire });
-        transfer(&mut pair, &mut programs);
         nothing_is_left(pair);
     });
 }

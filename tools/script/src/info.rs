@@ -52,7 +52,7 @@ pub(crate) fn field(info: &TcpInfo, name: &str) -> Result<u64, String> {
     fields!(
         state ca_state retransmits probes backoff options wscales app_limited_fastopen_fail rto ato snd_mss rcv_mss unacked
         sacked lost retrans last_data_sent last_data_recv last_ack_recv pmtu rcv_ssthresh rtt rttvar snd_ssthresh snd_cwnd
-        advmss reordering rcv_rtt rcv_space total_retrans pacing_rate bytes_acked bytes_received segs_out segs_in
+        advmss reordering rcv_rtt rcv_space total_retrans pacing_rate max_pacing_rate bytes_acked bytes_received segs_out segs_in
         notsent_bytes min_rtt data_segs_in data_segs_out delivery_rate delivered delivered_ce bytes_sent bytes_retrans
         dsack_dups reord_seen rcv_ooopack snd_wnd rcv_wnd total_rto
     )

@@ -38,6 +38,8 @@ pub(crate) enum StreamAct {
     OptionIs(SocketOption, i32),
     /// `s1 nodelay on|off`, `s1 cork on|off`.
     Flags(StreamFlags, bool),
+    /// `s1 max pacing rate N`: `SO_MAX_PACING_RATE`, bytes a second.
+    MaxPacingRate(u64),
     /// `s1 queued N unsent M`: bytes not acknowledged, and those never sent.
     Queued(u32, u32),
 }
@@ -178,6 +180,8 @@ impl StreamAct {
             Self::Flags(StreamFlags::CORK, false)
         } else if words.take("cork off") {
             Self::Flags(StreamFlags(0), true)
+        } else if words.take("max pacing rate") {
+            Self::MaxPacingRate(words.number("bytes a second")?)
         } else if words.take("queued") {
             let all = words.number("a number of bytes")?;
             words.expect("unsent")?;
@@ -200,6 +204,7 @@ impl Sockets {
             StreamAct::ReadsNothing => self.reads_nothing(stand, slot, false),
             StreamAct::ReadsEnd => self.reads_nothing(stand, slot, true),
             StreamAct::Shutdown(how, fails) => self.call_expecting(stand, slot, Op::Shutdown(*how), *fails),
+            StreamAct::MaxPacingRate(rate) => self.call_expecting(stand, slot, Op::SetPacing(*rate), None),
             StreamAct::Flags(flags, push) => {
                 self.client.set_flags(slot, *flags, *push);
                 stand.settle()

@@ -19,7 +19,7 @@ use std::net::ToSocketAddrs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use xmit_shared::Rubbish;
-use xmit_shared::session::{Accepted, SocketOption, StreamFlags};
+use xmit_shared::session::{Accepted, SocketOption};
 use xmit_shared::stream::ACCEPTED_BYTES;
 
 /// A TCP socket of `xmitd` that accepts connections.
@@ -84,17 +84,18 @@ impl TcpListener {
     /// # Errors
     /// `EADDRINUSE`, `EMFILE`, `ENETDOWN`.
     pub fn listen(socket: impl Into<Arc<TcpSocket>>, backlog: u32) -> io::Result<Self> {
-        let socket = socket.into();
+        let socket: Arc<TcpSocket> = socket.into();
         let session = socket.session.clone();
         socket.listen(backlog)?;
         let (first_lane, first) = (socket.lane, socket.index);
-        let mut shares = vec![Share { socket, granted: Mutex::default() }];
+        let mut shares = vec![Share { socket: socket.clone(), granted: Mutex::default() }];
         for lane in (0..session.lanes()).filter(|lane| *lane != first_lane) {
             let (_, index) = session.take_slot()?;
-            let socket = TcpSocket::open(session.clone(), lane, index)?;
-            socket.share(first)?;
-            socket.listen(backlog)?;
-            shares.push(Share { socket: socket.into(), granted: Mutex::default() });
+            let share = TcpSocket::open(session.clone(), lane, index)?;
+            share.share(first)?;
+            socket.hand_on(&share)?;
+            share.listen(backlog)?;
+            shares.push(Share { socket: share.into(), granted: Mutex::default() });
         }
         let share = session.shared.config().slots / (STOCK_SHARE * session.lanes());
         let stock = backlog.min(STOCK_MAX).min(share).max(1) as usize;
@@ -192,12 +193,26 @@ impl TcpListener {
         self.0.shares.iter().try_for_each(|share| share.socket.set_option(option, value))
     }
 
+    /// `SO_MAX_PACING_RATE` of the connections that are accepted from now on.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_max_pacing_rate(&self, bytes_per_second: u64) -> io::Result<()> {
+        self.0.shares.iter().try_for_each(|share| share.socket.set_max_pacing_rate(bytes_per_second))
+    }
+
     /// The pending error, which is none afterwards: `SO_ERROR`.
     ///
     /// # Errors
     /// None; a `Result` as in `std`.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.first().map_or(Ok(None), |socket| socket.take_error())
+    }
+
+    /// The sockets that stand for it, one on each lane.
+    #[cfg(test)]
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = &TcpSocket> {
+        self.0.shares.iter().map(|share| &*share.socket)
     }
 
     pub(crate) fn inner(&self) -> &Arc<Listener> {
@@ -231,10 +246,7 @@ impl Listener {
             self.top_up(share, self.stock)?;
             if let Some(accepted) = accepted {
                 let socket = TcpSocket::accepted(self.session.clone(), share.socket.lane, &accepted)?;
-                socket.inherit_send_limit(&share.socket);
-                if share.socket.flag(StreamFlags::NODELAY) {
-                    socket.set_nodelay(true)?;
-                }
+                socket.inherit(&share.socket)?;
                 return Ok(Some(socket));
             }
         }

@@ -4,6 +4,7 @@
 //! * `stream` and `listener`: the habits of `std::net`.
 
 mod fast_open;
+mod inherit;
 mod listener;
 mod options;
 mod progress;

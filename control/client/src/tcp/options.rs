@@ -85,6 +85,7 @@ impl TcpSocket {
     /// `EINVAL` and `ENOPROTOOPT` as in Linux, `ENETDOWN`.
     pub fn set_option(&self, option: SocketOption, value: i32) -> io::Result<()> {
         self.call(Op::SetOption(option, value))?;
+        self.remember_option(option, value);
         match option {
             SocketOption::Linger => self.linger.store(value, Ordering::Relaxed),
             SocketOption::SendBuffer => self.send_limit.fixed.store(true, Ordering::Relaxed),
@@ -117,6 +118,24 @@ impl TcpSocket {
     pub fn linger(&self) -> Option<Duration> {
         let seconds = self.linger.load(Ordering::Relaxed);
         u64::try_from(seconds).ok().map(Duration::from_secs)
+    }
+
+    /// `SO_MAX_PACING_RATE`: at most so many bytes a second leave, evenly; `u64::MAX` is no limit.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_max_pacing_rate(&self, bytes_per_second: u64) -> io::Result<()> {
+        self.call(Op::SetPacing(bytes_per_second))?;
+        self.remember_pacing(bytes_per_second);
+        Ok(())
+    }
+
+    /// `SO_MAX_PACING_RATE`.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn max_pacing_rate(&self) -> io::Result<u64> {
+        Ok(self.info()?.max_pacing_rate)
     }
 
     /// `TCP_INFO`.

@@ -4,6 +4,7 @@
 //! * a socket owns its slot from `open` or `accept` until it is dropped; dropping closes, what was written is still sent;
 //! * how the connection stands is read from the slot at each call, never remembered.
 
+use super::inherit::Settings;
 use super::send_limit::SendLimit;
 use super::urgent::Urgent;
 use crate::session::{Inner, Session, os_error};
@@ -48,6 +49,8 @@ pub struct TcpSocket {
     pub(super) refills: AtomicU32,
     pub(super) send_limit: SendLimit,
     pub(super) urgent: Mutex<Urgent>,
+    /// What a listener's other shares are to have as well.
+    pub(super) settings: Mutex<Settings>,
     /// The lane has closed the slot already.
     closed: AtomicBool,
 }
@@ -126,6 +129,7 @@ impl TcpSocket {
             refills: AtomicU32::new(0),
             send_limit: SendLimit::default(),
             urgent: Mutex::new(Urgent::default()),
+            settings: Mutex::default(),
             closed: AtomicBool::new(false),
         }
     }

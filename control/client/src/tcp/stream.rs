@@ -174,6 +174,22 @@ impl TcpStream {
         self.0.set_linger(linger)
     }
 
+    /// `SO_MAX_PACING_RATE`: at most so many bytes a second leave, evenly; `u64::MAX` is no limit.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_max_pacing_rate(&self, bytes_per_second: u64) -> io::Result<()> {
+        self.0.set_max_pacing_rate(bytes_per_second)
+    }
+
+    /// `SO_MAX_PACING_RATE`.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn max_pacing_rate(&self) -> io::Result<u64> {
+        self.0.max_pacing_rate()
+    }
+
     /// As it was set.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ struct Socket {
     urgent_sent: bool,
     closing: Option<Submission>,
     options: Vec<(SocketOption, i32)>,
+    max_pacing_rate: u64,
 }
 
 const SEGMENT: u32 = 1460;
@@ -77,8 +78,14 @@ impl Streams {
                 socket.write_shut |= how.writes();
                 done(0)
             }
+            Op::SetPacing(rate) => {
+                socket.max_pacing_rate = rate;
+                done(0)
+            }
             Op::Info => {
-                lanes[lane].write_info(call.slot, &TcpInfo { state: 1, rtt: 4242, ..TcpInfo::default() });
+                let max_pacing_rate = socket.max_pacing_rate;
+                let info = TcpInfo { state: 1, rtt: 4242, max_pacing_rate, ..TcpInfo::default() };
+                lanes[lane].write_info(call.slot, &info);
                 done(0)
             }
             Op::Bind(addr) => Some(Some(self.bind(place, call, addr))),

@@ -439,8 +439,37 @@ fn options_and_information_reach_the_lane() {
     assert_eq!(client.socket().option(SocketOption::KeepIdle).unwrap(), 77);
     client.set_linger(Some(Duration::from_secs(3))).unwrap();
     assert_eq!(client.linger().unwrap(), Some(Duration::from_secs(3)));
+    client.set_max_pacing_rate(5_000_000_000).unwrap();
+    assert_eq!(client.max_pacing_rate().unwrap(), 5_000_000_000);
     let info = client.info().unwrap();
     assert_eq!((info.state, info.rtt), (1, 4242));
+}
+
+#[test]
+fn a_listener_has_on_every_lane_what_was_set_on_its_socket() {
+    let fake = Fake::start(32);
+    let socket = TcpSocket::new(&fake.session).unwrap();
+    for (option, value) in [(SocketOption::KeepIdle, 5), (SocketOption::ReusePort, 1), (SocketOption::KeepIdle, 77)] {
+        socket.set_option(option, value).unwrap();
+    }
+    socket.set_max_pacing_rate(5_000_000_000).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket.set_linger(Some(Duration::from_secs(3))).unwrap();
+    socket.set_receive_lowat(9);
+    socket.set_oob_inline(true);
+    socket.bind("127.0.0.1:4321".parse().unwrap()).unwrap();
+    let listener = TcpListener::listen(socket, 8).unwrap();
+    assert_eq!(listener.sockets().count(), 2, "one for each lane");
+    for share in listener.sockets() {
+        assert_eq!(share.option(SocketOption::KeepIdle).unwrap(), 77);
+        assert_eq!(share.option(SocketOption::ReusePort).unwrap(), 1);
+        assert_eq!(share.max_pacing_rate().unwrap(), 5_000_000_000);
+        assert!(share.nodelay());
+    }
+    let (_client, server) = connected(&fake.session, &listener, listener.local_addr().unwrap());
+    assert!(server.nodelay().unwrap() && server.socket().oob_inline());
+    assert_eq!(server.linger().unwrap(), Some(Duration::from_secs(3)));
+    assert_eq!(server.socket().receive_lowat(), 9);
 }
 
 #[test]

@@ -35,8 +35,12 @@ pub struct Tcp {
     pub window_scaling: bool,
     /// Fast Open: 1 (default) as client, 2 as server, 3 both, 0 never.
     pub fastopen: u32,
-    /// Smaller segments when large ones seem to vanish: 0 (default) never, 1 yes; 2 is as 1 at present.
+    /// The path MTU is searched by probes: 0 (default) never, 1 when large segments seem to vanish, 2 always.
     pub mtu_probing: u8,
+    /// The segment size that such a search begins with. Default 1024.
+    pub base_mss: u16,
+    /// After so long a search looks again whether the path takes more. Default `"10min"`.
+    pub probe_interval: Span,
     /// A connection that was idle begins slowly again. Default true; false suits long-lived request connections.
     pub slow_start_after_idle: bool,
     /// Every connection is paced. Default false: Linux does so only with the fq discipline.
@@ -86,6 +90,8 @@ impl Default for Tcp {
             window_scaling: settings.window_scaling,
             fastopen: settings.fastopen,
             mtu_probing: 0,
+            base_mss: settings.base_mss,
+            probe_interval: Span(settings.probe_interval),
             slow_start_after_idle: settings.slow_start_after_idle,
             pacing: settings.pacing,
             syn_retries: settings.syn_retries,
@@ -145,6 +151,8 @@ impl Tcp {
             fastopen: self.fastopen,
             mtu_probing: [MtuProbing::Off, MtuProbing::BlackHole, MtuProbing::Always]
                 [usize::from(self.mtu_probing.min(2))],
+            base_mss: self.base_mss,
+            probe_interval: self.probe_interval.0,
             slow_start_after_idle: self.slow_start_after_idle,
             pacing: self.pacing,
             syn_retries: self.syn_retries,

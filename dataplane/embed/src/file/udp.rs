@@ -3,7 +3,7 @@
 use crate::errno::{Result, fail};
 use std::io::IoSlice;
 use std::net::{Shutdown, SocketAddrV4};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use xmit::{MsgFlags, UdpSocket};
 
@@ -23,6 +23,7 @@ pub(super) struct Udp {
     pub(super) wants_ttl: AtomicBool,
     pub(super) wants_tos: AtomicBool,
     pub(super) dont_route: AtomicI32,
+    pub(super) max_pacing_rate: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -47,6 +48,7 @@ impl Udp {
             wants_ttl: AtomicBool::new(false),
             wants_tos: AtomicBool::new(false),
             dont_route: AtomicI32::new(0),
+            max_pacing_rate: AtomicU64::new(u64::MAX),
         }
     }
 

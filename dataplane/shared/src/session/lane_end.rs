@@ -84,7 +84,7 @@ pub(super) struct LaneStream {
     pub(super) stream_rx: ReceiveWriter<SlotStream<true>>,
     pub(super) notsent_lowat: u32,
     /// The rings that the stream began with.
-    first: (u32, u32),
+    pub(super) first: (u32, u32),
 }
 
 // A lane has one for each of its sockets, and a million of them: two cache lines.

@@ -214,13 +214,33 @@ impl LaneEnd {
         }
     }
 
+    /// True if a ring of `slot` was ever another than its first: there may be memory to give back.
+    pub fn has_moved(&self, slot: u32) -> bool {
+        self.stream(slot).is_some_and(|stream| stream.stream_tx.has_moved() || stream.stream_rx.has_moved())
+    }
+
     /// Gives memory back that an idle stream does not need: rings that it has left, and the receive ring if everything was read
-    /// and nothing is placed ahead of the in-order end. A few system calls: for a timer, not for each packet.
+    /// and nothing is placed ahead of the in-order end. Its charge falls to what its present rings can hold. A few system calls: for a
+    /// timer, not for each packet.
     pub fn give_back(&mut self, slot: u32, nothing_ahead: bool) {
         let Some(stream) = self.stream_mut(slot) else { return };
-        stream.stream_tx.give_back();
         let empty = nothing_ahead && stream.stream_rx.unread() == 0;
-        stream.stream_rx.give_back(empty);
+        let send = stream.stream_tx.give_back().then(|| stream.stream_tx.size());
+        let receive = stream.stream_rx.give_back(empty).then(|| stream.stream_rx.size());
+        for (what, size) in [(Charge::Send, send), (Charge::Receive, receive)] {
+            let Some(size) = size.map(u64::from) else { continue };
+            if size < self.quota.charged(slot, what) {
+                self.quota.charge(slot, what, size);
+            }
+        }
+    }
+
+    /// Lets an idle stream move back to the send ring that it began with, as soon as its client has filled the present one once more: until
+    /// then the client may write there at any moment.
+    pub fn tx_shrink(&mut self, slot: u32) {
+        if let Some(stream) = self.stream_mut(slot) {
+            stream.stream_tx.resize(stream.first.0);
+        }
     }
 
     /// Something that its client waits for happened to `slot`.

@@ -41,6 +41,8 @@ pub enum Op {
     Close,
     /// `setsockopt`.
     SetOption(SocketOption, i32),
+    /// `setsockopt(SO_MAX_PACING_RATE)`, bytes a second; `u64::MAX` is none. `TCP_INFO` tells it.
+    SetPacing(u64),
     /// `getsockopt`. Completes with the value.
     GetOption(SocketOption),
     /// `listen`, with its backlog. Connections are announced in the slot's receive ring ([`crate::stream::Accepted`]).
@@ -104,6 +106,7 @@ const OP_GRANT: u32 = 10;
 const OP_SHUTDOWN: u32 = 11;
 const OP_INFO: u32 = 12;
 const OP_FAST_OPEN: u32 = 13;
+const OP_SET_PACING: u32 = 14;
 
 /// What stands where an operation has no address.
 const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -118,6 +121,7 @@ impl Submission {
             Op::Disconnect => (OP_DISCONNECT, NO_ADDR, 0, 0),
             Op::Close => (OP_CLOSE, NO_ADDR, 0, 0),
             Op::SetOption(option, value) => (OP_SET_OPTION, NO_ADDR, option.number(), value),
+            Op::SetPacing(rate) => (OP_SET_PACING, NO_ADDR, rate as u32, ((rate >> 32) as u32).cast_signed()),
             Op::GetOption(option) => (OP_GET_OPTION, NO_ADDR, option.number(), 0),
             Op::Listen(backlog) => (OP_LISTEN, NO_ADDR, backlog, 0),
             Op::Share(other) => (OP_SHARE, NO_ADDR, other, 0),
@@ -147,6 +151,7 @@ impl Submission {
             OP_DISCONNECT => Some(Op::Disconnect),
             OP_CLOSE => Some(Op::Close),
             OP_SET_OPTION => SocketOption::of(name).map(|option| Op::SetOption(option, value.cast_signed())),
+            OP_SET_PACING => Some(Op::SetPacing(fourth)),
             OP_GET_OPTION => SocketOption::of(name).map(Op::GetOption),
             OP_LISTEN => Some(Op::Listen(name)),
             OP_SHARE | OP_GRANT if name >= slots => return Err(Rubbish::Slot(name)),
@@ -273,6 +278,7 @@ mod tests {
             Just(Op::Disconnect),
             Just(Op::Close),
             (any_option(), any::<i32>()).prop_map(|(option, value)| Op::SetOption(option, value)),
+            any::<u64>().prop_map(Op::SetPacing),
             any_option().prop_map(Op::GetOption),
         ]
     }

@@ -4,6 +4,7 @@ use super::layout::Layout;
 use super::*;
 use crate::clock::monotonic;
 use crate::memory::Memory;
+use crate::stream::{ReceiveReader, StreamView};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 use proptest::prelude::*;
@@ -54,11 +55,56 @@ fn a_stream_is_echoed_while_its_rings_grow() {
         received += out.len();
     }
     assert_eq!(lane.tx_size(3), 1 << 14);
-    lane.give_back(3, true);
     lane.close(3);
     assert_eq!((lane.tx_look(3), lane.rx_room(3)), (Ok(Outgoing::default()), Ok(0)));
     assert!(lane.open(3), "the next socket in the slot may be another kind");
     assert_eq!(lane.tx_size(3), 0);
+}
+
+/// The lane receives, and the client reads.
+fn consume(lane: &mut LaneEnd, rx: &mut ReceiveReader<impl StreamView>, expected: &[u8]) {
+    lane.rx_room(3).unwrap();
+    assert_eq!(lane.rx_write_at(3, 0, expected), expected.len() as u32);
+    lane.rx_advance(3, expected.len() as u32);
+    let mut out = vec![0; rx.available().unwrap() as usize];
+    rx.copy_at(0, &mut out);
+    assert_eq!(out, expected);
+    rx.consume(out.len() as u32);
+    lane.rx_room(3).unwrap();
+}
+
+#[test]
+fn an_idle_stream_gives_back_what_it_does_not_need() {
+    let config = SessionConfig { memory_max: (256 + 24) << 10, tx_bytes: 1 << 17, rx_bytes: 1 << 17, ..small() };
+    let (mut lanes, mut client) = in_process(&config).unwrap();
+    let (lane, rx) = (&mut lanes[0], &mut client.slots[3].stream_rx);
+    assert!(lane.open_stream(3, 4096, 4096) && !lane.has_moved(3));
+    rx.restart();
+    assert!(lane.rx_resize(3, 1 << 14) && lane.has_moved(3));
+    consume(lane, rx, &[1; 4096]);
+    consume(lane, rx, &[2; 1 << 14]);
+    assert!(!lane.open(1), "36 of 280 KiB are charged, two datagram rings want 256");
+    // What has not been read stays.
+    lane.rx_write_at(3, 0, &[3; 100]);
+    lane.rx_advance(3, 100);
+    lane.give_back(3, true);
+    assert_eq!(rx.available(), Ok(100));
+    let mut out = [0; 100];
+    rx.copy_at(0, &mut out);
+    assert_eq!(out, [3; 100]);
+    rx.consume(100);
+    lane.rx_room(3).unwrap();
+    assert!(lane.open(1), "20 KiB are charged: the ring before is given back");
+    lane.close(1);
+    lane.give_back(3, true);
+    // The lane shows what it has not written: nothing of what was there before.
+    lane.rx_advance(3, 5000);
+    assert_eq!(rx.available(), Ok(5000));
+    let mut out = [9; 5000];
+    rx.copy_at(0, &mut out);
+    assert_eq!(out, [0; 5000]);
+    rx.consume(5000);
+    consume(lane, rx, &[4; 10_000]);
 }
 
 #[test]

@@ -159,18 +159,25 @@ impl Area {
         ((size + within) as usize, (size - within).min(left) as usize)
     }
 
-    /// Gives the pages of every ring back that is not in use: of all but the present one, and of that one as well if `empty`.
-    pub(super) fn give_back(&self, view: &impl StreamView, empty: bool) {
+    /// The stream had another ring than its first.
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// Gives the pages of every ring back that is not in use: of all but the present one, and of that one as well if `empty`. False, and
+    /// nothing given, while the stream leaves a ring.
+    pub(super) fn give_back(&self, view: &impl StreamView, empty: bool) -> bool {
         let page = STREAM_RING_MIN as usize;
         let (size, end) = (self.size as usize, 2 * view.size_max() as usize);
         if self.before().is_some() || size < page {
-            return;
+            return false;
         }
         view.give_back(page, size - page);
         view.give_back(2 * size, end - 2 * size);
         if empty {
             view.give_back(size, size);
         }
+        true
     }
 
     /// The stream is over: gives all pages back, unless it had its first ring only. That one serves the next stream of the slot, so

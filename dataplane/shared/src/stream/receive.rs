@@ -143,8 +143,13 @@ impl<V: StreamView> ReceiveWriter<V> {
     }
 
     /// Gives the memory of rings back that are not in use; of the present one as well if `empty`.
-    pub(crate) fn give_back(&self, empty: bool) {
-        self.area.give_back(&self.view, empty);
+    pub(crate) fn give_back(&self, empty: bool) -> bool {
+        self.area.give_back(&self.view, empty)
+    }
+
+    /// The stream had another ring than its first.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.area.has_moved()
     }
 
     /// The stream is over.

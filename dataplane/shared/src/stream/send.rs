@@ -266,8 +266,13 @@ impl<V: StreamView> SendReader<V> {
     }
 
     /// Gives the memory of rings back that are not in use. The present one is the client's to write to at any moment.
-    pub(crate) fn give_back(&self) {
-        self.area.give_back(&self.view, false);
+    pub(crate) fn give_back(&self) -> bool {
+        self.area.give_back(&self.view, false)
+    }
+
+    /// The stream had another ring than its first.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.area.has_moved()
     }
 
     /// The stream is over.

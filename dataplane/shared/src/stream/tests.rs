@@ -97,7 +97,7 @@ proptest! {
                     model.drain(..len.min(model.len()));
                 }
                 Step::Resize(size) => drop(reader.resize(size)),
-                Step::GiveBack => reader.give_back(),
+                Step::GiveBack => drop(reader.give_back()),
             }
         }
     }
@@ -133,7 +133,7 @@ proptest! {
                     model.drain(..len.min(model.len()));
                 }
                 Step::Resize(size) => drop(writer.resize(size)),
-                Step::GiveBack => writer.give_back(writer.unread() == 0),
+                Step::GiveBack => drop(writer.give_back(writer.unread() == 0)),
             }
         }
     }

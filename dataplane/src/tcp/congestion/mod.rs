@@ -391,6 +391,15 @@ impl Congestion {
         (u64::from(self.cwnd.max(in_flight)) * u64::from(mss)).saturating_mul(percent.into())
     }
 
+    /// Segments become longer: the window holds as many bytes as before in packets of `size` instead of `before`
+    /// (`tcp_mtup_probe_success`).
+    pub fn rescale(&mut self, now: Instant, before: u16, size: u16) {
+        let cwnd = u64::from(self.cwnd) * u64::from(before) / u64::from(size.max(1));
+        self.set_cwnd(u32::try_from(cwnd).unwrap_or(u32::MAX));
+        self.usage.since = now;
+        self.ssthresh = self.current_ssthresh();
+    }
+
     /// The threshold that stands for what the path was known to carry (`tcp_current_ssthresh`).
     fn current_ssthresh(&self) -> u32 {
         self.ssthresh.max((self.cwnd >> 1) + (self.cwnd >> 2))

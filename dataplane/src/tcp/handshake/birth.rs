@@ -13,7 +13,9 @@ use crate::tcp::deadlines::Deadlines;
 use crate::tcp::flow::Flow;
 use crate::tcp::input::UNPREDICTED;
 use crate::tcp::limited::Limited;
+use crate::tcp::mtu_search::MtuStage;
 use crate::tcp::out_of_order::OutOfOrder;
+use crate::tcp::part::Part;
 use crate::tcp::recovery::Recovery;
 use crate::tcp::rtt::RttEstimator;
 use crate::tcp::sent::Sent;
@@ -102,7 +104,7 @@ impl Connection {
             listener: None,
             fast_open: FastOpenState::Off,
             syn_data_acked: false,
-            cookie: None,
+            part: Part::Handshake(None),
             invalid: InvalidLimit::default(),
             fin_ahead: None,
             fin_wanted: false,
@@ -131,6 +133,7 @@ fn send_space(birth: &Birth<'_>) -> SendSpace {
         end: first,
         pushed: first,
         more: false,
+        mtu_stage: MtuStage::Off,
         released: first,
         releases: 0,
         wl1: SeqNum::default(),

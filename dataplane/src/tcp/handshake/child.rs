@@ -7,6 +7,7 @@ use crate::net::Net;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::fastopen::ServerCookie;
+use crate::tcp::part::Part;
 use crate::tcp::request::Request;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
@@ -63,7 +64,7 @@ impl Tcp {
         }
         self.with(net, now, None, id, |child, ctx| {
             child.fast_open = FastOpenState::Server;
-            child.cookie = cookie;
+            child.part = Part::Handshake(cookie);
             child.inherit(ctx, request);
             child.state = State::SynReceived;
             child.init_transfer(ctx, 0, false);
@@ -133,6 +134,7 @@ impl Connection {
         self.update_mss(ctx, self.send.pmtu);
         self.guess_segment_size();
         self.init_transfer(ctx, u32::from(request.retransmits), spurious);
+        self.init_mtu_search(ctx);
         self.begin_keep_alive(ctx);
         self.predict(segment.window);
         Fate::Lives

@@ -12,6 +12,7 @@ use crate::tcp::fastopen::{CookieVerdict, Form, ServerCookie, Told};
 use crate::tcp::flow::Flow;
 use crate::tcp::listener::Listener;
 use crate::tcp::mss::Mss;
+use crate::tcp::part::Part;
 use crate::wire::tcp_options::{FastOpen, LEN_MAX, Options};
 use std::net::IpAddr;
 
@@ -44,7 +45,7 @@ impl Connection {
             self.fast_open = FastOpenState::Requested(known.form);
             return false;
         }
-        self.cookie = known.cookie.filter(|_| !free);
+        self.part = Part::Handshake(known.cookie.filter(|_| !free));
         self.fast_open = FastOpenState::Deferred;
         true
     }
@@ -81,7 +82,7 @@ impl Connection {
             FastOpenState::SentData(end) => (None, end),
             _ => return false,
         };
-        let spoke = asked_in.is_some() || self.cookie.take().is_some();
+        let spoke = asked_in.is_some() || self.part.cookie().is_some();
         // A cookie that nobody asked for is not kept.
         let answer = options.fast_open.filter(|_| spoke);
         let next_form = match asked_in.filter(|_| answer.is_none() && resends == 0) {

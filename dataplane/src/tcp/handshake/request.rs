@@ -117,7 +117,7 @@ impl Tcp {
     ) {
         let Some(request) = self.table.requests.get_mut(index) else { return };
         let listener = request.listener;
-        let deferred = self.listeners.get(listener).map_or(0, |place| retries_in(place.config.defer_accept));
+        let deferred = self.listeners.get(listener).map_or(0, |place| retries_in(place.config.defer_accept.into()));
         if request.timeouts < deferred && segment.end() == request.peer_isn + 1 {
             request.acked = true;
             net.counters.inc(Snmp::TcpExtTCPDeferAcceptDrop);
@@ -174,7 +174,7 @@ impl Tcp {
             return;
         };
         let retries = retries_of(&self.commons.settings, listener);
-        let deferred = retries_in(listener.config.defer_accept);
+        let deferred = retries_in(listener.config.defer_accept.into());
         let expired = request.timeouts >= retries && (!request.acked || deferred == 0 || request.timeouts >= deferred);
         if expired {
             self.remove_request(index);

@@ -126,6 +126,8 @@ impl Connection {
         // The window of a SYN is not scaled: the next segment's looks different.
         self.prediction = UNPREDICTED;
         let data_was_refused = self.on_fast_open_answer(ctx, options, resends);
+        self.init_mtu_search(ctx);
+        self.update_mss(ctx, self.send.pmtu);
         self.tell(ctx);
         self.pending.send = true;
         if data_was_refused {

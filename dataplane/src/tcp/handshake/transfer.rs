@@ -32,11 +32,11 @@ impl Connection {
         if self.fast_open == FastOpenState::Server {
             // Its transfer began with the SYN.
             (self.stalled_since, self.retransmits) = (None, 0);
-            self.cookie = None;
         } else {
             let spurious = self.answers_first(segment);
             self.init_transfer(ctx, self.sent.total_retransmits(), spurious);
         }
+        self.init_mtu_search(ctx);
         self.guess_segment_size();
     }
 

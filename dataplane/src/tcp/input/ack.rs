@@ -7,6 +7,7 @@ use crate::tcp::congestion::Kind;
 use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::{Retransmission, Timer};
 use crate::tcp::limited::Limit;
+use crate::tcp::mtu_search::MtuStage;
 use crate::tcp::recovery::{AckFacts, Directive, Permit, PlainAck, Sender};
 use crate::tcp::rtt::nanos_to_micros;
 use crate::tcp::segment::Segment;
@@ -115,7 +116,8 @@ impl Connection {
     /// What nearly every ACK says, without looking for more. False, with nothing changed, if there is more to it.
     #[inline]
     fn judge_plain(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, una: SeqNum) -> bool {
-        if segment.flags.intersects(Flags::ECE | Flags::SYN) || !segment.sack.is_empty() {
+        let probing = self.send.mtu_stage == MtuStage::Probing;
+        if segment.flags.intersects(Flags::ECE | Flags::SYN) || !segment.sack.is_empty() || probing {
             return false;
         }
         let mut sender = Sender {
@@ -150,6 +152,9 @@ impl Connection {
 
     /// Scoreboard, round trip, loss and window; then the timers.
     fn judge(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, una: SeqNum, duplicate: bool) {
+        if self.send.mtu_stage == MtuStage::Probing {
+            self.judge_mtu_probe(ctx, segment.ack);
+        }
         let ack = self.ack_of(ctx.now, segment, una);
         let facts = AckFacts {
             duplicate,
@@ -157,6 +162,7 @@ impl Connection {
             ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
             paced: ctx.commons.settings.pacing,
+            mtu_probe: self.mtu_probe(),
         };
         let mut sender = Sender {
             sent: &mut self.sent,
@@ -168,6 +174,9 @@ impl Connection {
         if segment.ack.after(una) {
             self.rtt.reset_backoff();
             self.move_una(ctx, segment.ack);
+        }
+        if directive.mtu_probe_lost {
+            self.on_mtu_probe_lost(ctx);
         }
         self.note_facts(ctx, &directive, facts.ece);
         self.set_timers(ctx, &directive);

@@ -29,6 +29,7 @@ impl Connection {
             // The first data: the peer is in slow start and wants ACKs.
             self.raise_quick(QUICK_ACKS_MAX);
             self.ack.ato_ms = DELAY_MIN_MS;
+            self.watch_idle(ctx);
         } else if since <= u32::from(DELAY_MIN_MS / 2) {
             self.ack.ato_ms = (ato / 2) as u16 + DELAY_MIN_MS / 2;
         } else if since < ato {
@@ -36,6 +37,7 @@ impl Connection {
         } else if since > self.rto_ms() {
             // A pause: the peer may begin slow start again.
             self.raise_quick(QUICK_ACKS_MAX);
+            self.watch_idle(ctx);
         }
         self.ack.last_data_at = ctx.now;
     }

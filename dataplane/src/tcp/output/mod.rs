@@ -3,12 +3,13 @@
 //!
 //! * `segment`, `transmit`: one segment and the one place that builds it; `window`: what it announces; `ack`: pure ACKs;
 //! * `push`: new data; `retransmit`: old data; `probe`: what makes a silent peer speak; `pace`: when;
-//! * `syn`: opening; `size`: the segment size; `tuning`: the rings' sizes.
+//! * `syn`: opening; `size`: the segment size; `mtu_probe`: whether it could be larger; `tuning`: the rings' sizes.
 //!
 //! Invariants: nothing is changed for a segment that did not leave; a connection without room stands in the lane's list
 //! of blocked ones and comes again. Called by the lane's ready queue, timers, and the program's side.
 
 mod ack;
+mod mtu_probe;
 mod pace;
 mod probe;
 mod push;
@@ -125,6 +126,9 @@ impl Connection {
         if self.limited.limit() == Limit::Buffer {
             // It had room.
             self.limited.set(ctx.now, Limit::Busy);
+        }
+        if self.sent.segments() == 0 && ctx.now.saturating_since(self.send.last_at) > self.rtt.rto() {
+            self.watch_idle(ctx);
         }
         self.slow_start_after_idle(ctx);
         let little = self.unsent() < u32::from(self.send.mss);

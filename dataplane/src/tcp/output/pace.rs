@@ -4,27 +4,53 @@
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Timer;
+use super::super::settings::Settings;
 use crate::Instant;
 
 /// The first segments of a connection are not paced, as fq does not pace them.
 const UNPACED_SEGMENTS: u32 = 10;
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 impl Connection {
     /// The next segment has to wait.
     #[inline]
     pub(super) fn is_paced(&self, ctx: &Ctx<'_>) -> bool {
-        ctx.commons.settings.pacing && self.send.pace_at > ctx.now
+        self.send.pace_at > ctx.now
+    }
+
+    /// Bytes a second at which segments leave: what congestion control wants, at most what the program allows
+    /// (`sk_pacing_rate`). `None`: as fast as they can.
+    pub(in crate::tcp) fn pacing_rate(&self, settings: &Settings, in_flight: u32) -> Option<u64> {
+        let (mss, percent) = (u32::from(self.send.mss), settings.pacing_percent());
+        let wanted = self.congestion.pacing_rate(self.rtt.srtt_micros(), in_flight, mss, percent);
+        let rate = wanted.unwrap_or(u64::MAX).min(self.config.max_pacing_rate);
+        (rate < u64::MAX).then_some(rate)
     }
 
     /// A segment with `len` bytes left: the next one leaves when its share of time is over.
     #[inline]
     pub(super) fn pace_sent(&mut self, ctx: &Ctx<'_>, len: u32) {
-        if !ctx.commons.settings.pacing || self.stats.data_segs_out <= UNPACED_SEGMENTS {
-            return;
+        let paced = ctx.commons.settings.pacing || self.config.max_pacing_rate < u64::MAX;
+        if paced && self.stats.data_segs_out > UNPACED_SEGMENTS {
+            self.pace_next(ctx, len);
         }
-        let mss = u32::from(self.send.mss);
-        let (srtt, percent) = (self.rtt.srtt_micros(), ctx.commons.settings.pacing_percent());
-        if let Some(share) = self.congestion.pacing_nanos(srtt, self.sent.in_flight(), mss, percent, len) {
+    }
+
+    /// Nanoseconds that `len` bytes take at [`Connection::pacing_rate`]. A rate of zero is none, as in Linux.
+    #[inline]
+    fn pacing_nanos(&self, settings: &Settings, len: u32) -> Option<u64> {
+        let (mss, percent, in_flight) = (u32::from(self.send.mss), settings.pacing_percent(), self.sent.in_flight());
+        let by_window = self.congestion.pacing_nanos(self.rtt.srtt_micros(), in_flight, mss, percent, len);
+        match self.config.max_pacing_rate {
+            u64::MAX => by_window,
+            0 => None,
+            most => by_window.max(Some(u64::from(len) * NANOS_PER_SECOND / most)),
+        }
+    }
+
+    #[inline]
+    fn pace_next(&mut self, ctx: &Ctx<'_>, len: u32) {
+        if let Some(share) = self.pacing_nanos(&ctx.commons.settings, len) {
             // What was not used is no credit, except half of the last wait (`tcp_update_skb_after_send`).
             let credit = Instant::from_nanos(ctx.now.as_nanos().saturating_sub(share / 2));
             self.send.pace_at = self.send.pace_at.max(credit).after_nanos(share);

@@ -5,9 +5,11 @@ use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Retransmission;
 use super::super::limited::Limit;
+use super::super::mtu_search::MtuStage;
 use super::super::recovery::Phase;
 use super::super::seq::SeqNum;
 use super::super::state::State;
+use super::mtu_probe::Probing;
 use super::segment::Outbound;
 use super::transmit::Departure;
 use crate::counters::Snmp;
@@ -50,6 +52,8 @@ enum Stop {
     Budget,
     /// Pacing: later.
     Pace,
+    /// A probe of the path MTU waits for its place in the window.
+    Probe,
     /// The way out is full.
     NoRoom,
 }
@@ -65,6 +69,16 @@ impl Connection {
         let mut count = 0;
         let arms = self.needs_rto();
         self.row = 0;
+        if mode == Mode::Normal && self.send.mtu_stage != MtuStage::Off {
+            match self.probe_mtu(ctx, path) {
+                Probing::No => {}
+                Probing::Waits => {
+                    self.after_push(ctx, mode, 0, Stop::Probe, arms);
+                    return 0;
+                }
+                Probing::Left => count = 1,
+            }
+        }
         let stop = loop {
             if count == budget {
                 break if self.unsent() > 0 { Stop::Budget } else { Stop::NoData };
@@ -164,11 +178,7 @@ impl Connection {
         if self.stats.bytes_acked == 0 {
             return ROW_MAX;
         }
-        let percent = ctx.commons.settings.pacing_percent();
-        let rate = self
-            .congestion
-            .pacing_rate(self.rtt.srtt_micros(), self.sent.in_flight(), mss, percent)
-            .unwrap_or(u64::MAX);
+        let rate = self.pacing_rate(&ctx.commons.settings, self.sent.in_flight()).unwrap_or(u64::MAX);
         let short = self.rtt.min_rtt_micros().map_or(0, |micros| (micros >> ROW_RTT_LOG).min(32));
         let bonus = ROW_BYTES_MAX.checked_shr(short).unwrap_or(0);
         let bytes = (rate >> ROW_SHIFT).min(u64::from(ROW_BYTES_MAX)) as u32 + bonus;
@@ -239,7 +249,7 @@ impl Connection {
 
     /// A new segment left. The timer follows when all have.
     #[inline]
-    fn on_new_sent(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
+    pub(super) fn on_new_sent(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
         let (start, end) = (outbound.seq, outbound.end());
         let id = self.sent.push(&mut ctx.commons.slab, ctx.now, start, end.since(start), false);
         // The PSH of a row is not the segment's own.

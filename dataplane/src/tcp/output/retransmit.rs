@@ -63,6 +63,7 @@ impl Connection {
             outbound.flags |= self.syn_flags_again(ctx);
             ctx.net.counters.inc(Snmp::TcpExtTCPSynRetrans);
         }
+        self.forget_mtu_probe();
         let departure = self.transmit(ctx, path, &outbound);
         if departure == Departure::Left {
             let mut sender = Sender {

@@ -20,7 +20,7 @@ impl Connection {
             FastOpenState::Requested(_) => outbound.fast_open = true,
             FastOpenState::SentData(end) => {
                 outbound.len = end.since(self.isn + 1);
-                outbound.fast_open = self.cookie.is_some();
+                outbound.fast_open = self.part.cookie().is_some();
             }
             _ => {}
         }
@@ -33,7 +33,7 @@ impl Connection {
         if self.agreed.ecn {
             outbound.flags |= Flags::ECE;
         }
-        outbound.fast_open = self.fast_open == FastOpenState::Server && self.cookie.is_some();
+        outbound.fast_open = self.fast_open == FastOpenState::Server && self.part.cookie().is_some();
         if self.sent.segments() > 0 {
             // Our SYN stands on the scoreboard already.
             outbound.again = true;

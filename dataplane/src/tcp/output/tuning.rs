@@ -24,6 +24,7 @@ impl Connection {
         if wanted > size {
             // False while the last growth is not over: a later write asks again.
             end.tx_resize(owner.slot, wanted.next_power_of_two());
+            self.watch_idle(ctx);
         }
     }
 
@@ -61,6 +62,7 @@ impl Connection {
         if end.rx_size(owner.slot) >= size || end.rx_resize(owner.slot, size) {
             self.receive.buffer = buffer;
             self.receive.clamp = buffer / 2;
+            self.watch_idle(ctx);
         }
     }
 }

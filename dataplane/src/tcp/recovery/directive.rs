@@ -30,6 +30,8 @@ pub struct AckFacts {
     pub can_send_new: bool,
     /// Segments are paced.
     pub paced: bool,
+    /// Where the probe of the path MTU begins that is under way.
+    pub mtu_probe: Option<SeqNum>,
 }
 
 /// An ACK that moves `SND.UNA` and says nothing else: no SACK block, no ECE.
@@ -73,11 +75,20 @@ pub struct Directive {
     pub undone: bool,
     /// A reduction began: announce it with CWR if the peer speaks ECN (RFC 3168 section 6.1.2).
     pub reduced: bool,
+    /// The probe of the path MTU was lost, and nothing else.
+    pub mtu_probe_lost: bool,
 }
 
 impl Directive {
     /// Nothing but what `outcome` says.
     pub(super) fn of(outcome: AckOutcome) -> Self {
-        Self { outcome, permit: Permit::LostThenNew, reorder_timeout: None, undone: false, reduced: false }
+        Self {
+            outcome,
+            permit: Permit::LostThenNew,
+            reorder_timeout: None,
+            undone: false,
+            reduced: false,
+            mtu_probe_lost: false,
+        }
     }
 }

@@ -206,11 +206,19 @@ impl Recovery {
         }
     }
 
-    /// The reordering timer expired (`tcp_rack_reo_timeout`).
-    pub fn on_reorder_timer(&mut self, sender: &mut Sender<'_>, now: Instant, nxt: SeqNum) -> Directive {
+    /// The reordering timer expired (`tcp_rack_reo_timeout`). `mtu_probe`: as [`AckFacts::mtu_probe`].
+    pub fn on_reorder_timer(
+        &mut self,
+        sender: &mut Sender<'_>,
+        now: Instant,
+        nxt: SeqNum,
+        mtu_probe: Option<SeqNum>,
+    ) -> Directive {
         let mut directive = Directive::of(AckOutcome::default());
         let lost = self.detect(sender, now, &mut directive);
-        if lost > 0 && self.phase < Phase::Recovery {
+        if lost > 0 && self.lost_is_probe(sender, mtu_probe) {
+            directive.mtu_probe_lost = true;
+        } else if lost > 0 && self.phase < Phase::Recovery {
             self.enter_recovery(sender, nxt, &mut directive);
             if let Some(cwnd) = self.prr.on_ack(1, sender.sent.in_flight(), false) {
                 sender.congestion.set_cwnd(cwnd);
@@ -317,6 +325,10 @@ impl Recovery {
         self.detect(sender, ack.now, directive);
         self.count_duplicates(sender, ack);
         if sender.sent.lost() > 0 {
+            if self.lost_is_probe(sender, facts.mtu_probe) {
+                directive.mtu_probe_lost = true;
+                return;
+            }
             return self.enter_recovery(sender, ack.nxt, directive);
         }
         if facts.ece {
@@ -325,6 +337,17 @@ impl Recovery {
         if self.phase < Phase::Cwr {
             self.keep_open(sender.sent, ack.nxt);
         }
+    }
+
+    /// All that is lost is the probe of the path MTU, which was too long (RFC 4821 section 7.6.2): no congestion.
+    fn lost_is_probe(&self, sender: &Sender<'_>, mtu_probe: Option<SeqNum>) -> bool {
+        let Some(probe) = mtu_probe.filter(|_| self.phase < Phase::Cwr && sender.sent.lost() == 1) else {
+            return false;
+        };
+        sender.sent.first().is_some_and(|first| {
+            let first = &sender.slab[first];
+            first.start() == probe && first.marks().lost
+        })
     }
 
     /// `tcp_try_keep_open`.

@@ -238,7 +238,7 @@ impl Transfer {
                 Packet::Ack(ack, echo, blocks) => self.on_ack(ack, echo, &blocks),
             }
         } else if self.reorder == Some(at) {
-            let directive = self.recovery.on_reorder_timer(lend!(self), self.now, seq(self.nxt));
+            let directive = self.recovery.on_reorder_timer(lend!(self), self.now, seq(self.nxt), None);
             self.follow(directive);
         } else if self.probe == Some(at) {
             self.send_probe();
@@ -269,7 +269,7 @@ impl Transfer {
         };
         let advanced = number > self.una;
         let duplicate = !advanced && self.sent.segments() > 0;
-        let facts = AckFacts { duplicate, ece: false, can_send_new: self.nxt < self.total, paced: false };
+        let facts = AckFacts { duplicate, can_send_new: self.nxt < self.total, ..AckFacts::default() };
         self.una = number;
         let before = self.congestion.cwnd();
         let (bytes, nxt) = (ack.ack.since(ack.una), ack.nxt);

@@ -16,7 +16,7 @@ impl Connection {
         if !self.config.keep_alive || matches!(self.state, State::Closed | State::SynSent) {
             return Fate::Lives;
         }
-        let idle = Duration::from_secs(self.config.keep_idle.into());
+        let idle = self.config.keep_idle(&ctx.commons.settings);
         if self.sent.segments() > 0 || self.unsent() > 0 {
             self.arm_keep_alive(ctx, idle);
             return Fate::Lives;
@@ -32,7 +32,7 @@ impl Connection {
         }
         let after = if self.wake_peer(ctx, true) {
             self.probes = self.probes.saturating_add(1);
-            Duration::from_secs(self.config.keep_interval.into())
+            self.config.keep_interval(&ctx.commons.settings)
         } else {
             RESOURCE_PROBE_INTERVAL
         };
@@ -61,7 +61,7 @@ impl Connection {
     /// The handshake is over: keepalive begins where the program asked for it.
     pub(in crate::tcp) fn begin_keep_alive(&mut self, ctx: &mut Ctx<'_>) {
         if self.config.keep_alive {
-            self.arm_keep_alive(ctx, Duration::from_secs(self.config.keep_idle.into()));
+            self.arm_keep_alive(ctx, self.config.keep_idle(&ctx.commons.settings));
         }
     }
 
@@ -71,7 +71,7 @@ impl Connection {
             return;
         }
         if self.config.keep_alive {
-            let idle = Duration::from_secs(self.config.keep_idle.into());
+            let idle = self.config.keep_idle(&ctx.commons.settings);
             let left = idle.saturating_sub(self.silent_for(ctx));
             self.arm_keep_alive(ctx, left);
         } else {

@@ -1,8 +1,9 @@
 //! What happens when a timer expires (`tcp_write_timer`, `tcp_delack_timer`, `tcp_keepalive_timer`).
 //!
-//! `retransmission`: timeouts and how long they go on; `keep_alive`: a silent peer, and an orphan's FIN_WAIT2. Called with
+//! `retransmission`: timeouts and how long they go on; `keep_alive`: a silent peer, and an orphan's FIN_WAIT2; `idle`: memory. Called with
 //! a connection whose entry in the wheel came out.
 
+mod idle;
 mod keep_alive;
 mod retransmission;
 
@@ -25,7 +26,13 @@ impl Connection {
                     self.pending.send = true;
                     Fate::Lives
                 }
-                Timer::KeepAlive => self.on_keep_alive(ctx),
+                Timer::KeepAlive => {
+                    let fate = self.on_keep_alive(ctx);
+                    if fate == Fate::Lives {
+                        self.give_memory_back(ctx);
+                    }
+                    fate
+                }
             };
             if fate != Fate::Lives {
                 return fate;
@@ -68,13 +75,17 @@ impl Connection {
 
     /// What was allowed for reordering did not come (`tcp_rack_reo_timeout`).
     fn on_reordering(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        let probe = self.mtu_probe();
         let mut sender = Sender {
             sent: &mut self.sent,
             slab: &mut ctx.commons.slab,
             congestion: &mut self.congestion,
             rtt: &mut self.rtt,
         };
-        let directive = self.recovery.on_reorder_timer(&mut sender, ctx.now, self.send.nxt);
+        let directive = self.recovery.on_reorder_timer(&mut sender, ctx.now, self.send.nxt, probe);
+        if directive.mtu_probe_lost {
+            self.on_mtu_probe_lost(ctx);
+        }
         self.send.announce_cwr |= directive.reduced;
         self.deadlines.retransmission = Retransmission::Reordering;
         if let Some(timeout) = directive.reorder_timeout {

@@ -6,7 +6,6 @@ use super::super::connection::{Connection, FastOpenState};
 use super::super::output::{Departure, RESOURCE_PROBE_INTERVAL};
 use super::super::recovery::Sender;
 use super::super::rtt::{RTO_INITIAL, RTO_MIN};
-use super::super::settings::MtuProbing;
 use super::super::state::State;
 use crate::Duration;
 use crate::counters::Snmp;
@@ -141,20 +140,6 @@ impl Connection {
         };
         let stalled = self.stalled_since.is_some_and(|since| ctx.now.saturating_since(since) > timeout);
         stalled && ctx.now.saturating_since(self.heard_at) > timeout
-    }
-
-    /// Large segments may vanish on the way without a word (`tcp_mtu_probing`; RFC 4821 section 7.7).
-    fn suspect_black_hole(&mut self, ctx: &mut Ctx<'_>) {
-        let settings = &ctx.commons.settings;
-        if settings.mtu_probing == MtuProbing::Off {
-            return;
-        }
-        let (base, floor, least) = (settings.base_mss, settings.mtu_probe_floor, settings.min_snd_mss);
-        let now = self.send.pmtu.saturating_sub(40);
-        let half = if now > base { base } else { now / 2 }.max(floor).max(least);
-        if half + 40 < self.send.pmtu {
-            self.update_mss(ctx, half + 40);
-        }
     }
 
     /// A probe of a closed window is due (`tcp_probe_timer`, `tcp_send_probe0`).

@@ -11,7 +11,7 @@ const CONNECTIONS_MAX: u64 = 1 << 22;
 const BUFFER_BYTES_MAX: u64 = 512 << 20;
 
 pub(super) fn check(tcp: &Tcp, findings: &mut Findings) {
-    let numbers: [(&str, u64, RangeInclusive<u64>); 14] = [
+    let numbers: [(&str, u64, RangeInclusive<u64>); 15] = [
         ("connections_max", tcp.connections_max.into(), 1..=CONNECTIONS_MAX),
         ("half_open_max", tcp.half_open_max.into(), 1..=CONNECTIONS_MAX),
         ("time_waits_max", tcp.time_waits_max.into(), 0..=CONNECTIONS_MAX),
@@ -20,6 +20,7 @@ pub(super) fn check(tcp: &Tcp, findings: &mut Findings) {
         ("syncookies", tcp.syncookies.into(), 0..=2),
         ("ecn", tcp.ecn.into(), 0..=2),
         ("mtu_probing", tcp.mtu_probing.into(), 0..=2),
+        ("base_mss", tcp.base_mss.into(), 48..=65_495),
         ("tw_reuse", tcp.tw_reuse.into(), 0..=2),
         ("syn_retries", tcp.syn_retries.into(), 1..=127),
         ("keepalive_time", tcp.keepalive_time.0.as_secs(), 1..=32_767),

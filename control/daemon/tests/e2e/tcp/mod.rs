@@ -8,6 +8,7 @@ mod closing;
 mod death;
 mod ends;
 mod fast_open;
+mod groups;
 mod listening;
 mod places;
 mod refusals;

@@ -31,7 +31,7 @@ pub(crate) fn set_option(file: &File, level: i32, name: i32, value: &[u8]) -> Re
 pub(crate) fn get_option(file: &File, level: i32, name: i32, room: usize) -> Result<Vec<u8>> {
     match (level, &file.kind) {
         (_, Kind::Epoll(_) | Kind::PipeRead(_) | Kind::PipeWrite(_)) => fail(libc::ENOTSOCK),
-        (libc::SOL_SOCKET, _) => socket::get(file, name),
+        (libc::SOL_SOCKET, _) => socket::get(file, name, room),
         (libc::IPPROTO_IP, _) => ip::get(file, name, room),
         (libc::IPPROTO_TCP, Kind::Tcp(tcp)) => tcp::get(tcp, name),
         (libc::IPPROTO_UDP, Kind::Udp(udp)) => ip::get_udp(udp, name),

@@ -20,6 +20,7 @@ pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
         libc::SO_LINGER => return set_linger(file, value),
         libc::SO_RCVTIMEO | SO_RCVTIMEO_NEW => return set_timeout(file, value, true),
         libc::SO_SNDTIMEO | SO_SNDTIMEO_NEW => return set_timeout(file, value, false),
+        libc::SO_MAX_PACING_RATE => return set_max_pacing_rate(file, value),
         _ => {}
     }
     let number = int(value)?;
@@ -75,7 +76,7 @@ pub(super) fn set(file: &File, name: i32, value: &[u8]) -> Result<()> {
     }
 }
 
-pub(super) fn get(file: &File, name: i32) -> Result<Vec<u8>> {
+pub(super) fn get(file: &File, name: i32, room: usize) -> Result<Vec<u8>> {
     let is_tcp = matches!(file.kind, Kind::Tcp(_));
     match name {
         libc::SO_TYPE => answer(if is_tcp { libc::SOCK_STREAM } else { libc::SOCK_DGRAM }),
@@ -107,10 +108,45 @@ pub(super) fn get(file: &File, name: i32) -> Result<Vec<u8>> {
             _ => answer(0),
         },
         libc::SO_LINGER => Ok(linger(file)),
+        libc::SO_MAX_PACING_RATE => max_pacing_rate(file, room),
         libc::SO_RCVTIMEO | SO_RCVTIMEO_NEW => timeout(file, true),
         libc::SO_SNDTIMEO | SO_SNDTIMEO_NEW => timeout(file, false),
         _ => fail(libc::ENOPROTOOPT),
     }
+}
+
+/// Bytes a second, in 4 or 8 bytes; all ones are no limit (`sk_setsockopt`).
+fn set_max_pacing_rate(file: &File, value: &[u8]) -> Result<()> {
+    let short = int(value)?.cast_unsigned();
+    let rate = match value.first_chunk() {
+        Some(long) => u64::from_ne_bytes(*long),
+        None if short == u32::MAX => u64::MAX,
+        None => short.into(),
+    };
+    match &file.kind {
+        Kind::Tcp(tcp) => match tcp.listener() {
+            Some(listener) => Ok(listener.set_max_pacing_rate(rate)?),
+            None => Ok(tcp.socket.set_max_pacing_rate(rate)?),
+        },
+        Kind::Udp(udp) => {
+            // Only the fq discipline paces datagrams, and there is none.
+            udp.max_pacing_rate.store(rate, Ordering::Relaxed);
+            Ok(())
+        }
+        _ => fail(libc::ENOTSOCK),
+    }
+}
+
+fn max_pacing_rate(file: &File, room: usize) -> Result<Vec<u8>> {
+    let rate = match &file.kind {
+        Kind::Tcp(tcp) => tcp.socket.max_pacing_rate()?,
+        Kind::Udp(udp) => udp.max_pacing_rate.load(Ordering::Relaxed),
+        _ => return fail(libc::ENOTSOCK),
+    };
+    if room >= size_of::<u64>() {
+        return Ok(rate.to_ne_bytes().to_vec());
+    }
+    Ok(u32::try_from(rate).unwrap_or(u32::MAX).to_ne_bytes().to_vec())
 }
 
 /// Stamps of what a stream sends. What cannot be had is refused (`sock_set_timestamping`).

@@ -2,6 +2,7 @@
 
 mod closing;
 mod data;
+mod idle;
 mod opening;
 mod options;
 mod probes;

@@ -94,7 +94,7 @@ fn a_black_hole_makes_segments_smaller() {
         }
         bench.pass(Duration::from_secs(1));
     }
-    assert_eq!(shortest, 512, "`tcp_base_mss`, which is no less than the peer's MSS, then half of it");
+    assert_eq!(shortest, 500, "`tcp_base_mss` is no less than the peer's MSS; then half of what the peer takes");
 }
 
 #[test]
