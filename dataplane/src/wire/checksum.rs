@@ -90,29 +90,24 @@ pub const fn update(old_checksum: u16, old_word: u16, new_word: u16) -> u16 {
     !((sum & 0xffff) + (sum >> 16)) as u16
 }
 
-/// Bytes added per round: sixteen independent accumulators, which the compiler turns into vectors.
-const BLOCK: usize = 64;
-/// Blocks after which an accumulator has to be emptied: each adds less than 2^17 to it.
-const BLOCKS_MAX: usize = 1 << 15;
-/// Below this the accumulators cost more than they save: small segments are summed in single words.
-const VECTOR_LEN_MIN: usize = 4 * BLOCK;
-
 /// The sum of the machine's words in `bytes`, a last odd byte as if a zero followed it. Below 2^39.
+///
+/// Eight bytes at a time, with the carries kept in the upper half (RFC 1071 section 2.C, parallel summation): two instructions for
+/// each word. Two sums, so that one need not wait for the other.
 #[inline]
 fn sum_words(bytes: &[u8]) -> u64 {
-    if bytes.len() < VECTOR_LEN_MIN { sum_short(bytes) } else { sum_long(bytes) }
-}
-
-/// Eight bytes at a time; a carry out of the top comes back in at the bottom (RFC 1071 section 2.C).
-#[inline]
-fn sum_short(bytes: &[u8]) -> u64 {
-    let (words, tail) = bytes.as_chunks::<8>();
-    let (mut sum, mut carries) = (0u64, 0u64);
-    for word in words {
-        let (next, carry) = sum.overflowing_add(u64::from_ne_bytes(*word));
-        (sum, carries) = (next, carries + u64::from(carry));
+    let (pairs, tail) = bytes.as_chunks::<16>();
+    let (mut even, mut odd) = (0u128, 0u128);
+    for pair in pairs {
+        let [[a, b]] = *pair.as_chunks::<8>().0.as_chunks::<2>().0 else { continue };
+        even += u128::from(u64::from_ne_bytes(a));
+        odd += u128::from(u64::from_ne_bytes(b));
     }
-    (sum & 0xffff_ffff) + (sum >> 32) + carries + sum_tail(tail)
+    let (words, tail) = tail.as_chunks::<8>();
+    let last = words.first().map_or(0, |word| u128::from(u64::from_ne_bytes(*word)));
+    let sum = even + odd + last;
+    let (low, carries) = (sum as u64, (sum >> 64) as u64);
+    (low & 0xffff_ffff) + (low >> 32) + carries + sum_tail(tail)
 }
 
 /// Of fewer than eight bytes.
@@ -127,23 +122,6 @@ fn sum_tail(bytes: &[u8]) -> u64 {
         [a, b, c, ..] => [a, b, c, 0],
     };
     sum + u64::from(u32::from_ne_bytes(last))
-}
-
-fn sum_long(bytes: &[u8]) -> u64 {
-    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
-    blocks.chunks(BLOCKS_MAX).map(sum_blocks).sum::<u64>() + sum_short(tail)
-}
-
-/// Of at most [`BLOCKS_MAX`] blocks: both halves of each word are added, so that an accumulator is no wider than it.
-fn sum_blocks(blocks: &[[u8; BLOCK]]) -> u64 {
-    let mut lanes = [0u32; BLOCK / 4];
-    for block in blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-            let word = u32::from_ne_bytes(*word);
-            *lane += (word & 0xffff) + (word >> 16);
-        }
-    }
-    lanes.iter().map(|lane| u64::from(*lane)).sum()
 }
 
 /// Folds the carries back until 16 bits are left.
