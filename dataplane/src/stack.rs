@@ -301,6 +301,7 @@ impl Stack {
     fn run_tcp_timers(&mut self, now: Instant) -> usize {
         let mut due = arrayvec::ArrayVec::<Due, { limits::TIMERS_PER_TURN }>::new();
         let expired = self.tcp.expire(now, |what| due.push(what));
+        due.iter().for_each(|due| self.tcp.prefetch_due(*due));
         for due in due {
             let end = self.sockets.end_of(self.tcp.owner_of_due(due));
             self.tcp.on_due(&mut self.net, now, end, due);

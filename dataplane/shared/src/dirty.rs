@@ -208,6 +208,15 @@ impl DirtyCollector {
         }
     }
 
+    /// Puts back slots that were taken ahead and not served, in their order: the first of them is the next to be given out.
+    pub fn put_back_ahead(&mut self, slots: impl IntoIterator<Item = u32>) {
+        let mut slots = slots.into_iter().peekable();
+        if let Some(first) = slots.peek() {
+            self.next = *first;
+        }
+        slots.for_each(|slot| self.put_back(slot));
+    }
+
     /// True if a slot was marked since the last collection: the look before sleeping of who cannot serve the rest yet.
     pub fn any_new(&self) -> bool {
         self.shared.any()
@@ -271,6 +280,19 @@ mod tests {
         assert_eq!(dirty.next_slot(), Some(5));
         marker.mark(5);
         assert!(dirty.any_new());
+    }
+
+    #[test]
+    fn slots_taken_ahead_and_put_back_are_the_next() {
+        let (marker, mut dirty, _) = pair(130);
+        (0..5).for_each(|slot| marker.mark(slot));
+        for round in 0..5 {
+            dirty.collect();
+            let taken: Vec<_> = std::iter::from_fn(|| dirty.next_slot()).collect();
+            assert_eq!(taken[0], round, "each is served in its turn though all want more");
+            dirty.put_back_ahead(taken[1..].iter().copied());
+            marker.mark(taken[0]);
+        }
     }
 
     #[test]

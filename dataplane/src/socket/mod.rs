@@ -124,6 +124,14 @@ impl Sockets {
         }
     }
 
+    /// Asks for where the bytes of a segment for `owner` are written, when [`Sockets::prefetch`] has brought what tells it.
+    #[inline]
+    pub fn prefetch_ring(&self, owner: Owner) {
+        if let Some(Some(session)) = self.sessions.get(owner.session as usize) {
+            session.end.prefetch_ring(owner.slot);
+        }
+    }
+
     /// The same, for whoever has `owner`.
     #[inline]
     pub fn end_of(&mut self, owner: Option<Owner>) -> Option<&mut LaneEnd> {

@@ -7,9 +7,14 @@ use super::slot::{Slot, Stream};
 use crate::counters::Snmp;
 use crate::limits;
 use crate::udp::{SendError, UdpSocketId, udp_sendmsg};
+use arrayvec::ArrayVec;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::Instant;
 use xmit_shared::Rubbish;
+use xmit_shared::prefetch::prefetch;
+
+/// Slots whose memory is asked for at once.
+const BATCH: usize = 32;
 
 /// How a slot's turn to send ended.
 enum Outcome {
@@ -29,8 +34,12 @@ impl Session {
         let mut streams = limits::SESSION_STREAMS_PER_TURN;
         self.blocked = None;
         self.end.collect_dirty();
+        let mut batch = ArrayVec::<u32, BATCH>::new();
         while budget > 0 && streams > 0 {
-            let Some(slot) = self.end.next_dirty() else { break };
+            if batch.is_empty() {
+                self.next_batch(ctx, &mut batch);
+            }
+            let Some(slot) = batch.pop() else { break };
             match self.slots.get(slot as usize) {
                 Some(Slot::Stream(Stream::Connected { id, .. } | Stream::Closing { id, .. })) => {
                     streams -= 1;
@@ -49,10 +58,27 @@ impl Session {
                 },
             }
         }
+        self.end.put_back_ahead(batch.into_iter().rev());
         self.held.drain(..).for_each(|slot| self.end.put_back(slot));
         let done = limits::SESSION_DATAGRAMS_PER_TURN - budget + limits::SESSION_STREAMS_PER_TURN - streams;
         self.take_news(ctx)?;
         Ok(done)
+    }
+
+    /// Takes the next dirty slots, the first one last, and asks for the memory of all of them before any is served.
+    fn next_batch(&mut self, ctx: &Ctx<'_>, batch: &mut ArrayVec<u32, BATCH>) {
+        while let (false, Some(slot)) = (batch.is_full(), self.end.next_dirty()) {
+            self.end.prefetch(slot);
+            self.slots.get(slot as usize).inspect(|slot| prefetch(*slot));
+            batch.push(slot);
+        }
+        for slot in batch.iter() {
+            let slot = self.slots.get(*slot as usize);
+            if let Some(Slot::Stream(Stream::Connected { id, .. } | Stream::Closing { id, .. })) = slot {
+                ctx.tcp.table.connections.get(id.index).inspect(|connection| connection.prefetch());
+            }
+        }
+        batch.reverse();
     }
 
     fn transmit_datagrams(&mut self, ctx: &mut Ctx<'_>, slot: u32, budget: &mut usize) -> Result<Outcome, Rubbish> {

@@ -50,6 +50,11 @@ impl Stack {
                 self.sockets.prefetch(owner);
             }
         }
+        for place in expected.iter().flatten() {
+            if let Some(owner) = self.tcp.table.connections.get(*place).and_then(|connection| connection.owner) {
+                self.sockets.prefetch_ring(owner);
+            }
+        }
         expected
     }
 

@@ -132,6 +132,16 @@ impl Tcp {
         }
     }
 
+    /// Asks for the connection of a timer.
+    #[inline]
+    pub fn prefetch_due(&self, due: Due) {
+        if let Due::Connection(index) = due
+            && let Some(connection) = self.table.connections.get(index)
+        {
+            connection.prefetch();
+        }
+    }
+
     /// A timer expired.
     pub fn on_due(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, due: Due) {
         match due {

@@ -180,6 +180,11 @@ impl LaneEnd {
         self.dirty.put_back(slot);
     }
 
+    /// Keeps slots that were taken ahead; the first of them is the next of the dirty ones.
+    pub fn put_back_ahead(&mut self, slots: impl IntoIterator<Item = u32>) {
+        self.dirty.put_back_ahead(slots);
+    }
+
     /// The header of the oldest datagram to send on `slot`, checked. The same one until [`LaneEnd::tx_consume`].
     ///
     /// # Errors
@@ -260,6 +265,14 @@ impl LaneEnd {
         if let Some(entry) = self.slots.get(slot as usize) {
             prefetch(entry);
             self.memory.prefetch(slot);
+        }
+    }
+
+    /// Asks for the line where the next bytes received for `slot` are written; after [`LaneEnd::prefetch`], when that has arrived.
+    #[inline]
+    pub fn prefetch_ring(&self, slot: u32) {
+        if let Some(stream) = self.slots.get(slot as usize).and_then(LaneSlot::stream) {
+            stream.stream_rx.prefetch();
         }
     }
 

@@ -97,6 +97,12 @@ impl<V: StreamView> ReceiveWriter<V> {
         self.tail = self.tail.wrapping_add(len.min(self.room_seen()));
         // Release pairs with the Acquire in `ReceiveReader::available`: the bytes before `tail` become visible.
         self.view.lane()[word::RECEIVE_TAIL].store(self.tail, Ordering::Release);
+        self.prefetch();
+    }
+
+    /// Asks for the line where the next bytes are written.
+    #[inline]
+    pub fn prefetch(&self) {
         self.area.prefetch(&self.view, self.tail);
     }
 
