@@ -3,6 +3,7 @@
 use super::challenge::ChallengeLimit;
 use super::config::Config;
 use super::deadlines::Due;
+use super::early::EarlyData;
 use super::fastopen::{CookieCache, FastOpenKeys};
 use super::isn::Secret;
 use super::metrics::Metrics;
@@ -89,6 +90,8 @@ pub struct Commons {
     pub slab: SegmentSlab,
     /// Ranges out of order.
     pub ranges: RangeSlab,
+    /// Data of connections that have no ring yet.
+    pub early: EarlyData,
     /// Timers.
     pub wheel: Wheel<Due>,
     /// Connections with something to do before the turn ends.

@@ -16,6 +16,7 @@ pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod deadlines;
+pub mod early;
 mod errors;
 mod events;
 pub mod fastopen;

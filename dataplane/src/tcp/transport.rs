@@ -7,6 +7,7 @@ use super::challenge::ChallengeLimit;
 use super::commons::{Capacity, Commons, Ctx, Fate, News, TICK};
 use super::connection::Connection;
 use super::deadlines::Due;
+use super::early::EarlyData;
 use super::fastopen::{CookieCache, FastOpenKeys};
 use super::isn::Secret;
 use super::listener::Listeners;
@@ -56,6 +57,7 @@ impl Tcp {
             commons: Commons {
                 slab: SegmentSlab::new(capacity.segments),
                 ranges: RangeSlab::new(capacity.ranges),
+                early: EarlyData::default(),
                 wheel: Wheel::new(now, timers, TICK),
                 ready: VecDeque::with_capacity(capacity.connections),
                 blocked: VecDeque::new(),
@@ -179,6 +181,7 @@ impl Tcp {
 
     /// A connection that was not accepted is gone: its listener forgets it.
     fn leave_listener(&mut self, connection: &Connection) {
+        self.commons.early.take(connection.id);
         let Some(listener) = connection.listener.and_then(|index| self.listeners.get_mut(index)) else { return };
         listener.waiting.retain(|id| *id != connection.id);
         if connection.fast_open == super::connection::FastOpenState::Server {

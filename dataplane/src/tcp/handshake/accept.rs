@@ -88,13 +88,17 @@ impl Tcp {
             return false;
         }
         let (tx, rx) = connection.config.ring_bytes(&self.commons.settings);
+        let needed = self.commons.early.len_of(id) + connection.receive.wnd.0;
         // A slot that the program has taken back in the meantime is passed over. Bounded by the grants.
         let slot = loop {
             let Some(slot) = listener.grants.pop_front() else { return false };
-            if end.open_stream(slot, tx, rx.max(connection.receive.wnd.0)) {
+            if end.open_stream(slot, tx, rx.max(needed)) {
                 break slot;
             }
         };
+        let early = self.commons.early.take(id);
+        let placed = end.rx_write_at(slot, 0, early);
+        end.rx_advance(slot, placed);
         let owner = Owner { session: listener.owner.session, slot };
         connection.owner = Some(owner);
         if connection.fast_open != FastOpenState::Server {

@@ -68,18 +68,11 @@ impl Connection {
     /// Data that begins at or before `RCV.NXT`: from its byte `skip` on it is new. Answers how much was taken.
     pub(super) fn take_in_order(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, payload: &[u8], skip: u32) -> u32 {
         let Some(new) = payload.get(skip as usize..).filter(|new| !new.is_empty()) else { return 0 };
-        let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else {
-            // Nobody has accepted it yet: no ring is there to hold it, and the peer sends it again.
+        let Some(taken) = self.place_in_order(ctx, new) else {
+            // Nobody has made room for it yet: the peer sends it again.
             ctx.net.counters.dropped(DropReason::TcpNoRing);
             return 0;
         };
-        let mut taken = end.rx_write_at(owner.slot, 0, new);
-        if (taken as usize) < new.len() {
-            // The room seen last may be out of date: the program reads meanwhile.
-            let _ = end.rx_room(owner.slot);
-            let rest = new.get(taken as usize..).unwrap_or_default();
-            taken += end.rx_write_at(owner.slot, taken, rest);
-        }
         if (taken as usize) < new.len() {
             ctx.net.counters.inc(Snmp::TcpExtTCPRcvQDrop);
             ctx.net.counters.dropped(DropReason::TcpReceiveBufferFull);
@@ -98,6 +91,23 @@ impl Connection {
             self.grow_window(ctx);
         }
         taken
+    }
+
+    /// Copies `new` to its ring, or to the block of a connection that waits for one. How much had a place; `None`: there is neither.
+    #[inline]
+    fn place_in_order(&self, ctx: &mut Ctx<'_>, new: &[u8]) -> Option<u32> {
+        let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else {
+            let waits = self.owner.is_none() && self.listener.is_some();
+            return Some(if waits { ctx.commons.early.keep(self.id, new) } else { 0 }).filter(|kept| *kept > 0);
+        };
+        let mut taken = end.rx_write_at(owner.slot, 0, new);
+        if (taken as usize) < new.len() {
+            // The room seen last may be out of date: the program reads meanwhile.
+            let _ = end.rx_room(owner.slot);
+            let rest = new.get(taken as usize..).unwrap_or_default();
+            taken += end.rx_write_at(owner.slot, taken, rest);
+        }
+        Some(taken)
     }
 
     /// `RCV.NXT` moves to `nxt`, and over what waits behind it; the program sees it all at once.

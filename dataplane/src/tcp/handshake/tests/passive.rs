@@ -42,12 +42,14 @@ fn a_connection_without_slot_waits_for_one() {
     world.open_from(4000);
     assert_eq!(world.connection().owner, None);
     let number = world.connection().send.nxt.number();
-    assert_eq!(world.input(&Seg::new(Flags::ACK, 101, number).with_ts(1002, 0).with_data(b"x")).len(), 0, "not taken");
+    let sent = world.input(&Seg::new(Flags::ACK, 101, number).with_ts(1002, 0).with_data(b"x"));
+    assert_eq!(sent.iter().map(|seg| seg.ack).collect::<Vec<_>>(), [102], "kept");
     world.tcp.grant(&mut world.net, world.now, Some(&mut world.end), listener, 9);
     world.sent();
     assert_eq!(world.connection().owner, Some(Owner { session: 0, slot: 9 }));
     assert_eq!(world.accepted.len(), 1);
     assert_eq!(world.read(SLOT).len(), 32);
+    assert_eq!(world.read(9), b"x");
 }
 
 #[test]
