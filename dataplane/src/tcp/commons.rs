@@ -5,6 +5,7 @@ use super::config::Config;
 use super::deadlines::Due;
 use super::fastopen::{CookieCache, FastOpenKeys};
 use super::isn::Secret;
+use super::marks::MarkSlab;
 use super::metrics::Metrics;
 use super::out_of_order::RangeSlab;
 use super::sent::SegmentSlab;
@@ -31,15 +32,23 @@ pub struct Capacity {
     pub segments: usize,
     /// Ranges of data that arrived out of order, over all connections; 16 bytes each.
     pub ranges: usize,
+    /// Borders in data that was not sent yet, over all connections; 16 bytes each.
+    pub marks: usize,
 }
 
 impl Capacity {
     /// Of a lane of the daemon.
-    pub const DEFAULT: Self =
-        Self { connections: 65_536, requests: 16_384, time_waits: 65_536, segments: 262_144, ranges: 65_536 };
+    pub const DEFAULT: Self = Self {
+        connections: 65_536,
+        requests: 16_384,
+        time_waits: 65_536,
+        segments: 262_144,
+        ranges: 65_536,
+        marks: 65_536,
+    };
     /// Of a test, or of a program that embeds the stack.
     pub const SMALL: Self =
-        Self { connections: 1024, requests: 1024, time_waits: 1024, segments: 16_384, ranges: 4096 };
+        Self { connections: 1024, requests: 1024, time_waits: 1024, segments: 16_384, ranges: 4096, marks: 4096 };
 }
 
 /// Resolution of TCP's wheel: pacing needs finer steps than Linux's jiffy; a tenth of a millisecond is a burst of 8 full
@@ -89,6 +98,8 @@ pub struct Commons {
     pub slab: SegmentSlab,
     /// Ranges out of order.
     pub ranges: RangeSlab,
+    /// Borders in what was not sent.
+    pub marks: MarkSlab,
     /// Timers.
     pub wheel: Wheel<Due>,
     /// Connections with something to do before the turn ends.

@@ -10,6 +10,7 @@ use super::deadlines::Due;
 use super::fastopen::{CookieCache, FastOpenKeys};
 use super::isn::Secret;
 use super::listener::Listeners;
+use super::marks::MarkSlab;
 use super::metrics::Metrics;
 use super::out_of_order::RangeSlab;
 use super::sent::SegmentSlab;
@@ -56,6 +57,7 @@ impl Tcp {
             commons: Commons {
                 slab: SegmentSlab::new(capacity.segments),
                 ranges: RangeSlab::new(capacity.ranges),
+                marks: MarkSlab::new(capacity.marks),
                 wheel: Wheel::new(now, timers, TICK),
                 ready: VecDeque::with_capacity(capacity.connections),
                 blocked: VecDeque::new(),

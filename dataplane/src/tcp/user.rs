@@ -128,7 +128,7 @@ impl Connection {
 
     /// A FIN goes behind the last byte (`tcp_close_state`, `tcp_send_fin`).
     fn queue_fin(&mut self, ctx: &mut Ctx<'_>) {
-        self.look(ctx);
+        self.look_for_the_last_time(ctx);
         self.send.pushed = self.send.end;
         self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
         self.expect_nothing();

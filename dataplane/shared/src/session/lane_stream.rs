@@ -60,6 +60,15 @@ impl LaneEnd {
         self.noted(look)
     }
 
+    /// The end of a record that [`LaneEnd::tx_look`] has shown was noted: it shows what follows from now on, and the client may publish
+    /// another.
+    pub fn tx_take_record(&mut self, slot: u32) {
+        if let Some(stream) = self.stream_mut(slot) {
+            stream.stream_tx.take_record();
+            self.note_stream_room(slot);
+        }
+    }
+
     /// Copies `out.len()` bytes at `offset`, the one copy that a byte sent has; again for each retransmission. False, and nothing copied,
     /// if [`LaneEnd::tx_look`] did not show them all.
     #[inline]

@@ -13,6 +13,7 @@ use crate::tcp::deadlines::Deadlines;
 use crate::tcp::flow::Flow;
 use crate::tcp::input::UNPREDICTED;
 use crate::tcp::limited::Limited;
+use crate::tcp::marks::Marks;
 use crate::tcp::out_of_order::OutOfOrder;
 use crate::tcp::recovery::Recovery;
 use crate::tcp::rtt::RttEstimator;
@@ -90,6 +91,7 @@ impl Connection {
             out_of_order: OutOfOrder::new(),
             tuning: ReceiveTuning::default(),
             limited: Limited::default(),
+            marks: Marks::new(isn + 1),
             stats: Stats::default(),
             isn,
             peer_isn: SeqNum::default(),
