@@ -40,7 +40,8 @@ impl Session {
                     // What was written for its SYN would be the next connection's.
                     let written = self.end.tx_look(owner.slot).is_ok_and(|outgoing| outgoing.len > 0);
                     let spent = connected || written;
-                    self.set(owner.slot, Stream::Idle(Box::new(Idle { config, bound, source: None, spent, info })));
+                    let idle = Idle { config, keys: None, bound, source: None, spent, info };
+                    self.set(owner.slot, Stream::Idle(Box::new(idle)));
                 }
                 Slot::Stream(Stream::Closing { id: ours, .. }) if ours == id => self.end_stream(ctx, owner.slot),
                 _ => {}

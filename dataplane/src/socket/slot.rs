@@ -2,6 +2,7 @@
 
 use crate::tcp::ConnectionId;
 use crate::tcp::config::Config;
+use crate::tcp::fastopen::FastOpenKeys;
 use crate::udp::{UdpSocket, UdpSocketId};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_shared::session::TcpInfo;
@@ -93,6 +94,8 @@ pub(super) enum Stream {
 pub(super) struct Idle {
     /// Its options.
     pub(super) config: Config,
+    /// Keys of its Fast Open cookies, if it has its own.
+    pub(super) keys: Option<FastOpenKeys>,
     /// The address that the control thread knows it by.
     pub(super) bound: Option<SocketAddrV4>,
     /// The address that it connects from, with a port that the connect chooses (`IP_BIND_ADDRESS_NO_PORT`).

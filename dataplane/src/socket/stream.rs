@@ -12,6 +12,7 @@ use crate::errno::{
 use crate::ip::{PathKey, PathKind, ip_route_output};
 use crate::owner::Owner;
 use crate::tcp::config::Config;
+use crate::tcp::fastopen::FastOpenKeys;
 use crate::tcp::flow::Flow;
 use crate::tcp::listener::Listener;
 use crate::tcp::state::State;
@@ -32,7 +33,7 @@ impl Session {
         if !self.end.open_stream(slot, tx, rx) {
             return Err(EBUSY);
         }
-        let idle = Idle { config, bound: None, source: None, spent: false, info: None };
+        let idle = Idle { config, keys: None, bound: None, source: None, spent: false, info: None };
         self.set(slot, Stream::Idle(Box::new(idle)));
         Ok(())
     }
@@ -304,7 +305,12 @@ impl Session {
         backlog: u32,
         config: &Config,
     ) -> Result<(), i32> {
+        let keys = match self.slot(slot) {
+            Slot::Stream(Stream::Idle(socket)) => socket.keys,
+            _ => None,
+        };
         let listener = Listener {
+            keys,
             local,
             owner: Owner { session: self.place, slot },
             backlog,
@@ -351,14 +357,7 @@ impl Session {
                 Ok(())
             }
             Slot::Stream(Stream::Listening { index, bound }) if how.reads() => {
-                let config = ctx.tcp.listeners.get(index).map(|listener| listener.config);
-                ctx.tcp.unlisten(ctx.net, ctx.now, index);
-                let config = config.unwrap_or_else(|| Config::new(&ctx.tcp.commons.settings));
-                self.set(
-                    slot,
-                    Stream::Idle(Box::new(Idle { config, bound: Some(bound), source: None, spent: false, info: None })),
-                );
-                self.end.set_stream_events(slot, StreamEvents::default());
+                self.stop_listening(ctx, slot, index, bound);
                 Ok(())
             }
             Slot::Stream(Stream::Closing { .. }) | Slot::Granted(_) => Err(EBADF),
@@ -366,9 +365,58 @@ impl Session {
         }
     }
 
-    /// `connect` to `AF_UNSPEC`. Of a connection it is not offered: what is left in its rings would be the next one's.
-    pub(super) fn disconnect_stream(&mut self, _ctx: &mut Ctx<'_>, slot: u32) -> Result<(), i32> {
-        self.idle(slot, EOPNOTSUPP).map(|_| ())
+    /// A listener is a socket like any other again, with its address.
+    fn stop_listening(&mut self, ctx: &mut Ctx<'_>, slot: u32, index: u32, bound: SocketAddrV4) {
+        let known = ctx.tcp.listeners.get(index).map(|listener| (listener.config, listener.keys));
+        ctx.tcp.unlisten(ctx.net, ctx.now, index);
+        let (config, keys) = known.unwrap_or_else(|| (Config::new(&ctx.tcp.commons.settings), None));
+        let idle = Idle { config, keys, bound: Some(bound), source: None, spent: false, info: None };
+        self.set(slot, Stream::Idle(Box::new(idle)));
+        self.end.set_stream_events(slot, StreamEvents::default());
+    }
+
+    /// `connect` to `AF_UNSPEC` (`tcp_disconnect`): the connection is reset, and the socket as good as new but for its options and
+    /// the address that it was bound to.
+    pub(super) fn disconnect_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32) -> Result<(), i32> {
+        match *self.slot(slot) {
+            Slot::Stream(Stream::Connected { id, .. }) => {
+                ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| connection.abort(ctx));
+                if let Err(rubbish) = self.take_news(ctx) {
+                    self.broken = Some(rubbish);
+                }
+            }
+            Slot::Stream(Stream::Listening { index, bound }) => self.stop_listening(ctx, slot, index, bound),
+            _ => {}
+        }
+        match self.slots.get_mut(slot as usize) {
+            Some(Slot::Stream(Stream::Idle(socket))) => (socket.spent, socket.info) = (false, None),
+            Some(Slot::Stream(Stream::Asking { .. })) => return Err(EALREADY),
+            _ => return Err(EBADF),
+        }
+        self.end.set_stream_events(slot, StreamEvents::default());
+        if let Err(rubbish) = self.end.tx_discard(slot) {
+            self.broken = Some(rubbish);
+        }
+        Ok(())
+    }
+
+    /// `TCP_FASTOPEN_KEY`: `change` gets the keys that the socket had of its own. A connection gives no cookies.
+    pub(super) fn set_fast_open_keys(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: u32,
+        change: impl FnOnce(Option<FastOpenKeys>) -> Option<FastOpenKeys>,
+    ) -> Result<(), i32> {
+        let keys = match self.slots.get_mut(slot as usize) {
+            Some(Slot::Stream(Stream::Idle(socket) | Stream::Asking { socket, .. })) => &mut socket.keys,
+            Some(Slot::Stream(Stream::Listening { index, .. })) => {
+                &mut ctx.tcp.listeners.get_mut(*index).ok_or(EINVAL)?.keys
+            }
+            Some(Slot::Stream(Stream::Connected { .. })) => return Err(EINVAL),
+            _ => return Err(EBADF),
+        };
+        *keys = change(*keys);
+        Ok(())
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Config {
     pub local_ports: (u16, u16),
     /// `IP_MTU_DISCOVER`.
     pub mtu_discover: MtuDiscover,
+    /// `TCP_LINGER2`: seconds that an orphan waits in FIN_WAIT2; 0: the system's, -1: not at all.
+    pub linger2: i8,
     /// `TCP_FASTOPEN_CONNECT`.
     pub fast_open_connect: bool,
     /// `TCP_FASTOPEN_NO_COOKIE`.
@@ -118,6 +120,7 @@ impl Config {
             bind_address_no_port: false,
             local_ports: (0, 0),
             mtu_discover: if settings.ip_no_pmtu_disc { MtuDiscover::Dont } else { MtuDiscover::Want },
+            linger2: 0,
             fast_open_connect: false,
             fast_open_no_cookie: false,
         }

@@ -2,6 +2,7 @@
 //! request_sock_queue`).
 
 use super::config::Config;
+use super::fastopen::FastOpenKeys;
 use super::table::ConnectionId;
 use crate::owner::Owner;
 use hashbrown::HashMap;
@@ -19,6 +20,8 @@ pub struct Listener {
     pub backlog: u32,
     /// What its connections inherit.
     pub config: Config,
+    /// Keys of its cookies (`TCP_FASTOPEN_KEY`); `None`: the lane's.
+    pub keys: Option<FastOpenKeys>,
     /// Half-open connections in the table.
     pub half_open: u32,
     /// Of these, those whose SYN-ACK was not sent again by its timer (`young`).

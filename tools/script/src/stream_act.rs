@@ -64,6 +64,7 @@ const OPTIONS: &[(&str, SocketOption)] = &[
     ("keepcount", SocketOption::KeepCount),
     ("user-timeout", SocketOption::UserTimeout),
     ("linger", SocketOption::Linger),
+    ("linger2", SocketOption::Linger2),
     ("maxseg", SocketOption::MaxSegment),
     ("quickack", SocketOption::QuickAck),
     ("defer-accept", SocketOption::DeferAccept),

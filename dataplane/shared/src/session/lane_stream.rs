@@ -105,6 +105,16 @@ impl LaneEnd {
         }
     }
 
+    /// What the client wrote so far is nobody's: the connection that it was for is gone, and another may follow in the slot.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    pub fn tx_discard(&mut self, slot: u32) -> Result<(), Rubbish> {
+        let discarded = self.stream_mut(slot).map_or(Ok(()), |stream| stream.stream_tx.discard());
+        self.note_stream_room(slot);
+        self.noted(discarded)
+    }
+
     /// Bytes of the send ring.
     pub fn tx_size(&self, slot: u32) -> u32 {
         self.stream(slot).map_or(0, |stream| stream.stream_tx.size())

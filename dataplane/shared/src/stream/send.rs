@@ -295,6 +295,20 @@ impl<V: StreamView> SendReader<V> {
         self.view.lane()[word::SEND_HEAD].store(self.head, Ordering::Release);
     }
 
+    /// Gives back all that the client has published: nobody will send it.
+    ///
+    /// # Errors
+    /// [`Rubbish`] if the client's position cannot be.
+    pub(crate) fn discard(&mut self) -> Result<(), Rubbish> {
+        // Bounded by the ends of records that a client may publish at once.
+        while self.look()?.record {
+            self.take_record();
+        }
+        self.release(self.len);
+        self.sent(0);
+        Ok(())
+    }
+
     /// Says that all before `offset` was sent at least once. Answers the bytes seen that were not.
     #[inline]
     pub fn sent(&mut self, offset: u32) -> u32 {

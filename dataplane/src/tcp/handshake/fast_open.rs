@@ -166,10 +166,11 @@ pub(super) fn welcome(
     let Some(option) = option else { return Welcome::Handshake(None) };
     let (local, remote) = (flow.local_addr().ip(), flow.remote_addr().ip());
     let answer = |cookie: &[u8]| ServerCookie::new(cookie, option.experimental);
+    let keys = listener.keys.as_ref().unwrap_or(&commons.keys);
     if option.cookie.is_empty() {
-        return Welcome::Handshake(answer(&commons.keys.cookie(local, remote)));
+        return Welcome::Handshake(answer(&keys.cookie(local, remote)));
     }
-    match commons.keys.check(local, remote, option.cookie) {
+    match keys.check(local, remote, option.cookie) {
         CookieVerdict::Valid => Welcome::Connection(None),
         CookieVerdict::Renew(cookie) => {
             net.counters.inc(Snmp::TcpExtTCPFastOpenPassiveAltKey);

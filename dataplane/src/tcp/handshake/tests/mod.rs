@@ -128,6 +128,7 @@ impl World {
         change(&mut config);
         assert!(self.end.open_stream(SLOT, 4096, 4096));
         self.tcp.listen(Listener {
+            keys: None,
             local: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80),
             owner: Owner { session: 0, slot: SLOT },
             backlog,
