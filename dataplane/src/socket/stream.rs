@@ -18,6 +18,7 @@ use crate::tcp::state::State;
 use crate::tcp::{ConnectionId, Dial};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 use xmit_shared::session::{How, StreamEvents, Transport};
 use xmit_shared::stream::ACCEPTED_BYTES;
 
@@ -25,9 +26,9 @@ use xmit_shared::stream::ACCEPTED_BYTES;
 const TRIES: u8 = 8;
 
 impl Session {
-    pub(super) fn open_stream(&mut self, ctx: &Ctx<'_>, slot: u32) -> Result<(), i32> {
+    pub(super) fn open_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32) -> Result<(), i32> {
         let settings = &ctx.tcp.commons.settings;
-        let config = Config::new(settings);
+        let config = ctx.tcp.commons.configs.share(Config::new(settings));
         let (tx, rx) = config.ring_bytes(settings);
         if !self.end.open_stream(slot, tx, rx) {
             return Err(EBUSY);
@@ -172,7 +173,7 @@ impl Session {
             return Some(Err(if begun { EALREADY } else { EISCONN }));
         }
         let (bound, source, config) = match self.idle(slot, EISCONN) {
-            Ok(socket) => (socket.bound, socket.source, socket.config),
+            Ok(socket) => (socket.bound, socket.source, socket.config.clone()),
             Err(errno) => return Some(Err(errno)),
         };
         let (source, remote) = match way(ctx, bound.or(source.map(any_port)), remote, &config) {
@@ -198,7 +199,7 @@ impl Session {
         slot: u32,
         source: Ipv4Addr,
         remote: SocketAddrV4,
-        config: &Config,
+        config: &Arc<Config>,
         fast_open: bool,
     ) -> Result<(), i32> {
         let range = config.port_range(ctx.tcp.commons.settings.ip_local_port_range);
@@ -217,7 +218,7 @@ impl Session {
 
     /// Asks for a port that seems free; its packets are steered here before the SYN leaves.
     fn connect_by_asking(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, source: Ipv4Addr, goal: Goal) -> Answer {
-        let config = self.idle(slot, EISCONN).map(|socket| socket.config);
+        let config = self.idle(slot, EISCONN).map(|socket| socket.config.clone());
         let all = ctx.tcp.commons.settings.ip_local_port_range;
         let range = config.map_or(all, |config| config.port_range(all));
         let mut ports = ctx.tcp.siblings.candidates(range, ctx.net.rng.next_u64());
@@ -232,7 +233,14 @@ impl Session {
     }
 
     /// Sends the SYN; the socket is a connection from now on.
-    fn begin(&mut self, ctx: &mut Ctx<'_>, slot: u32, flow: Flow, config: &Config, fast_open: bool) -> Result<(), i32> {
+    fn begin(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: u32,
+        flow: Flow,
+        config: &Arc<Config>,
+        fast_open: bool,
+    ) -> Result<(), i32> {
         let owner = Owner { session: self.place, slot };
         let bound = self.slot(slot).stream_bound();
         // A connect that failed before left its events.
@@ -260,7 +268,7 @@ impl Session {
             self.finish(ctx, token, slot, Err(EBADF));
             return self.finish(ctx, close_token, slot, Ok(()));
         }
-        let config = socket.config;
+        let config = socket.config.clone();
         self.set(slot, Stream::Idle(socket));
         let answer = match (result, wish) {
             (Ok(_), Wish::Bind) => Some(Ok(())),
@@ -302,13 +310,13 @@ impl Session {
         slot: u32,
         local: SocketAddrV4,
         backlog: u32,
-        config: &Config,
+        config: &Arc<Config>,
     ) -> Result<(), i32> {
         let listener = Listener {
             local,
             owner: Owner { session: self.place, slot },
             backlog,
-            config: *config,
+            config: Arc::clone(config),
             half_open: 0,
             young: 0,
             fast_open_pending: 0,
@@ -351,9 +359,10 @@ impl Session {
                 Ok(())
             }
             Slot::Stream(Stream::Listening { index, bound }) if how.reads() => {
-                let config = ctx.tcp.listeners.get(index).map(|listener| listener.config);
+                let config = ctx.tcp.listeners.get(index).map(|listener| listener.config.clone());
                 ctx.tcp.unlisten(ctx.net, ctx.now, index);
-                let config = config.unwrap_or_else(|| Config::new(&ctx.tcp.commons.settings));
+                let config =
+                    config.unwrap_or_else(|| ctx.tcp.commons.configs.share(Config::new(&ctx.tcp.commons.settings)));
                 self.set(
                     slot,
                     Stream::Idle(Box::new(Idle { config, bound: Some(bound), source: None, spent: false, info: None })),

@@ -1,7 +1,7 @@
 //! What the connections of a lane share, and what a step of one connection works with.
 
 use super::challenge::ChallengeLimit;
-use super::config::Config;
+use super::config::{Config, Configs};
 use super::deadlines::Due;
 use super::fastopen::{CookieCache, FastOpenKeys};
 use super::isn::Secret;
@@ -15,6 +15,7 @@ use crate::owner::Owner;
 use crate::timers::Wheel;
 use crate::{Duration, Instant};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use xmit_shared::session::LaneEnd;
 use xmit_shared::session::TcpInfo;
 
@@ -60,7 +61,7 @@ pub enum News {
         /// Its figures at the end, if its program may still ask for them.
         info: Option<Box<TcpInfo>>,
         /// The options of its socket, which outlive it.
-        config: Config,
+        config: Arc<Config>,
     },
     /// A connection was placed in the granted slot `owner.slot` and announced.
     Accepted {
@@ -107,6 +108,8 @@ pub struct Commons {
     pub metrics: Metrics,
     /// Connections that no program holds.
     pub orphans: u32,
+    /// What sockets are set to.
+    pub configs: Configs,
     /// For the socket layer.
     pub news: Vec<News>,
     /// Listeners with one fast open less that is not over.

@@ -25,6 +25,7 @@ use super::window::{Window, WindowScale};
 use crate::Instant;
 use crate::owner::Owner;
 use crate::tcp::challenge::InvalidLimit;
+use std::sync::Arc;
 use xmit_shared::prefetch::prefetch;
 
 /// What is to be done for a connection before the turn ends.
@@ -295,7 +296,7 @@ pub struct Connection {
     /// When it began.
     pub begun_at: Instant,
     /// The options of its socket.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Our initial sequence number.
     pub isn: SeqNum,
     /// The peer's.

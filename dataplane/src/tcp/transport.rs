@@ -5,6 +5,7 @@
 
 use super::challenge::ChallengeLimit;
 use super::commons::{Capacity, Commons, Ctx, Fate, News, TICK};
+use super::config::Configs;
 use super::connection::Connection;
 use super::deadlines::Due;
 use super::fastopen::{CookieCache, FastOpenKeys};
@@ -65,6 +66,7 @@ impl Tcp {
                 challenge: ChallengeLimit::new(now, settings.challenge_ack_limit, Rng::new(rng.next_u64())),
                 metrics: Metrics::new(METRICS_MAX),
                 orphans: 0,
+                configs: Configs::default(),
                 news: Vec::new(),
                 fast_open_done: Vec::new(),
                 flood_told_at: None,
@@ -157,7 +159,7 @@ impl Tcp {
         self.leave_listener(&connection);
         if let Some(owner) = connection.owner {
             let connected = connection.send.una != connection.isn;
-            self.commons.news.push(News::Ended { id, owner, connected, info, config: connection.config });
+            self.commons.news.push(News::Ended { id, owner, connected, info, config: connection.config.clone() });
         }
         match fate {
             Fate::TimeWait => self.enter_time_wait(net, now, &connection, false),

@@ -23,6 +23,7 @@ use crate::tcp::state::State;
 use crate::tcp::table::ConnectionId;
 use crate::tcp::timestamp::TimestampClock;
 use crate::tcp::window::{Window, WindowScale};
+use std::sync::Arc;
 
 /// The segment size before the peer's is known (`TCP_MSS_DEFAULT`), and the least that is guessed (`TCP_MIN_MSS`).
 const SEGMENT_DEFAULT: u16 = 536;
@@ -48,7 +49,7 @@ pub(super) struct Birth<'a> {
     /// The identification of its first datagram.
     pub(super) ident: u16,
     /// The socket's options.
-    pub(super) config: &'a Config,
+    pub(super) config: &'a Arc<Config>,
 }
 
 impl Connection {
@@ -109,7 +110,7 @@ impl Connection {
             closed_by_user: false,
             soft_error: 0,
             begun_at: now,
-            config: *config,
+            config: Arc::clone(config),
         };
         connection.guess_segment_size();
         connection

@@ -14,6 +14,7 @@ use crate::tcp::listener::Listener;
 use crate::tcp::mss::Mss;
 use crate::wire::tcp_options::{FastOpen, LEN_MAX, Options};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// `tcp_fastopen`: servers may.
 const SERVER: u32 = 2;
@@ -187,7 +188,7 @@ pub(super) fn welcome(
 pub(super) fn tune_queue(settings: u32, listener: &mut Listener) {
     let all = settings & (SERVER | SERVER_WITHOUT_OPTION) == SERVER | SERVER_WITHOUT_OPTION;
     if all && listener.config.fast_open_queue == 0 {
-        listener.config.fast_open_queue = listener.backlog.min(u16::MAX.into()) as u16;
+        Arc::make_mut(&mut listener.config).fast_open_queue = listener.backlog.min(u16::MAX.into()) as u16;
     }
 }
 
