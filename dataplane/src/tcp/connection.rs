@@ -10,7 +10,7 @@
 use super::config::Config;
 use super::congestion::Congestion;
 use super::deadlines::Deadlines;
-use super::fastopen::{Form, ServerCookie};
+use super::fastopen::Form;
 use super::flow::Flow;
 use super::limited::Limited;
 use super::out_of_order::OutOfOrder;
@@ -227,6 +227,21 @@ pub enum FastOpenState {
     Server,
 }
 
+/// The cookie that a SYN or SYN-ACK shows: found again when it is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShownCookie {
+    /// None.
+    #[default]
+    None,
+    /// What the server gave us, as the lane remembers it.
+    Known,
+    /// What we give the client.
+    Ours {
+        /// It asked by the experimental option.
+        experimental: bool,
+    },
+}
+
 /// One connection.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -307,8 +322,8 @@ pub struct Connection {
     pub fast_open: FastOpenState,
     /// Server: the data of the SYN was taken (`syn_data_acked`).
     pub syn_data_acked: bool,
-    /// The cookie to show, kept while the SYN may have to be sent again.
-    pub cookie: Option<ServerCookie>,
+    /// The cookie to show, while the SYN may have to be sent again.
+    pub shown: ShownCookie,
     /// Limit of answers to nonsense.
     pub invalid: InvalidLimit,
     /// The number of a FIN that came before what it ends.

@@ -7,7 +7,7 @@ use crate::tcp::challenge::InvalidLimit;
 use crate::tcp::config::Config;
 use crate::tcp::congestion::Congestion;
 use crate::tcp::connection::{
-    AckPolicy, Agreed, Connection, FastOpenState, Pending, ReceiveSpace, ReceiveTuning, SendSpace, Stats,
+    AckPolicy, Agreed, Connection, FastOpenState, Pending, ReceiveSpace, ReceiveTuning, SendSpace, ShownCookie, Stats,
 };
 use crate::tcp::deadlines::Deadlines;
 use crate::tcp::flow::Flow;
@@ -103,7 +103,7 @@ impl Connection {
             listener: None,
             fast_open: FastOpenState::Off,
             syn_data_acked: false,
-            cookie: None,
+            shown: ShownCookie::None,
             invalid: InvalidLimit::default(),
             fin_ahead: None,
             fin_wanted: false,

@@ -5,7 +5,7 @@ use crate::counters::Snmp;
 use crate::ip::Packet;
 use crate::net::Net;
 use crate::tcp::commons::{Ctx, Fate};
-use crate::tcp::connection::{Connection, FastOpenState};
+use crate::tcp::connection::{Connection, FastOpenState, ShownCookie};
 use crate::tcp::fastopen::ServerCookie;
 use crate::tcp::request::Request;
 use crate::tcp::segment::Segment;
@@ -63,7 +63,8 @@ impl Tcp {
         }
         self.with(net, now, None, id, |child, ctx| {
             child.fast_open = FastOpenState::Server;
-            child.cookie = cookie;
+            let shown = cookie.map(|cookie| ShownCookie::Ours { experimental: cookie.experimental });
+            child.shown = shown.unwrap_or_default();
             child.inherit(ctx, request);
             child.state = State::SynReceived;
             child.init_transfer(ctx, 0, false);

@@ -7,7 +7,7 @@
 use crate::counters::Snmp;
 use crate::net::Net;
 use crate::tcp::commons::{Commons, Ctx};
-use crate::tcp::connection::{Connection, FastOpenState};
+use crate::tcp::connection::{Connection, FastOpenState, ShownCookie};
 use crate::tcp::fastopen::{CookieVerdict, Form, ServerCookie, Told};
 use crate::tcp::flow::Flow;
 use crate::tcp::listener::Listener;
@@ -45,7 +45,7 @@ impl Connection {
             self.fast_open = FastOpenState::Requested(known.form);
             return false;
         }
-        self.cookie = known.cookie.filter(|_| !free);
+        self.shown = if free { ShownCookie::None } else { ShownCookie::Known };
         self.fast_open = FastOpenState::Deferred;
         true
     }
@@ -82,7 +82,7 @@ impl Connection {
             FastOpenState::SentData(end) => (None, end),
             _ => return false,
         };
-        let spoke = asked_in.is_some() || self.cookie.take().is_some();
+        let spoke = asked_in.is_some() || std::mem::take(&mut self.shown) != ShownCookie::None;
         // A cookie that nobody asked for is not kept.
         let answer = options.fast_open.filter(|_| spoke);
         let next_form = match asked_in.filter(|_| answer.is_none() && resends == 0) {
@@ -124,6 +124,19 @@ impl Connection {
         if used && telling && !ctx.commons.settings.fastopen_blackhole_timeout.is_zero() {
             ctx.commons.cookies.on_blackhole(ctx.now);
             ctx.net.counters.inc(Snmp::TcpExtTCPFastOpenBlackhole);
+        }
+    }
+
+    /// The cookie that our SYN or SYN-ACK shows.
+    #[cold]
+    pub(in crate::tcp) fn shown_cookie(&self, ctx: &mut Ctx<'_>) -> Option<ServerCookie> {
+        match self.shown {
+            ShownCookie::None => None,
+            ShownCookie::Known => ctx.commons.cookies.get(ctx.now, self.server()).cookie,
+            ShownCookie::Ours { experimental } => {
+                let (local, remote) = (self.flow.local_addr().ip(), self.flow.remote_addr().ip());
+                ServerCookie::new(&ctx.commons.keys.cookie(local, remote), experimental)
+            }
         }
     }
 

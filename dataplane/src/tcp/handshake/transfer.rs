@@ -2,7 +2,7 @@
 
 use super::initial_window::window_of_buffer;
 use crate::tcp::commons::Ctx;
-use crate::tcp::connection::{Connection, FastOpenState};
+use crate::tcp::connection::{Connection, FastOpenState, ShownCookie};
 use crate::tcp::segment::Segment;
 use crate::wire::tcp_options::TIMESTAMPS_LEN;
 
@@ -32,7 +32,7 @@ impl Connection {
         if self.fast_open == FastOpenState::Server {
             // Its transfer began with the SYN.
             (self.stalled_since, self.retransmits) = (None, 0);
-            self.cookie = None;
+            self.shown = ShownCookie::None;
         } else {
             let spurious = self.answers_first(segment);
             self.init_transfer(ctx, self.sent.total_retransmits(), spurious);

@@ -2,7 +2,7 @@
 //! `tcp_send_synack`).
 
 use super::super::commons::Ctx;
-use super::super::connection::{Connection, FastOpenState};
+use super::super::connection::{Connection, FastOpenState, ShownCookie};
 use super::super::settings::EcnMode;
 use super::super::state::State;
 use super::segment::Outbound;
@@ -20,7 +20,7 @@ impl Connection {
             FastOpenState::Requested(_) => outbound.fast_open = true,
             FastOpenState::SentData(end) => {
                 outbound.len = end.since(self.isn + 1);
-                outbound.fast_open = self.cookie.is_some();
+                outbound.fast_open = self.shown != ShownCookie::None;
             }
             _ => {}
         }
@@ -33,7 +33,7 @@ impl Connection {
         if self.agreed.ecn {
             outbound.flags |= Flags::ECE;
         }
-        outbound.fast_open = self.fast_open == FastOpenState::Server && self.cookie.is_some();
+        outbound.fast_open = self.fast_open == FastOpenState::Server && self.shown != ShownCookie::None;
         if self.sent.segments() > 0 {
             // Our SYN stands on the scoreboard already.
             outbound.again = true;

@@ -74,7 +74,7 @@ impl Connection {
             return Departure::NoRoom;
         }
         let Some(mut frame) = reserve(ctx.net, path) else { return Departure::NoRoom };
-        let cookie = if outbound.fast_open { self.cookie } else { None };
+        let cookie = if outbound.fast_open { self.shown_cookie(ctx) } else { None };
         let options = (!self.is_plain(outbound)).then(|| self.all_options(ctx, outbound, cookie.as_ref()));
         let header_len = match &options {
             Some(options) => tcp::LEN + options.len(),
