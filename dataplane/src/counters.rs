@@ -81,6 +81,7 @@ named_enum! {
         TcpExtTCPOFOQueue,
         TcpExtTCPOFODrop,
         TcpExtTCPAbortOnData,
+        TcpExtTCPAbortOnLinger,
         TcpActiveOpens,
         TcpPassiveOpens,
         TcpOutSegs,

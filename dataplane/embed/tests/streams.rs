@@ -487,3 +487,70 @@ fn a_rate_is_set_and_read_in_either_length() {
         xm_close(fd);
     }
 }
+
+/// A connected socket is disconnected, with data in both directions, and connects again: nothing of before is left.
+#[test]
+fn a_socket_is_disconnected_and_used_again() {
+    let _run = Run::begin();
+    let (fd, mut peer) = established();
+    nonblocking(fd);
+    peer.window = 4;
+    peer.sends("P.", 1, 1, b"unread");
+    peer.expects(".", 1, 7, 0);
+    assert_eq!(send(fd, b"unsent", 0), 6);
+    let left: Vec<_> = std::iter::from_fn(|| peer.hears_short()).collect();
+    assert_eq!(connect_raw(fd, &[0; 16]), 0, "AF_UNSPEC");
+    assert_eq!(peer.hears_short().map(|(flags, ..)| flags), Some("R.".to_owned()), "{left:?}");
+    assert_eq!(ioctl(fd, libc::FIONREAD, 0), (0, 0));
+    assert_eq!(recv(fd, &mut [0; 10], 0), -1);
+    assert_eq!((connect(fd, THEIRS), errno()), (-1, libc::EINPROGRESS));
+    let mut peer = Peer::new(THEIRS, OURS);
+    peer.expects("S", 0, 0, 0);
+    peer.sends("S.", 0, 1, b"");
+    peer.expects(".", 1, 1, 0);
+    assert_eq!(get_int(fd, libc::SOL_SOCKET, libc::SO_ERROR), 0);
+    assert_eq!(send(fd, b"again", 0), 5);
+    assert_eq!(peer.hears().map(|(_, segment)| segment.data), Some(b"again".to_vec()));
+    peer.sends("P.", 1, 6, b"yes");
+    let mut buffer = [0; 10];
+    assert_eq!(recv(fd, &mut buffer, 0), 3);
+    assert_eq!(&buffer[..3], b"yes");
+}
+
+#[test]
+fn a_record_is_a_segment_of_its_own() {
+    let _run = Run::begin();
+    let (fd, mut peer) = established();
+    assert_eq!(send(fd, b"first", 0), 5);
+    peer.expects("P.", 1, 1, 5);
+    for _ in 0..2 {
+        assert_eq!(send(fd, b"record", libc::MSG_EOR), 6);
+    }
+    assert_eq!(send(fd, b"rest", 0), 4);
+    peer.sends(".", 1, 6, b"");
+    peer.expects("P.", 6, 1, 6);
+    peer.expects("P.", 12, 1, 6);
+    assert_eq!(collect(), None, "Nagle holds the last one");
+    peer.sends(".", 1, 18, b"");
+    peer.expects("P.", 18, 1, 4);
+}
+
+/// A listener's own key makes its cookies, those that Linux makes of it; others use the system's.
+#[test]
+fn a_listener_may_have_its_own_key_of_cookies() {
+    let _run = Run::begin();
+    let fd = listening();
+    let key = TCP_FASTOPEN_KEY;
+    assert_eq!(get_option(fd, libc::SOL_TCP, key, 32), Ok(vec![]), "the system's is not told");
+    for bad in [0, 3, 15, 17, 31, 48] {
+        assert_eq!((set_option(fd, libc::SOL_TCP, key, &vec![1; bad]), errno()), (-1, libc::EINVAL), "{bad}");
+    }
+    let mine: Vec<u8> = (0..32).collect();
+    assert_eq!(set_option(fd, libc::SOL_TCP, key, &mine[..16]), 0);
+    assert_eq!(get_option(fd, libc::SOL_TCP, key, 32), Ok(mine[..16].to_vec()));
+    assert_eq!(set_option(fd, libc::SOL_TCP, key, &mine), 0);
+    assert_eq!(get_option(fd, libc::SOL_TCP, key, 32), Ok(mine));
+}
+
+/// Not in every C library's headers.
+const TCP_FASTOPEN_KEY: i32 = 33;

@@ -4,6 +4,7 @@ use super::ctx::Ctx;
 use super::session::Session;
 use super::slot::{Slot, Stream};
 use crate::errno::{EBADF, EBUSY, EINVAL, EOPNOTSUPP};
+use crate::tcp::fastopen::FastOpenKeys;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_shared::Rubbish;
 use xmit_shared::session::{Completion, Op, Submission, Transport};
@@ -62,7 +63,9 @@ impl Session {
             | Op::Shutdown(_)
             | Op::Info
             | Op::FastOpen(_)
-            | Op::SetPacing(_) => {
+            | Op::SetPacing(_)
+            | Op::FastOpenKey(_)
+            | Op::FastOpenBackupKey(_) => {
                 let closed = matches!(self.slot(call.slot), Slot::Closed);
                 Some(Err(if closed { EBADF } else { EOPNOTSUPP }))
             }
@@ -92,6 +95,10 @@ impl Session {
                 None
             }
             Op::Info => Some(self.info(ctx, slot)),
+            Op::FastOpenKey(key) => Some(self.set_fast_open_keys(ctx, slot, |_| Some(FastOpenKeys::of_numbers(key)))),
+            Op::FastOpenBackupKey(key) => {
+                Some(self.set_fast_open_keys(ctx, slot, |keys| keys.map(|keys| keys.with_backup(key))))
+            }
             Op::Open(_) => Some(Err(EINVAL)),
         };
         self.take_news(ctx)?;

@@ -3,15 +3,54 @@
 use super::calls::{Answer, NO_ADDRESS};
 use super::ctx::Ctx;
 use super::session::Session;
-use super::slot::{Slot, Stream};
-use crate::errno::EBADF;
+use super::slot::{Idle, Slot, Stream};
+use crate::errno::{EALREADY, EBADF};
 use crate::tcp::ConnectionId;
+use crate::tcp::config::Config;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
-use xmit_shared::session::Completion;
+use xmit_shared::session::{Completion, StreamEvents};
 use xmit_shared::stream::ACCEPTED_BYTES;
 
 impl Session {
+    /// A listener is a socket like any other again, with its address.
+    pub(super) fn stop_listening(&mut self, ctx: &mut Ctx<'_>, slot: u32, index: u32, bound: SocketAddrV4) {
+        let known = ctx.tcp.listeners.get(index).map(|listener| (listener.config.clone(), listener.keys));
+        ctx.tcp.unlisten(ctx.net, ctx.now, index);
+        let (config, keys) = known.unwrap_or_else(|| {
+            let commons = &mut ctx.tcp.commons;
+            (commons.configs.share(Config::new(&commons.settings)), None)
+        });
+        let idle = Idle { config, keys, bound: Some(bound), source: None, spent: false, info: None };
+        self.set(slot, Stream::Idle(Box::new(idle)));
+        self.end.set_stream_events(slot, StreamEvents::default());
+    }
+
+    /// `connect` to `AF_UNSPEC` (`tcp_disconnect`): the connection is reset, and the socket as good as new but for its options and
+    /// the address that it was bound to.
+    pub(super) fn disconnect_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32) -> Result<(), i32> {
+        match *self.slot(slot) {
+            Slot::Stream(Stream::Connected { id, .. }) => {
+                ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| connection.abort(ctx));
+                if let Err(rubbish) = self.take_news(ctx) {
+                    self.broken = Some(rubbish);
+                }
+            }
+            Slot::Stream(Stream::Listening { index, bound }) => self.stop_listening(ctx, slot, index, bound),
+            _ => {}
+        }
+        match self.slots.get_mut(slot as usize) {
+            Some(Slot::Stream(Stream::Idle(socket))) => (socket.spent, socket.info) = (false, None),
+            Some(Slot::Stream(Stream::Asking { .. })) => return Err(EALREADY),
+            _ => return Err(EBADF),
+        }
+        self.end.set_stream_events(slot, StreamEvents::default());
+        if let Err(rubbish) = self.end.tx_discard(slot) {
+            self.broken = Some(rubbish);
+        }
+        Ok(())
+    }
+
     /// `inet_release`, `tcp_close`. `None`: completes when what was written before is acknowledged or given up, or when the
     /// control thread has answered.
     pub(super) fn close_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64) -> Answer {

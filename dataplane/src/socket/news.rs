@@ -6,9 +6,10 @@ use super::slot::{Idle, Slot, Stream};
 use crate::errno::{EBADF, EINVAL};
 use crate::limits;
 use crate::tcp::News;
-use crate::tcp::config::Config;
+use crate::tcp::config::{Config, Configs};
 use crate::tcp::options::Role;
 use crate::tcp::state::{LISTEN, State};
+use std::sync::Arc;
 use xmit_shared::Rubbish;
 use xmit_shared::session::{SocketOption, TcpInfo};
 
@@ -40,7 +41,8 @@ impl Session {
                     // What was written for its SYN would be the next connection's.
                     let written = self.end.tx_look(owner.slot).is_ok_and(|outgoing| outgoing.len > 0);
                     let spent = connected || written;
-                    self.set(owner.slot, Stream::Idle(Box::new(Idle { config, bound, source: None, spent, info })));
+                    let idle = Idle { config, keys: None, bound, source: None, spent, info };
+                    self.set(owner.slot, Stream::Idle(Box::new(idle)));
                 }
                 Slot::Stream(Stream::Closing { id: ours, .. }) if ours == id => self.end_stream(ctx, owner.slot),
                 _ => {}
@@ -125,7 +127,7 @@ impl Session {
             Some(Slot::Stream(Stream::Connected { id, .. })) => &mut ctx.tcp.table.get_mut(*id).ok_or(EINVAL)?.config,
             _ => return Err(EBADF),
         };
-        config.max_pacing_rate = rate;
+        *config = ctx.tcp.commons.configs.share(Config { max_pacing_rate: rate, ..**config });
         Ok(())
     }
 
@@ -138,20 +140,26 @@ impl Session {
     ) -> Result<(), i32> {
         let largest = self.end.config().stream_tx_bytes.max(self.end.config().stream_rx_bytes);
         let settings = ctx.tcp.commons.settings;
-        let set = |config: &mut Config, role| config.set(&settings, role, option, value, largest);
+        let set = |configs: &mut Configs, config: &mut Arc<Config>, role| {
+            let mut changed = **config;
+            changed.set(&settings, role, option, value, largest)?;
+            *config = configs.share(changed);
+            Ok::<_, i32>(())
+        };
+        let configs = &mut ctx.tcp.commons.configs;
         match self.slots.get_mut(slot as usize) {
             Some(Slot::Stream(Stream::Idle(socket) | Stream::Asking { socket, .. })) => {
-                set(&mut socket.config, Role::Closed)?;
+                set(configs, &mut socket.config, Role::Closed)?;
                 socket.config.fit_rings(&mut self.end, slot);
             }
             Some(Slot::Stream(Stream::Listening { index, .. })) => {
                 let listener = ctx.tcp.listeners.get_mut(*index).ok_or(EINVAL)?;
-                set(&mut listener.config, Role::Listening)?;
+                set(configs, &mut listener.config, Role::Listening)?;
             }
             Some(Slot::Stream(Stream::Connected { id, .. })) => {
                 let connection = ctx.tcp.table.get_mut(*id).ok_or(EINVAL)?;
-                let before = connection.config;
-                set(&mut connection.config, Role::Connection(connection.state))?;
+                let before = connection.config.clone();
+                set(configs, &mut connection.config, Role::Connection(connection.state))?;
                 ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), *id, |connection, ctx| {
                     connection.apply_option(ctx, option, value, &before);
                     crate::tcp::Fate::Lives

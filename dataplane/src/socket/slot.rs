@@ -2,8 +2,10 @@
 
 use crate::tcp::ConnectionId;
 use crate::tcp::config::Config;
+use crate::tcp::fastopen::FastOpenKeys;
 use crate::udp::{UdpSocket, UdpSocketId};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 use xmit_shared::session::TcpInfo;
 
 /// What a slot stands for.
@@ -92,7 +94,9 @@ pub(super) enum Stream {
 #[derive(Clone, Debug)]
 pub(super) struct Idle {
     /// Its options.
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
+    /// Keys of its Fast Open cookies, if it has its own.
+    pub(super) keys: Option<FastOpenKeys>,
     /// The address that the control thread knows it by.
     pub(super) bound: Option<SocketAddrV4>,
     /// The address that it connects from, with a port that the connect chooses (`IP_BIND_ADDRESS_NO_PORT`).

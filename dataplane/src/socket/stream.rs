@@ -12,12 +12,14 @@ use crate::errno::{
 use crate::ip::{PathKey, PathKind, ip_route_output};
 use crate::owner::Owner;
 use crate::tcp::config::Config;
+use crate::tcp::fastopen::FastOpenKeys;
 use crate::tcp::flow::Flow;
 use crate::tcp::listener::Listener;
 use crate::tcp::state::State;
 use crate::tcp::{ConnectionId, Dial};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 use xmit_shared::session::{How, StreamEvents, Transport};
 use xmit_shared::stream::ACCEPTED_BYTES;
 
@@ -25,14 +27,14 @@ use xmit_shared::stream::ACCEPTED_BYTES;
 const TRIES: u8 = 8;
 
 impl Session {
-    pub(super) fn open_stream(&mut self, ctx: &Ctx<'_>, slot: u32) -> Result<(), i32> {
+    pub(super) fn open_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32) -> Result<(), i32> {
         let settings = &ctx.tcp.commons.settings;
-        let config = Config::new(settings);
+        let config = ctx.tcp.commons.configs.share(Config::new(settings));
         let (tx, rx) = config.ring_bytes(settings);
         if !self.end.open_stream(slot, tx, rx) {
             return Err(EBUSY);
         }
-        let idle = Idle { config, bound: None, source: None, spent: false, info: None };
+        let idle = Idle { config, keys: None, bound: None, source: None, spent: false, info: None };
         self.set(slot, Stream::Idle(Box::new(idle)));
         Ok(())
     }
@@ -172,7 +174,7 @@ impl Session {
             return Some(Err(if begun { EALREADY } else { EISCONN }));
         }
         let (bound, source, config) = match self.idle(slot, EISCONN) {
-            Ok(socket) => (socket.bound, socket.source, socket.config),
+            Ok(socket) => (socket.bound, socket.source, socket.config.clone()),
             Err(errno) => return Some(Err(errno)),
         };
         let (source, remote) = match way(ctx, bound.or(source.map(any_port)), remote, &config) {
@@ -198,7 +200,7 @@ impl Session {
         slot: u32,
         source: Ipv4Addr,
         remote: SocketAddrV4,
-        config: &Config,
+        config: &Arc<Config>,
         fast_open: bool,
     ) -> Result<(), i32> {
         let range = config.port_range(ctx.tcp.commons.settings.ip_local_port_range);
@@ -217,7 +219,7 @@ impl Session {
 
     /// Asks for a port that seems free; its packets are steered here before the SYN leaves.
     fn connect_by_asking(&mut self, ctx: &mut Ctx<'_>, slot: u32, token: u64, source: Ipv4Addr, goal: Goal) -> Answer {
-        let config = self.idle(slot, EISCONN).map(|socket| socket.config);
+        let config = self.idle(slot, EISCONN).map(|socket| socket.config.clone());
         let all = ctx.tcp.commons.settings.ip_local_port_range;
         let range = config.map_or(all, |config| config.port_range(all));
         let mut ports = ctx.tcp.siblings.candidates(range, ctx.net.rng.next_u64());
@@ -232,7 +234,14 @@ impl Session {
     }
 
     /// Sends the SYN; the socket is a connection from now on.
-    fn begin(&mut self, ctx: &mut Ctx<'_>, slot: u32, flow: Flow, config: &Config, fast_open: bool) -> Result<(), i32> {
+    fn begin(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: u32,
+        flow: Flow,
+        config: &Arc<Config>,
+        fast_open: bool,
+    ) -> Result<(), i32> {
         let owner = Owner { session: self.place, slot };
         let bound = self.slot(slot).stream_bound();
         // A connect that failed before left its events.
@@ -260,7 +269,7 @@ impl Session {
             self.finish(ctx, token, slot, Err(EBADF));
             return self.finish(ctx, close_token, slot, Ok(()));
         }
-        let config = socket.config;
+        let config = socket.config.clone();
         self.set(slot, Stream::Idle(socket));
         let answer = match (result, wish) {
             (Ok(_), Wish::Bind) => Some(Ok(())),
@@ -302,13 +311,18 @@ impl Session {
         slot: u32,
         local: SocketAddrV4,
         backlog: u32,
-        config: &Config,
+        config: &Arc<Config>,
     ) -> Result<(), i32> {
+        let keys = match self.slot(slot) {
+            Slot::Stream(Stream::Idle(socket)) => socket.keys,
+            _ => None,
+        };
         let listener = Listener {
+            keys,
             local,
             owner: Owner { session: self.place, slot },
             backlog,
-            config: *config,
+            config: Arc::clone(config),
             half_open: 0,
             young: 0,
             fast_open_pending: 0,
@@ -351,14 +365,7 @@ impl Session {
                 Ok(())
             }
             Slot::Stream(Stream::Listening { index, bound }) if how.reads() => {
-                let config = ctx.tcp.listeners.get(index).map(|listener| listener.config);
-                ctx.tcp.unlisten(ctx.net, ctx.now, index);
-                let config = config.unwrap_or_else(|| Config::new(&ctx.tcp.commons.settings));
-                self.set(
-                    slot,
-                    Stream::Idle(Box::new(Idle { config, bound: Some(bound), source: None, spent: false, info: None })),
-                );
-                self.end.set_stream_events(slot, StreamEvents::default());
+                self.stop_listening(ctx, slot, index, bound);
                 Ok(())
             }
             Slot::Stream(Stream::Closing { .. }) | Slot::Granted(_) => Err(EBADF),
@@ -366,9 +373,23 @@ impl Session {
         }
     }
 
-    /// `connect` to `AF_UNSPEC`. Of a connection it is not offered: what is left in its rings would be the next one's.
-    pub(super) fn disconnect_stream(&mut self, _ctx: &mut Ctx<'_>, slot: u32) -> Result<(), i32> {
-        self.idle(slot, EOPNOTSUPP).map(|_| ())
+    /// `TCP_FASTOPEN_KEY`: `change` gets the keys that the socket had of its own. A connection gives no cookies.
+    pub(super) fn set_fast_open_keys(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: u32,
+        change: impl FnOnce(Option<FastOpenKeys>) -> Option<FastOpenKeys>,
+    ) -> Result<(), i32> {
+        let keys = match self.slots.get_mut(slot as usize) {
+            Some(Slot::Stream(Stream::Idle(socket) | Stream::Asking { socket, .. })) => &mut socket.keys,
+            Some(Slot::Stream(Stream::Listening { index, .. })) => {
+                &mut ctx.tcp.listeners.get_mut(*index).ok_or(EINVAL)?.keys
+            }
+            Some(Slot::Stream(Stream::Connected { .. })) => return Err(EINVAL),
+            _ => return Err(EBADF),
+        };
+        *keys = change(*keys);
+        Ok(())
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the connections of a lane share, and what a step of one connection works with.
 
 use super::challenge::ChallengeLimit;
-use super::config::Config;
+use super::config::{Config, Configs};
 use super::deadlines::Due;
 use super::early::EarlyData;
 use super::fastopen::{CookieCache, FastOpenKeys};
 use super::isn::Secret;
+use super::marks::MarkSlab;
 use super::metrics::Metrics;
 use super::out_of_order::RangeSlab;
 use super::sent::SegmentSlab;
@@ -16,6 +17,7 @@ use crate::owner::Owner;
 use crate::timers::Wheel;
 use crate::{Duration, Instant};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use xmit_shared::session::LaneEnd;
 use xmit_shared::session::TcpInfo;
 
@@ -32,15 +34,23 @@ pub struct Capacity {
     pub segments: usize,
     /// Ranges of data that arrived out of order, over all connections; 16 bytes each.
     pub ranges: usize,
+    /// Borders in data that was not sent yet, over all connections; 16 bytes each.
+    pub marks: usize,
 }
 
 impl Capacity {
     /// Of a lane of the daemon.
-    pub const DEFAULT: Self =
-        Self { connections: 65_536, requests: 16_384, time_waits: 65_536, segments: 262_144, ranges: 65_536 };
+    pub const DEFAULT: Self = Self {
+        connections: 65_536,
+        requests: 16_384,
+        time_waits: 65_536,
+        segments: 262_144,
+        ranges: 65_536,
+        marks: 65_536,
+    };
     /// Of a test, or of a program that embeds the stack.
     pub const SMALL: Self =
-        Self { connections: 1024, requests: 1024, time_waits: 1024, segments: 16_384, ranges: 4096 };
+        Self { connections: 1024, requests: 1024, time_waits: 1024, segments: 16_384, ranges: 4096, marks: 4096 };
 }
 
 /// Resolution of TCP's wheel: pacing needs finer steps than Linux's jiffy; a tenth of a millisecond is a burst of 8 full
@@ -61,7 +71,7 @@ pub enum News {
         /// Its figures at the end, if its program may still ask for them.
         info: Option<Box<TcpInfo>>,
         /// The options of its socket, which outlive it.
-        config: Config,
+        config: Arc<Config>,
     },
     /// A connection was placed in the granted slot `owner.slot` and announced.
     Accepted {
@@ -92,6 +102,8 @@ pub struct Commons {
     pub ranges: RangeSlab,
     /// Data of connections that have no ring yet.
     pub early: EarlyData,
+    /// Borders in what was not sent.
+    pub marks: MarkSlab,
     /// Timers.
     pub wheel: Wheel<Due>,
     /// Connections with something to do before the turn ends.
@@ -110,6 +122,8 @@ pub struct Commons {
     pub metrics: Metrics,
     /// Connections that no program holds.
     pub orphans: u32,
+    /// What sockets are set to.
+    pub configs: Configs,
     /// For the socket layer.
     pub news: Vec<News>,
     /// Listeners with one fast open less that is not over.

@@ -1,10 +1,14 @@
 //! What a program sets for one socket; a connection inherits its listener's.
+//!
+//! Sockets with the same options share one [`Config`]: connections hold their listener's, new sockets what [`Configs`] has. It is never
+//! changed; a socket whose options change gets another.
 
 use super::congestion::Kind;
 use super::settings::Settings;
 use crate::Duration;
 use crate::qdisc::Priority;
 use crate::route::InterfaceId;
+use std::sync::Arc;
 
 /// Whether segments may be fragmented on their way (`IP_MTU_DISCOVER`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +28,7 @@ impl MtuDiscover {
     }
 }
 
-/// The options of one socket. Small: every idle connection has one.
+/// The options of one socket, or of many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `SO_MAX_PACING_RATE`, bytes a second; `u64::MAX`: none, and the socket is not paced for itself.
@@ -79,6 +83,8 @@ pub struct Config {
     pub local_ports: (u16, u16),
     /// `IP_MTU_DISCOVER`.
     pub mtu_discover: MtuDiscover,
+    /// `TCP_LINGER2`: seconds that an orphan waits in FIN_WAIT2; 0: the system's, -1: not at all.
+    pub linger2: i8,
     /// `TCP_FASTOPEN_CONNECT`.
     pub fast_open_connect: bool,
     /// `TCP_FASTOPEN_NO_COOKIE`.
@@ -132,14 +138,56 @@ impl Config {
             bind_address_no_port: false,
             local_ports: (0, 0),
             mtu_discover: if settings.ip_no_pmtu_disc { MtuDiscover::Dont } else { MtuDiscover::Want },
+            linger2: 0,
             fast_open_connect: false,
             fast_open_no_cookie: false,
         }
     }
 }
 
-const _: () = assert!(size_of::<Config>() <= 64, "a cache line of every connection");
-
 fn seconds_or(own: u16, system: Duration) -> Duration {
     if own == 0 { system } else { Duration::from_secs(own.into()) }
+}
+
+/// Options that a lane's sockets were given last, to be found again: programs give all their sockets the same.
+#[derive(Debug, Default)]
+pub struct Configs {
+    known: [Option<Arc<Config>>; Self::KNOWN],
+    /// The one that makes room next.
+    next: usize,
+}
+
+impl Configs {
+    /// A few kinds of sockets for each of a few programs.
+    const KNOWN: usize = 8;
+
+    /// `config`, shared with the sockets that were given the same of late. May allocate: for calls of the program, not for packets.
+    pub fn share(&mut self, config: Config) -> Arc<Config> {
+        if let Some(known) = self.known.iter().flatten().find(|known| ***known == config) {
+            return Arc::clone(known);
+        }
+        let shared = Arc::new(config);
+        self.known[self.next] = Some(Arc::clone(&shared));
+        self.next = (self.next + 1) % Self::KNOWN;
+        shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_options_are_one_and_others_are_forgotten_in_turn() {
+        let (mut configs, plain) = (Configs::default(), Config::new(&Settings::default()));
+        let first = configs.share(plain);
+        let kept = configs.share(Config { keep_alive: true, ..plain });
+        assert!(Arc::ptr_eq(&first, &configs.share(plain)) && !Arc::ptr_eq(&first, &kept));
+        for ttl in 0..Configs::KNOWN as u8 {
+            configs.share(Config { ttl, keep_count: 1, ..plain });
+        }
+        let again = configs.share(plain);
+        assert!(*again == *first && !Arc::ptr_eq(&again, &first));
+        assert_eq!(Arc::strong_count(&first), 1, "nothing but its sockets keeps it");
+    }
 }

@@ -13,6 +13,7 @@ use super::deadlines::Deadlines;
 use super::fastopen::Form;
 use super::flow::Flow;
 use super::limited::Limited;
+use super::marks::Marks;
 use super::mtu_search::MtuStage;
 use super::out_of_order::OutOfOrder;
 use super::part::Part;
@@ -27,6 +28,7 @@ use super::window::{Window, WindowScale};
 use crate::Instant;
 use crate::owner::Owner;
 use crate::tcp::challenge::InvalidLimit;
+use std::sync::Arc;
 use xmit_shared::prefetch::prefetch;
 
 /// What is to be done for a connection before the turn ends.
@@ -67,8 +69,6 @@ pub struct SendSpace {
     pub pushed: SeqNum,
     /// Up to here neither Nagle's rule nor the cork holds anything back: `TCP_NODELAY` was set then (`TCP_NAGLE_PUSH`).
     pub released: SeqNum,
-    /// How often it was set, as of the last look.
-    pub releases: u32,
     /// `SND.WL1`: the segment that the window was taken from.
     pub wl1: SeqNum,
     /// `SND.WND` in bytes.
@@ -77,6 +77,14 @@ pub struct SendSpace {
     pub wnd_max: Window,
     /// End of the last segment shorter than the MSS (`snd_sml`), for Minshall's form of Nagle's rule.
     pub small_end: SeqNum,
+    /// `TCP_NODELAY` and `TCP_CORK`, as the client's words said at the last look.
+    pub nodelay: bool,
+    /// See `nodelay`.
+    pub cork: bool,
+    /// The end of data whose reduction has to be announced by CWR (RFC 3168 section 6.1.2).
+    pub announce_cwr: bool,
+    /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
+    pub more: bool,
     /// The urgent pointer: one behind the urgent byte, while it is not acknowledged.
     pub urgent: Option<SeqNum>,
     /// When the last data segment left (`lsndtime`).
@@ -91,16 +99,10 @@ pub struct SendSpace {
     pub pmtu: u16,
     /// The peer's shift.
     pub scale: WindowScale,
-    /// `TCP_NODELAY` and `TCP_CORK`, as the client's words said at the last look.
-    pub nodelay: bool,
-    /// See `nodelay`.
-    pub cork: bool,
-    /// The end of data whose reduction has to be announced by CWR (RFC 3168 section 6.1.2).
-    pub announce_cwr: bool,
-    /// The last write was made with `MSG_MORE`, and nothing was heard of the peer since.
-    pub more: bool,
     /// Whether the path's MTU is searched (`icsk_mtup.enabled`).
     pub mtu_stage: MtuStage,
+    /// How often `TCP_NODELAY` was set, as of the last look, modulo 256.
+    pub releases: u8,
     /// `SND.UNA`.
     pub una: SeqNum,
     /// `SND.NXT`.
@@ -299,7 +301,7 @@ pub struct Connection {
     /// When it began.
     pub begun_at: Instant,
     /// The options of its socket.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Our initial sequence number.
     pub isn: SeqNum,
     /// The peer's.
@@ -312,6 +314,8 @@ pub struct Connection {
     pub syn_data_acked: bool,
     /// What only the handshake needs, or only what follows.
     pub part: Part,
+    /// Borders in what was not sent.
+    pub marks: Marks,
     /// Limit of answers to nonsense.
     pub invalid: InvalidLimit,
     /// The number of a FIN that came before what it ends.

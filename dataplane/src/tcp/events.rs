@@ -69,6 +69,7 @@ impl Connection {
         self.deadlines.clear(&mut commons.wheel);
         self.sent.clear(&mut commons.slab);
         self.out_of_order.clear(&mut commons.ranges);
+        self.marks.clear(&mut commons.marks);
         if self.closed_by_user {
             commons.orphans = commons.orphans.saturating_sub(1);
         }

@@ -46,6 +46,17 @@ impl FastOpenKeys {
         Self { current, backup: None }
     }
 
+    /// With one key, as a socket has it (`TCP_FASTOPEN_KEY`): 16 bytes, the lowest first.
+    pub const fn of_numbers(key: [u64; 2]) -> Self {
+        Self::new(Secret::new(key))
+    }
+
+    /// The same, and a key that cookies were made with before.
+    #[must_use]
+    pub const fn with_backup(self, key: [u64; 2]) -> Self {
+        Self { backup: Some(Secret::new(key)), ..self }
+    }
+
     /// As `tcp_fastopen_key` has them: one key, or two with a comma between. `None` if it is none.
     pub fn parse(text: &str) -> Option<Self> {
         let mut keys = text.trim().split(',').map(key);

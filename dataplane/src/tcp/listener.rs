@@ -2,11 +2,13 @@
 //! request_sock_queue`).
 
 use super::config::Config;
+use super::fastopen::FastOpenKeys;
 use super::table::ConnectionId;
 use crate::owner::Owner;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 
 /// One listener.
 #[derive(Debug)]
@@ -18,7 +20,9 @@ pub struct Listener {
     /// The most connections that wait to be accepted (`sk_max_ack_backlog`).
     pub backlog: u32,
     /// What its connections inherit.
-    pub config: Config,
+    pub config: Arc<Config>,
+    /// Keys of its cookies (`TCP_FASTOPEN_KEY`); `None`: the lane's.
+    pub keys: Option<FastOpenKeys>,
     /// Half-open connections in the table.
     pub half_open: u32,
     /// Of these, those whose SYN-ACK was not sent again by its timer (`young`).

@@ -44,6 +44,9 @@ const RECEIVE_BUFFER_MIN: u32 = 2304;
 /// `INET_ECN_MASK`: these two bits are TCP's own.
 const ECN_MASK: u8 = 3;
 
+/// Longer is taken for the system's (`TCP_FIN_TIMEOUT_MAX`).
+const LINGER2_MAX: i32 = 120;
+
 impl Config {
     /// Sets `option`. `largest` is the session's largest ring: no buffer is larger.
     ///
@@ -98,6 +101,8 @@ impl Config {
             SocketOption::NotSentLowat => self.notsent_lowat = value.cast_unsigned(),
             SocketOption::SendBuffer => self.send_buffer = buffer(value, largest, SEND_BUFFER_MIN),
             SocketOption::ReceiveBuffer => self.receive_buffer = buffer(value, largest, RECEIVE_BUFFER_MIN),
+            SocketOption::Linger2 if value < 0 => self.linger2 = -1,
+            SocketOption::Linger2 => self.linger2 = if value > LINGER2_MAX { 0 } else { value as i8 },
             SocketOption::WindowClamp if value == 0 && role != Role::Closed => return Err(EINVAL),
             SocketOption::WindowClamp if value == 0 => self.window_clamp = 0,
             SocketOption::WindowClamp => {
@@ -157,6 +162,8 @@ impl Config {
             SocketOption::SendBuffer => number(self.send_buffer),
             SocketOption::ReceiveBuffer if self.receive_buffer == 0 => number(settings.rmem.initial),
             SocketOption::ReceiveBuffer => number(self.receive_buffer),
+            SocketOption::Linger2 if self.linger2 == 0 => settings.fin_timeout.as_secs().min(i32::MAX as u64) as i32,
+            SocketOption::Linger2 => self.linger2.into(),
             SocketOption::WindowClamp => number(self.window_clamp),
         }
     }
@@ -333,6 +340,9 @@ mod tests {
             (SocketOption::WindowClamp, 1, 1152),
             (SocketOption::NotSentLowat, 4096, 4096),
             (SocketOption::FastOpen, 70_000, 4096),
+            (SocketOption::Linger2, -3, -1),
+            (SocketOption::Linger2, 120, 120),
+            (SocketOption::Linger2, 121, 60),
         ];
         for (option, value, expected) in shown {
             assert_eq!(config.set(&settings, Role::Closed, option, value, 1 << 20), Ok(()), "{option:?}");

@@ -5,12 +5,14 @@
 
 use super::challenge::ChallengeLimit;
 use super::commons::{Capacity, Commons, Ctx, Fate, News, TICK};
+use super::config::Configs;
 use super::connection::Connection;
 use super::deadlines::Due;
 use super::early::EarlyData;
 use super::fastopen::{CookieCache, FastOpenKeys};
 use super::isn::Secret;
 use super::listener::Listeners;
+use super::marks::MarkSlab;
 use super::metrics::Metrics;
 use super::out_of_order::RangeSlab;
 use super::sent::SegmentSlab;
@@ -58,6 +60,7 @@ impl Tcp {
                 slab: SegmentSlab::new(capacity.segments),
                 ranges: RangeSlab::new(capacity.ranges),
                 early: EarlyData::default(),
+                marks: MarkSlab::new(capacity.marks),
                 wheel: Wheel::new(now, timers, TICK),
                 ready: VecDeque::with_capacity(capacity.connections),
                 blocked: VecDeque::new(),
@@ -67,6 +70,7 @@ impl Tcp {
                 challenge: ChallengeLimit::new(now, settings.challenge_ack_limit, Rng::new(rng.next_u64())),
                 metrics: Metrics::new(METRICS_MAX),
                 orphans: 0,
+                configs: Configs::default(),
                 news: Vec::new(),
                 fast_open_done: Vec::new(),
                 flood_told_at: None,
@@ -170,7 +174,7 @@ impl Tcp {
         self.leave_listener(&connection);
         if let Some(owner) = connection.owner {
             let connected = connection.send.una != connection.isn;
-            self.commons.news.push(News::Ended { id, owner, connected, info, config: connection.config });
+            self.commons.news.push(News::Ended { id, owner, connected, info, config: connection.config.clone() });
         }
         match fate {
             Fate::TimeWait => self.enter_time_wait(net, now, &connection, false),

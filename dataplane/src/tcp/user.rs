@@ -2,6 +2,7 @@
 
 use super::commons::{Ctx, Fate};
 use super::connection::{Connection, FastOpenState};
+use super::settings::Settings;
 use super::state::State;
 use super::time_wait_len;
 use crate::counters::Snmp;
@@ -87,6 +88,10 @@ impl Connection {
     /// An orphan in FIN_WAIT2 waits for the peer's FIN, not for ever: as a small object, after the part of
     /// `tcp_fin_timeout` that is longer than TIME_WAIT (`tcp_rcv_state_process`, `tcp_close`).
     pub(super) fn enter_fin_wait_2(&mut self, ctx: &mut Ctx<'_>) -> Fate {
+        if self.config.linger2 < 0 {
+            ctx.net.counters.inc(Snmp::TcpExtTCPAbortOnLinger);
+            return self.reset(ctx, 0);
+        }
         let timeout = self.fin_time(ctx);
         if timeout > time_wait_len() {
             self.arm_keep_alive(ctx, timeout - time_wait_len());
@@ -106,7 +111,15 @@ impl Connection {
     /// `tcp_fin_time`: at least as long as a timeout of data needs to be repaired.
     pub(super) fn fin_time(&self, ctx: &Ctx<'_>) -> crate::Duration {
         let rto = self.rtt.rto();
-        ctx.commons.settings.fin_timeout.max(4 * rto - rto / 2)
+        self.fin_timeout(&ctx.commons.settings).max(4 * rto - rto / 2)
+    }
+
+    /// `TCP_LINGER2`, or the system's.
+    pub(super) fn fin_timeout(&self, settings: &Settings) -> crate::Duration {
+        match self.config.linger2 {
+            own @ 1.. => crate::Duration::from_secs(own.unsigned_abs().into()),
+            _ => settings.fin_timeout,
+        }
     }
 
     /// `tcp_disconnect`.
@@ -128,7 +141,7 @@ impl Connection {
 
     /// A FIN goes behind the last byte (`tcp_close_state`, `tcp_send_fin`).
     fn queue_fin(&mut self, ctx: &mut Ctx<'_>) {
-        self.look(ctx);
+        self.look_for_the_last_time(ctx);
         self.send.pushed = self.send.end;
         self.state = if self.state == State::CloseWait { State::LastAck } else { State::FinWait1 };
         self.expect_nothing();

@@ -16,7 +16,7 @@ pub(crate) enum StreamAct {
     Listen(u32, u32, Option<u16>),
     /// `s1 accepts c1 [from ADDRESS]`; `s1 accepts nothing`.
     Accepts(Option<String>, Option<SocketAddrV4>),
-    /// `s1 write DATA [more] [takes N]`, all of it unless said; `s1 write urgent DATA`.
+    /// `s1 write DATA [more|record] [takes N]`, all of it unless said; `s1 write urgent DATA`.
     Write(Vec<u8>, Written, Option<usize>),
     /// `s1 reads DATA`: the next bytes are these.
     Reads(Vec<u8>),
@@ -51,6 +51,8 @@ pub(crate) enum Written {
     Now,
     /// More follows (`MSG_MORE`).
     More,
+    /// It is the end of a record (`MSG_EOR`).
+    Record,
     /// Its last byte is urgent (`MSG_OOB`).
     Urgent,
 }
@@ -64,6 +66,7 @@ const OPTIONS: &[(&str, SocketOption)] = &[
     ("keepcount", SocketOption::KeepCount),
     ("user-timeout", SocketOption::UserTimeout),
     ("linger", SocketOption::Linger),
+    ("linger2", SocketOption::Linger2),
     ("maxseg", SocketOption::MaxSegment),
     ("quickack", SocketOption::QuickAck),
     ("defer-accept", SocketOption::DeferAccept),
@@ -133,7 +136,11 @@ impl StreamAct {
             Self::Write(words.some_data()?, Written::Urgent, None)
         } else if words.take("write") {
             let data = words.some_data()?;
-            let how = if words.take("more") { Written::More } else { Written::Now };
+            let how = match (words.take("more"), words.take("record")) {
+                (true, _) => Written::More,
+                (_, true) => Written::Record,
+                _ => Written::Now,
+            };
             let takes = if words.take("takes") { Some(words.number("a number of bytes")?) } else { None };
             Self::Write(data, how, takes)
         } else if words.take("reads nothing") {
@@ -292,6 +299,7 @@ impl Sockets {
         let written = match how {
             Written::Now => self.client.write(slot, data, false),
             Written::More => self.client.write(slot, data, true),
+            Written::Record => self.client.write_record(slot, data),
             Written::Urgent => self.client.write_urgent(slot, data),
         };
         let written = written.map_err(|rubbish| rubbish.to_string())?;

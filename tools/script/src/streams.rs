@@ -40,6 +40,22 @@ impl Client {
         Ok(len)
     }
 
+    /// Writes `data`, the end of a record (`MSG_EOR`). Nothing if its end has no place.
+    ///
+    /// # Errors
+    /// If the lane's side holds rubbish.
+    pub fn write_record(&mut self, slot: u32, data: &[u8]) -> Result<usize, Rubbish> {
+        let Some(place) = self.slot(slot).filter(|place| place.stream_tx.has_record_room()) else { return Ok(0) };
+        let len = place.stream_tx.write(data)?;
+        if len == data.len() {
+            place.stream_tx.publish_record();
+        } else {
+            place.stream_tx.publish(false);
+        }
+        self.kick(slot);
+        Ok(len)
+    }
+
     /// Sets `TCP_NODELAY` and `TCP_CORK`; uncorking pushes what waits.
     pub fn set_flags(&mut self, slot: u32, flags: StreamFlags, push: bool) {
         if let Some(place) = self.slot(slot) {

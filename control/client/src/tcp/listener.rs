@@ -201,6 +201,14 @@ impl TcpListener {
         self.0.shares.iter().try_for_each(|share| share.socket.set_max_pacing_rate(bytes_per_second))
     }
 
+    /// `TCP_FASTOPEN_KEY` of every lane's share: [`TcpSocket::set_fast_open_keys`].
+    ///
+    /// # Errors
+    /// `EINVAL`, `ENETDOWN`.
+    pub fn set_fast_open_keys(&self, keys: &[u8]) -> io::Result<()> {
+        self.0.shares.iter().try_for_each(|share| share.socket.set_fast_open_keys(keys))
+    }
+
     /// The pending error, which is none afterwards: `SO_ERROR`.
     ///
     /// # Errors

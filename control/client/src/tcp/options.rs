@@ -105,6 +105,24 @@ impl TcpSocket {
         Ok(self.call(Op::GetOption(option))?.value)
     }
 
+    /// `TCP_FASTOPEN_KEY`: one key of 16 bytes, or two, the second of which made cookies before.
+    ///
+    /// # Errors
+    /// `EINVAL` for another length, or on a connection; `ENETDOWN`.
+    pub fn set_fast_open_keys(&self, bytes: &[u8]) -> io::Result<()> {
+        let keys = keys_of(bytes).ok_or_else(|| crate::session::os_error(libc::EINVAL))?;
+        for (at, key) in keys.iter().enumerate() {
+            self.call(if at == 0 { Op::FastOpenKey(*key) } else { Op::FastOpenBackupKey(*key) })?;
+        }
+        *lock(&self.fast_open_keys) = keys;
+        Ok(())
+    }
+
+    /// `TCP_FASTOPEN_KEY` as it was set; empty if the system's keys are used, which are not told.
+    pub fn fast_open_keys(&self) -> Vec<u8> {
+        lock(&self.fast_open_keys).iter().flatten().flat_map(|half| half.to_le_bytes()).collect()
+    }
+
     /// `SO_LINGER`: how long closing waits until the peer has everything; zero resets the connection instead.
     ///
     /// # Errors
@@ -151,4 +169,12 @@ impl TcpSocket {
             }
         }
     }
+}
+
+/// One key or two of 16 bytes each.
+fn keys_of(bytes: &[u8]) -> Option<Vec<[u64; 2]>> {
+    let (halves, rest) = bytes.as_chunks::<8>();
+    let halves: Vec<u64> = halves.iter().map(|half| u64::from_le_bytes(*half)).collect();
+    let (keys, odd) = halves.as_chunks::<2>();
+    (rest.is_empty() && odd.is_empty() && (1..=2).contains(&keys.len())).then(|| keys.to_vec())
 }

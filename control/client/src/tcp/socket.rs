@@ -39,6 +39,8 @@ pub struct TcpSocket {
     pub(super) syn_room: AtomicU32,
     pub(super) flags: AtomicU32,
     pub(super) linger: AtomicI32,
+    /// `TCP_FASTOPEN_KEY`, as it was set.
+    pub(super) fast_open_keys: Mutex<Vec<[u64; 2]>>,
     /// `TCP_NOTSENT_LOWAT`; zero for none.
     pub(super) notsent_lowat: AtomicU32,
     /// `SO_RCVLOWAT`.
@@ -123,6 +125,7 @@ impl TcpSocket {
             syn_room: AtomicU32::new(0),
             flags: AtomicU32::new(0),
             linger: AtomicI32::new(NO_LINGER),
+            fast_open_keys: Mutex::default(),
             notsent_lowat: AtomicU32::new(0),
             rcvlowat: AtomicU32::new(1),
             starved: AtomicBool::new(false),
@@ -171,6 +174,8 @@ impl TcpSocket {
 
     /// Begins to connect by `op`. True if the SYN waits for data.
     pub(super) fn dial(&self, op: Op, addr: SocketAddrV4) -> io::Result<bool> {
+        // An error of a connection before is none of this one (`tcp_connect_init`).
+        self.slot()?.forget_error();
         let answer = self.call(op)?;
         *lock(&self.names) = Names { local: answer.addr, peer: Some(addr) };
         let deferred = answer.value > 0;
@@ -221,9 +226,24 @@ impl TcpSocket {
     /// # Errors
     /// `ENETDOWN`.
     pub fn disconnect(&self) -> io::Result<()> {
-        self.call(Op::Disconnect)?;
-        lock(&self.names).peer = None;
+        let local = self.call(Op::Disconnect)?.addr;
+        *lock(&self.names) = Names { local, peer: None };
+        self.discard_received()?;
+        self.read_shut.store(false, Ordering::Relaxed);
+        self.write_shut.store(false, Ordering::Relaxed);
+        self.syn_room.store(0, Ordering::Relaxed);
+        self.forget_room();
         self.set_phase(Phase::Idle);
+        self.session.tell_pollers(self.index);
+        Ok(())
+    }
+
+    /// What nobody read of a connection that is gone is not the next one's.
+    fn discard_received(&self) -> io::Result<()> {
+        let mut rx = lock(&self.slot()?.stream_rx);
+        let unread = rx.available().map_err(|rubbish| self.session.rubbish(rubbish))?;
+        rx.consume(unread);
+        lock(&self.urgent).forget(&rx);
         Ok(())
     }
 

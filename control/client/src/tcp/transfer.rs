@@ -18,6 +18,8 @@ pub struct MsgFlags {
     pub oob: bool,
     /// `MSG_MORE`: more follows, a partial segment may wait for it.
     pub more: bool,
+    /// `MSG_EOR`: the end of a record; what is written later joins no segment of it.
+    pub end_of_record: bool,
     /// `MSG_DONTWAIT`: as if the socket were non-blocking.
     pub dont_wait: bool,
     /// `MSG_WAITALL`: wait until the buffer is full.
@@ -131,7 +133,8 @@ impl TcpSocket {
             let end = total.min(*sent + self.next_piece()? as usize);
             let piece = cut(parts, end);
             let last = end == total;
-            let now = MsgFlags { more: flags.more || !last, oob: flags.oob && last, ..flags };
+            let end_of_record = flags.end_of_record && last;
+            let now = MsgFlags { more: flags.more || !last, oob: flags.oob && last, end_of_record, ..flags };
             let written = self.write_parts(slot, &piece, *sent, end, now, 1)?;
             if written == 0 {
                 // Nothing follows soon: what was written need not wait for it.
@@ -161,9 +164,10 @@ impl TcpSocket {
         let step = if share > 1 { (tx.size() / share) as usize } else { 1 };
         // In an embedded stack the piece says how much may be unsent.
         let below = self.session.is_embedded() || self.below_lowat(tx.outstanding().map_err(rubbish)?.1);
-        if room < step.min(total - skip) || !below {
+        if room < step.min(total - skip) || !below || (flags.end_of_record && !tx.has_record_room()) {
             return Ok(0);
         }
+        let left = total - skip;
         let mut written = 0;
         for part in parts {
             let rest = part.get(skip..).unwrap_or_default();
@@ -176,6 +180,8 @@ impl TcpSocket {
         }
         if flags.oob && written > 0 {
             tx.publish_urgent();
+        } else if flags.end_of_record && written > 0 && written == left {
+            tx.publish_record();
         } else {
             tx.publish(flags.more);
         }

@@ -67,6 +67,12 @@ impl Urgent {
         }
     }
 
+    /// What was urgent so far is no longer there.
+    pub(crate) fn forget(&mut self, rx: &StreamReceiver) {
+        self.skipped = rx.urgent().0;
+        self.read = self.skipped;
+    }
+
     /// The urgent byte was read.
     pub(crate) fn taken(&mut self, rx: &StreamReceiver) {
         self.read = rx.urgent().0;

@@ -104,7 +104,7 @@ impl Streams {
                 self.close(lanes, place, call);
                 Some(None)
             }
-            Op::Open(_) | Op::Disconnect => done(-libc::EINVAL),
+            Op::Open(_) | Op::Disconnect | Op::FastOpenKey(_) | Op::FastOpenBackupKey(_) => done(-libc::EINVAL),
         }
     }
 

@@ -124,6 +124,7 @@ impl Tcp {
             time_waits: self.time_waits_max as usize,
             segments: (SEGMENTS_EACH * connections).max(Capacity::SMALL.segments),
             ranges: connections.max(Capacity::SMALL.ranges),
+            marks: connections.max(Capacity::SMALL.marks),
         }
     }
 

@@ -189,6 +189,7 @@ fn msg_flags(flags: i32) -> MsgFlags {
         peek: flags & libc::MSG_PEEK != 0,
         oob: flags & libc::MSG_OOB != 0,
         more: flags & libc::MSG_MORE != 0,
+        end_of_record: flags & libc::MSG_EOR != 0,
         dont_wait: flags & libc::MSG_DONTWAIT != 0,
         wait_all: flags & libc::MSG_WAITALL != 0,
     }

@@ -60,6 +60,15 @@ impl LaneEnd {
         self.noted(look)
     }
 
+    /// The end of a record that [`LaneEnd::tx_look`] has shown was noted: it shows what follows from now on, and the client may publish
+    /// another.
+    pub fn tx_take_record(&mut self, slot: u32) {
+        if let Some(stream) = self.stream_mut(slot) {
+            stream.stream_tx.take_record();
+            self.note_stream_room(slot);
+        }
+    }
+
     /// Copies `out.len()` bytes at `offset`, the one copy that a byte sent has; again for each retransmission. False, and nothing copied,
     /// if [`LaneEnd::tx_look`] did not show them all.
     #[inline]
@@ -94,6 +103,16 @@ impl LaneEnd {
         if stream.stream_tx.room() >= stream.stream_tx.size() / WRITABLE_SHARE {
             self.note_stream_room(slot);
         }
+    }
+
+    /// What the client wrote so far is nobody's: the connection that it was for is gone, and another may follow in the slot.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    pub fn tx_discard(&mut self, slot: u32) -> Result<(), Rubbish> {
+        let discarded = self.stream_mut(slot).map_or(Ok(()), |stream| stream.stream_tx.discard());
+        self.note_stream_room(slot);
+        self.noted(discarded)
     }
 
     /// Bytes of the send ring.

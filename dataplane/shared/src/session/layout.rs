@@ -15,7 +15,7 @@ use super::SessionError;
 use crate::dirty::DirtyBits;
 use crate::memory::{Memory, Outside, Word32};
 use crate::record::{RECORD_RING_MAX, record_bytes};
-use crate::stream::{STREAM_RING_MAX, STREAM_RING_MIN, word};
+use crate::stream::{RECORDS, STREAM_RING_MAX, STREAM_RING_MIN, word};
 use crate::sync::Ordering;
 use std::sync::Arc;
 use thiserror::Error;
@@ -288,6 +288,9 @@ const fn dirty_bytes(slots: u32) -> usize {
 const _: () = assert!(word::SEND_TAIL == 4 && word::RECEIVE_HEAD == 5 && word::SEND_URGENT_COUNT == 9);
 const _: () = assert!(word::SEND_HEAD == 4 && word::RECEIVE_TAIL == 5 && word::RECEIVE_URGENT_COUNT == 9);
 const _: () = assert!(word::SEND_RING == 10 && word::RECEIVE_RING_AT == 13 && word::INFO_SEQUENCE == 14);
+const _: () = assert!(
+    word::SEND_RECORD_COUNT == 10 && word::SEND_RECORDS + RECORDS as usize == 15 && word::SEND_RECORDS_TAKEN == 15
+);
 const _: () = assert!(BUFFER_MIN == 131_072 && CLIENT_SLEEPS.is_multiple_of(LINE) && FACTS * 4 <= CLIENT_SLEEPS);
 
 #[cfg(test)]

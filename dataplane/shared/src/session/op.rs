@@ -3,6 +3,7 @@
 //! ```text
 //!  submission  0        8     12     16       20      24      28
 //!              | token  | op  | slot | address | port  | name  | value |
+//!  a key       | token  | op  | slot |  key of 16 bytes                  |
 //!  completion  | token  | slot| result| address| port  | value | (zero)|
 //! ```
 //!
@@ -35,7 +36,8 @@ pub enum Op {
     Connect(SocketAddrV4),
     /// `connect` by a call that has data for the SYN (`MSG_FASTOPEN`). Of a stream whose SYN waits for data: it waits no longer.
     FastOpen(SocketAddrV4),
-    /// `connect` to `AF_UNSPEC`: forgets the peer.
+    /// `connect` to `AF_UNSPEC`: forgets the peer. A stream's connection is reset, what it wrote and was not sent is discarded; what stands in
+    /// the receive ring is the client's to discard.
     Disconnect,
     /// `close`: the slot is free again when this completes.
     Close,
@@ -56,6 +58,10 @@ pub enum Op {
     Shutdown(How),
     /// `getsockopt(TCP_INFO)`: completes when the lane has written it.
     Info,
+    /// `setsockopt(TCP_FASTOPEN_KEY)`: the key of a listener's cookies, and no other.
+    FastOpenKey([u64; 2]),
+    /// A second key, with which cookies were made before.
+    FastOpenBackupKey([u64; 2]),
 }
 
 /// Which halves of a connection `shutdown` ends.
@@ -107,12 +113,19 @@ const OP_SHUTDOWN: u32 = 11;
 const OP_INFO: u32 = 12;
 const OP_FAST_OPEN: u32 = 13;
 const OP_SET_PACING: u32 = 14;
+const OP_FAST_OPEN_KEY: u32 = 15;
+const OP_FAST_OPEN_BACKUP_KEY: u32 = 16;
 
 /// What stands where an operation has no address.
 const NO_ADDR: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
 impl Submission {
     pub(crate) fn encode(&self) -> Entry {
+        if let Op::FastOpenKey([low, high]) | Op::FastOpenBackupKey([low, high]) = self.op {
+            let first = matches!(self.op, Op::FastOpenKey(_));
+            let op = if first { OP_FAST_OPEN_KEY } else { OP_FAST_OPEN_BACKUP_KEY };
+            return [self.token, pair(op, self.slot), low, high];
+        }
         let (op, addr, name, value) = match self.op {
             Op::Open(transport) => (OP_OPEN, NO_ADDR, transport.number(), 0),
             Op::Bind(addr) => (OP_BIND, addr, 0, 0),
@@ -127,7 +140,7 @@ impl Submission {
             Op::Share(other) => (OP_SHARE, NO_ADDR, other, 0),
             Op::Grant(other) => (OP_GRANT, NO_ADDR, other, 0),
             Op::Shutdown(how) => (OP_SHUTDOWN, NO_ADDR, how.number(), 0),
-            Op::Info => (OP_INFO, NO_ADDR, 0, 0),
+            Op::Info | Op::FastOpenKey(_) | Op::FastOpenBackupKey(_) => (OP_INFO, NO_ADDR, 0, 0),
         };
         [
             self.token,
@@ -159,6 +172,8 @@ impl Submission {
             OP_GRANT => Some(Op::Grant(name)),
             OP_SHUTDOWN => How::of(name).map(Op::Shutdown),
             OP_INFO => Some(Op::Info),
+            OP_FAST_OPEN_KEY => Some(Op::FastOpenKey([third, fourth])),
+            OP_FAST_OPEN_BACKUP_KEY => Some(Op::FastOpenBackupKey([third, fourth])),
             _ => None,
         };
         Ok(Self { token, slot, op: op.ok_or(Rubbish::Operation(number))? })
@@ -272,6 +287,8 @@ mod tests {
             (0u32..100).prop_map(Op::Grant),
             prop::sample::select(vec![How::Read, How::Write, How::Both]).prop_map(Op::Shutdown),
             Just(Op::Info),
+            any::<[u64; 2]>().prop_map(Op::FastOpenKey),
+            any::<[u64; 2]>().prop_map(Op::FastOpenBackupKey),
             any_addr().prop_map(Op::Bind),
             any_addr().prop_map(Op::Connect),
             any_addr().prop_map(Op::FastOpen),

@@ -60,6 +60,8 @@ pub enum SocketOption {
     SynCount,
     /// `TCP_WINDOW_CLAMP`.
     WindowClamp,
+    /// `TCP_LINGER2`, seconds; -1 for none.
+    Linger2,
 }
 
 /// The congestion controls by number, as [`SocketOption::Congestion`] has them; the names are Linux's.
@@ -110,7 +112,7 @@ impl CongestionName {
 }
 
 impl SocketOption {
-    pub(super) const ALL: [Self; 28] = [
+    pub(super) const ALL: [Self; 29] = [
         Self::Ttl,
         Self::Tos,
         Self::Broadcast,
@@ -139,6 +141,7 @@ impl SocketOption {
         Self::BindAddressNoPort,
         Self::LocalPortRange,
         Self::MtuDiscover,
+        Self::Linger2,
     ];
 
     pub(super) const fn number(self) -> u32 {
@@ -171,6 +174,7 @@ impl SocketOption {
             Self::BindAddressNoPort => 26,
             Self::LocalPortRange => 27,
             Self::MtuDiscover => 28,
+            Self::Linger2 => 29,
         }
     }
 

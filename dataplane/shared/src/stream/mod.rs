@@ -117,6 +117,9 @@ pub(crate) mod word {
     pub(crate) const SEND_PUSHED: usize = 7;
     pub(crate) const SEND_URGENT: usize = 8;
     pub(crate) const SEND_URGENT_COUNT: usize = 9;
+    pub(crate) const SEND_RECORD_COUNT: usize = 10;
+    /// The first of [`super::RECORDS`].
+    pub(crate) const SEND_RECORDS: usize = 11;
     // The lane's line.
     pub(crate) const SEND_HEAD: usize = 4;
     pub(crate) const RECEIVE_TAIL: usize = 5;
@@ -129,7 +132,11 @@ pub(crate) mod word {
     pub(crate) const RECEIVE_RING: usize = 12;
     pub(crate) const RECEIVE_RING_AT: usize = 13;
     pub(crate) const INFO_SEQUENCE: usize = 14;
+    pub(crate) const SEND_RECORDS_TAKEN: usize = 15;
 }
+
+/// Ends of records (`MSG_EOR`) that a client may have published and the lane not taken: a power of two.
+pub(crate) const RECORDS: u32 = 4;
 
 /// What a client wants of its stream at this moment, without a call: it may change between two writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

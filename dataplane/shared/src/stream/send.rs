@@ -11,7 +11,7 @@
 //!   copies a byte into a frame before it sums it up, for each transmission anew.
 
 use super::area::Area;
-use super::{StreamFlags, StreamRing, StreamView, ahead, word};
+use super::{RECORDS, StreamFlags, StreamRing, StreamView, ahead, word};
 use crate::rubbish::Rubbish;
 use crate::sync::Ordering;
 
@@ -25,6 +25,7 @@ pub struct SendWriter<V: StreamView = StreamRing> {
     placed: u32,
     head_seen: u32,
     urgent_count: u32,
+    record_count: u32,
 }
 
 /// The lane's end.
@@ -36,15 +37,20 @@ pub struct SendReader<V: StreamView = StreamRing> {
     /// Bytes from `head` that the client has published, when last looked at.
     len: u32,
     urgent_count: u32,
-    /// The position behind the urgent byte.
-    urgent: Option<u32>,
+    /// The position behind the urgent byte, while there is one.
+    urgent: u32,
+    is_urgent: bool,
+    /// Ends of records that were taken, modulo 256.
+    records_taken: u8,
 }
 
 /// What a client has left to send, counted from the oldest byte that is not released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Bytes written.
+    /// Bytes written, up to the first end of a record that was not taken.
     pub len: u32,
+    /// They end with a record (`MSG_EOR`): nothing more is shown before [`SendReader::take_record`].
+    pub record: bool,
     /// Bytes of them that shall go out now: what follows was written with `MSG_MORE` and may wait for a full segment. A segment that
     /// ends here carries `PSH`.
     pub pushed: u32,
@@ -57,12 +63,13 @@ pub struct Outgoing {
 impl<V: StreamView> SendWriter<V> {
     /// The writing end; [`SendWriter::restart`] comes before anything else.
     pub fn new(view: V) -> Self {
-        Self { view, area: Area::default(), tail: 0, placed: 0, head_seen: 0, urgent_count: 0 }
+        Self { view, area: Area::default(), tail: 0, placed: 0, head_seen: 0, urgent_count: 0, record_count: 0 }
     }
 
     /// Starts anew, after the lane opened the slot.
     pub fn restart(&mut self) {
-        (self.tail, self.placed, self.head_seen, self.urgent_count) = (0, 0, 0, 0);
+        (self.tail, self.placed, self.head_seen) = (0, 0, 0);
+        (self.urgent_count, self.record_count) = (0, 0);
         self.area.forget();
     }
 
@@ -132,6 +139,23 @@ impl<V: StreamView> SendWriter<V> {
         self.publish(false);
     }
 
+    /// True if the end of a record has a place; the lane takes them when it looks.
+    pub fn has_record_room(&self) -> bool {
+        // Acquire pairs with the Release in `SendReader::take_record`: the place was read.
+        let taken = self.view.lane()[word::SEND_RECORDS_TAKEN].load(Ordering::Acquire);
+        u32::from((self.record_count as u8).wrapping_sub(taken as u8)) < RECORDS
+    }
+
+    /// As [`SendWriter::publish`]; what was written is the end of a record (`MSG_EOR`). It must have a place.
+    pub fn publish_record(&mut self) {
+        let place = word::SEND_RECORDS + (self.record_count % RECORDS) as usize;
+        self.record_count = self.record_count.wrapping_add(1);
+        // Relaxed: the tail's Release follows.
+        self.view.client()[place].store(self.placed, Ordering::Relaxed);
+        self.view.client()[word::SEND_RECORD_COUNT].store(self.record_count, Ordering::Relaxed);
+        self.publish(false);
+    }
+
     /// Publishes `flags` and pushes all that is written if `push`; telling the lane is the caller's.
     pub fn set_flags(&mut self, flags: StreamFlags, push: bool) {
         self.view.client()[word::FLAGS].store(flags.0, Ordering::Relaxed);
@@ -163,17 +187,27 @@ impl<V: StreamView> SendWriter<V> {
 impl<V: StreamView> SendReader<V> {
     /// The reading end; [`SendReader::open`] comes before anything else.
     pub fn new(view: V) -> Self {
-        Self { view, area: Area::default(), head: 0, len: 0, urgent_count: 0, urgent: None }
+        Self {
+            view,
+            area: Area::default(),
+            head: 0,
+            len: 0,
+            urgent_count: 0,
+            urgent: 0,
+            is_urgent: false,
+            records_taken: 0,
+        }
     }
 
     /// Starts a stream with a ring of `size`, which was checked.
     pub(crate) fn open(&mut self, size: u32) {
-        (self.head, self.len, self.urgent_count, self.urgent) = (0, 0, 0, None);
+        (self.head, self.len, self.urgent_count, self.is_urgent, self.records_taken) = (0, 0, 0, false, 0);
+        let counts = [word::SEND_URGENT_COUNT, word::SEND_RECORD_COUNT];
         // Relaxed: the answer to the client's call, or the announcement of the connection, follows with its Release.
-        for index in [word::SEND_TAIL, word::FLAGS, word::SEND_PUSHED, word::SEND_URGENT, word::SEND_URGENT_COUNT] {
+        for index in [word::SEND_TAIL, word::FLAGS, word::SEND_PUSHED, word::SEND_URGENT].into_iter().chain(counts) {
             self.view.client()[index].store(0, Ordering::Relaxed);
         }
-        for index in [word::SEND_HEAD, word::SEND_NEXT, word::SEND_RING_AT] {
+        for index in [word::SEND_HEAD, word::SEND_NEXT, word::SEND_RING_AT, word::SEND_RECORDS_TAKEN] {
             self.view.lane()[index].store(0, Ordering::Relaxed);
         }
         let ring = self.area.start(size.min(self.view.size_max()));
@@ -192,6 +226,7 @@ impl<V: StreamView> SendReader<V> {
         if len > capacity {
             return Err(Rubbish::Position { claimed: len, capacity });
         }
+        let (len, record) = self.first_record(len)?;
         if len < self.len {
             return Err(Rubbish::Backwards { seen: self.len, claimed: len });
         }
@@ -200,11 +235,36 @@ impl<V: StreamView> SendReader<V> {
         let count = self.view.client()[word::SEND_URGENT_COUNT].load(Ordering::Relaxed);
         if count != self.urgent_count {
             self.urgent_count = count;
-            self.urgent = Some(self.view.client()[word::SEND_URGENT].load(Ordering::Relaxed));
+            self.urgent = self.view.client()[word::SEND_URGENT].load(Ordering::Relaxed);
+            self.is_urgent = true;
         }
         let flags = StreamFlags(self.view.client()[word::FLAGS].load(Ordering::Relaxed));
-        let urgent = self.urgent.map(|urgent| self.offset(urgent)).filter(|offset| *offset > 0);
-        Ok(Outgoing { len, pushed: self.offset(pushed), urgent, flags })
+        let urgent = self.is_urgent.then(|| self.offset(self.urgent)).filter(|offset| *offset > 0);
+        Ok(Outgoing { len, record, pushed: self.offset(pushed), urgent, flags })
+    }
+
+    /// The bytes up to the first end of a record that was not taken, and true; or all `len`, and false.
+    #[inline]
+    fn first_record(&self, len: u32) -> Result<(u32, bool), Rubbish> {
+        let count = self.view.client()[word::SEND_RECORD_COUNT].load(Ordering::Relaxed);
+        let waiting = u32::from((count as u8).wrapping_sub(self.records_taken));
+        if waiting == 0 {
+            return Ok((len, false));
+        }
+        if waiting > RECORDS {
+            return Err(Rubbish::Position { claimed: waiting, capacity: RECORDS });
+        }
+        let place = word::SEND_RECORDS + (u32::from(self.records_taken) % RECORDS) as usize;
+        let end = self.view.client()[place].load(Ordering::Relaxed).wrapping_sub(self.head);
+        // A count may be seen before the tail that it was published with.
+        Ok(if end <= len { (end, true) } else { (len, false) })
+    }
+
+    /// The end of the record that [`SendReader::look`] has shown was noted: what follows it is shown from now on.
+    pub fn take_record(&mut self) {
+        self.records_taken = self.records_taken.wrapping_add(1);
+        // Release pairs with the Acquire in `SendWriter::has_record_room`: its place was read for the last time.
+        self.view.lane()[word::SEND_RECORDS_TAKEN].store(self.records_taken.into(), Ordering::Release);
     }
 
     /// A position of the client's as an offset from `head`, bounded by what it published.
@@ -230,11 +290,23 @@ impl<V: StreamView> SendReader<V> {
         self.head = self.head.wrapping_add(len);
         self.len -= len;
         self.area.settle(self.head);
-        if self.urgent.is_some_and(|urgent| ahead(self.head, urgent) <= 0) {
-            self.urgent = None;
-        }
+        self.is_urgent &= ahead(self.head, self.urgent) > 0;
         // Release pairs with the Acquire in `SendWriter::room`: the bytes were read for the last time.
         self.view.lane()[word::SEND_HEAD].store(self.head, Ordering::Release);
+    }
+
+    /// Gives back all that the client has published: nobody will send it.
+    ///
+    /// # Errors
+    /// [`Rubbish`] if the client's position cannot be.
+    pub(crate) fn discard(&mut self) -> Result<(), Rubbish> {
+        // Bounded by the ends of records that a client may publish at once.
+        while self.look()?.record {
+            self.take_record();
+        }
+        self.release(self.len);
+        self.sent(0);
+        Ok(())
     }
 
     /// Says that all before `offset` was sent at least once. Answers the bytes seen that were not.

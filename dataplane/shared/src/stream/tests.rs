@@ -235,7 +235,7 @@ fn marks_tell_what_may_wait_and_what_is_urgent() {
     writer.publish_urgent();
     writer.write(b"more").unwrap();
     writer.publish(true);
-    let outgoing = Outgoing { len: 15, pushed: 11, urgent: Some(11), flags: StreamFlags::default() };
+    let outgoing = Outgoing { len: 15, record: false, pushed: 11, urgent: Some(11), flags: StreamFlags::default() };
     assert_eq!(reader.look().unwrap(), outgoing);
     reader.release(10);
     assert_eq!(reader.look().unwrap().urgent, Some(1));
@@ -262,6 +262,35 @@ fn an_urgent_byte_is_marked_before_or_after_it_came() {
     assert_eq!(reader.available(), Ok(5));
     reader.consume(5);
     assert_eq!(reader.urgent(), (1, -1));
+}
+
+#[test]
+fn records_are_shown_one_after_the_other() {
+    let mut both = both(4096);
+    let (writer, reader) = &mut both.send;
+    let shown = |reader: &mut SendReader| reader.look().map(|out| (out.len, out.record));
+    for _ in 0..RECORDS {
+        assert!(writer.has_record_room());
+        writer.write(&[1; 10]).unwrap();
+        writer.publish_record();
+    }
+    assert!(!writer.has_record_room());
+    writer.write(&[1; 5]).unwrap();
+    writer.publish(false);
+    for end in (10..=40).step_by(10) {
+        assert_eq!(shown(reader), Ok((end, true)));
+        assert_eq!(shown(reader), Ok((end, true)), "until it is taken");
+        assert!(!reader.copy_at(end, &mut [0]));
+        reader.take_record();
+    }
+    assert_eq!(shown(reader), Ok((45, false)));
+    assert!(writer.has_record_room());
+    reader.release(45);
+    writer.write(&[1; 5]).unwrap();
+    writer.publish_record();
+    assert_eq!(shown(reader), Ok((5, true)));
+    both.memory.word32(word::SEND_RECORD_COUNT * 4).unwrap().store(99, Ordering::Relaxed);
+    assert!(matches!(both.send.1.look(), Err(Rubbish::Position { .. })));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::tcp::deadlines::Deadlines;
 use crate::tcp::flow::Flow;
 use crate::tcp::input::UNPREDICTED;
 use crate::tcp::limited::Limited;
+use crate::tcp::marks::Marks;
 use crate::tcp::mtu_search::MtuStage;
 use crate::tcp::out_of_order::OutOfOrder;
 use crate::tcp::part::Part;
@@ -25,6 +26,7 @@ use crate::tcp::state::State;
 use crate::tcp::table::ConnectionId;
 use crate::tcp::timestamp::TimestampClock;
 use crate::tcp::window::{Window, WindowScale};
+use std::sync::Arc;
 
 /// The segment size before the peer's is known (`TCP_MSS_DEFAULT`), and the least that is guessed (`TCP_MIN_MSS`).
 const SEGMENT_DEFAULT: u16 = 536;
@@ -50,7 +52,7 @@ pub(super) struct Birth<'a> {
     /// The identification of its first datagram.
     pub(super) ident: u16,
     /// The socket's options.
-    pub(super) config: &'a Config,
+    pub(super) config: &'a Arc<Config>,
 }
 
 impl Connection {
@@ -92,6 +94,7 @@ impl Connection {
             out_of_order: OutOfOrder::new(),
             tuning: ReceiveTuning::default(),
             limited: Limited::default(),
+            marks: Marks::new(isn + 1),
             stats: Stats::default(),
             isn,
             peer_isn: SeqNum::default(),
@@ -111,7 +114,7 @@ impl Connection {
             closed_by_user: false,
             soft_error: 0,
             begun_at: now,
-            config: *config,
+            config: Arc::clone(config),
         };
         connection.guess_segment_size();
         connection

@@ -79,7 +79,7 @@ impl Tcp {
     }
 
     fn insert_child(&mut self, net: &mut Net, now: Instant, request: &Request) -> Option<ConnectionId> {
-        let config = self.listeners.get(request.listener)?.config;
+        let config = self.listeners.get(request.listener)?.config.clone();
         let birth = request.birth(net, now, &config);
         let settings = &self.commons.settings;
         self.table.insert_connection(request.flow, |id| Connection::new(id, settings, &birth))

@@ -23,6 +23,7 @@ use crate::tcp::table::{ConnectionId, Place};
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::transport::Tcp;
 use std::net::IpAddr;
+use std::sync::Arc;
 use xmit_shared::session::LaneEnd;
 
 /// What a connection begins with.
@@ -33,7 +34,7 @@ pub struct Dial<'a> {
     /// Whose it is.
     pub owner: Owner,
     /// The options of its socket.
-    pub config: &'a Config,
+    pub config: &'a Arc<Config>,
     /// The call has data for the SYN (`MSG_FASTOPEN`).
     pub fast_open: bool,
     /// The program chose its port.

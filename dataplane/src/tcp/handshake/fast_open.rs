@@ -15,6 +15,7 @@ use crate::tcp::mss::Mss;
 use crate::tcp::part::Part;
 use crate::wire::tcp_options::{FastOpen, LEN_MAX, Options};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// `tcp_fastopen`: servers may.
 const SERVER: u32 = 2;
@@ -167,10 +168,11 @@ pub(super) fn welcome(
     let Some(option) = option else { return Welcome::Handshake(None) };
     let (local, remote) = (flow.local_addr().ip(), flow.remote_addr().ip());
     let answer = |cookie: &[u8]| ServerCookie::new(cookie, option.experimental);
+    let keys = listener.keys.as_ref().unwrap_or(&commons.keys);
     if option.cookie.is_empty() {
-        return Welcome::Handshake(answer(&commons.keys.cookie(local, remote)));
+        return Welcome::Handshake(answer(&keys.cookie(local, remote)));
     }
-    match commons.keys.check(local, remote, option.cookie) {
+    match keys.check(local, remote, option.cookie) {
         CookieVerdict::Valid => Welcome::Connection(None),
         CookieVerdict::Renew(cookie) => {
             net.counters.inc(Snmp::TcpExtTCPFastOpenPassiveAltKey);
@@ -188,7 +190,7 @@ pub(super) fn welcome(
 pub(super) fn tune_queue(settings: u32, listener: &mut Listener) {
     let all = settings & (SERVER | SERVER_WITHOUT_OPTION) == SERVER | SERVER_WITHOUT_OPTION;
     if all && listener.config.fast_open_queue == 0 {
-        listener.config.fast_open_queue = listener.backlog.min(u16::MAX.into()) as u16;
+        Arc::make_mut(&mut listener.config).fast_open_queue = listener.backlog.min(u16::MAX.into()) as u16;
     }
 }
 

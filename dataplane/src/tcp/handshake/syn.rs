@@ -9,6 +9,7 @@ use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::ip::Packet;
 use crate::net::Net;
+use crate::tcp::config::Config;
 use crate::tcp::congestion::Kind;
 use crate::tcp::fastopen::ServerCookie;
 use crate::tcp::isn;
@@ -22,6 +23,7 @@ use crate::tcp::window::WindowScale;
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::{Options, TIMESTAMPS_LEN};
 use crate::{Duration, Instant};
+use std::sync::Arc;
 use xmit_shared::session::LaneEnd;
 
 /// What a peer takes that sent no MSS option.
@@ -134,7 +136,7 @@ impl Tcp {
         options: &Options<'_>,
     ) -> Result<Request, DropReason> {
         let listener = self.listeners.get(index).ok_or(DropReason::TcpNoSocket)?;
-        let (flow, config) = (segment.flow, listener.config);
+        let (flow, config) = (segment.flow, listener.config.clone());
         let mtus = path_mtu(net, now, &mut self.commons, &flow, &config)?;
         let settings = &self.commons.settings;
         let ours = advertised_mss(settings, &config, mtus.first_hop);
@@ -194,7 +196,7 @@ impl Tcp {
 
 impl Request {
     /// What a connection of it begins with.
-    pub(super) fn birth<'a>(&self, net: &mut Net, now: Instant, config: &'a crate::tcp::config::Config) -> Birth<'a> {
+    pub(super) fn birth<'a>(&self, net: &mut Net, now: Instant, config: &'a Arc<Config>) -> Birth<'a> {
         Birth {
             now,
             flow: self.flow,

@@ -56,7 +56,7 @@ impl Tcp {
         let settings = &self.commons.settings;
         let full = self.table.time_waits.len() >= settings.max_tw_buckets as usize;
         let rto = connection.rtt.rto();
-        let length = if fin_wait_2 { settings.fin_timeout.min(LENGTH).max(rto * 7 / 2) } else { LENGTH };
+        let length = if fin_wait_2 { connection.fin_timeout(settings).min(LENGTH).max(rto * 7 / 2) } else { LENGTH };
         let kept = (!full).then(|| self.table.insert_time_wait(TimeWait::of(now, connection, fin_wait_2))).flatten();
         let Some(index) = kept else {
             net.counters.inc(Snmp::TcpExtTCPTimeWaitOverflow);

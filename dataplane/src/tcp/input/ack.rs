@@ -86,7 +86,7 @@ impl Connection {
     /// dirty, and needs no look from here.
     #[inline]
     fn look_again(&mut self, ctx: &Ctx<'_>) {
-        if self.unsent() > 0 || self.sent.lost() > 0 || self.limited.limit() > Limit::Busy {
+        if self.unsent() > 0 || self.sent.lost() > 0 || self.marks.held || self.limited.limit() > Limit::Busy {
             self.pending.send = true;
         } else if self.sent.segments() == 0 {
             self.limited.set(ctx.now, Limit::Idle);

@@ -114,6 +114,9 @@ impl Connection {
 
     /// Nobody reads any more: data resets, and otherwise a small object waits for the peer's FIN.
     fn orphan_in_fin_wait_2(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) -> Fate {
+        if self.config.linger2 < 0 {
+            return self.abort_on_data(ctx, segment);
+        }
         if segment.len > 0 && segment.data_end().after(self.receive.nxt) {
             return self.abort_on_data(ctx, segment);
         }

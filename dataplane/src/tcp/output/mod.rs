@@ -30,6 +30,8 @@ pub(in crate::tcp) use transmit::Departure;
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
 use super::limited::Limit;
+use super::marks::Cut;
+use super::seq::SeqNum;
 use super::state::State;
 use crate::Duration;
 use crate::ip::Path;
@@ -77,6 +79,11 @@ impl Connection {
             return;
         }
         self.push_pending(ctx, &path);
+        // All that was shown has left: the end of a record that waited for a place needs none.
+        while self.marks.held && self.unsent() == 0 {
+            self.look(ctx);
+            self.push_new(ctx, &path, Mode::Normal);
+        }
     }
 
     fn push_pending(&mut self, ctx: &mut Ctx<'_>, path: &Path) {
@@ -96,28 +103,69 @@ impl Connection {
     /// Learns what the program wrote since the last look (`tcp_sendmsg`'s part of it).
     #[inline]
     pub(in crate::tcp) fn look(&mut self, ctx: &mut Ctx<'_>) {
-        let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return };
-        let Ok(look) = end.tx_look(owner.slot) else { return };
+        // Bounded by the ends of records that a client may publish at once.
+        while self.look_once(ctx, false) {}
+    }
+
+    /// As `look`; an end of a record that has no place is forgotten, because nothing is shown behind it otherwise.
+    pub(in crate::tcp) fn look_for_the_last_time(&mut self, ctx: &mut Ctx<'_>) {
+        while self.look_once(ctx, true) {}
+    }
+
+    /// True if there may be more: this look ended with a record.
+    #[inline]
+    fn look_once(&mut self, ctx: &mut Ctx<'_>, all: bool) -> bool {
+        let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return false };
+        let Ok(look) = end.tx_look(owner.slot) else { return false };
         let start = self.ring_start();
         self.send.nodelay = look.flags.contains(StreamFlags::NODELAY);
         self.send.cork = look.flags.contains(StreamFlags::CORK);
         if self.state.fin_queued() {
             // What is written behind a FIN is nobody's.
-            return;
+            return false;
         }
         let end = start + look.len;
         self.send.pushed = start + look.pushed.min(look.len);
         self.send.urgent = look.urgent.map(|offset| start + offset);
-        let releases = look.flags.releases();
+        let releases = look.flags.releases() as u8;
         if std::mem::replace(&mut self.send.releases, releases) != releases {
             self.send.released = end;
         }
         if end.after(self.send.end) {
             self.send.more = self.send.pushed.before(end);
             self.on_written(ctx);
+            self.lay_out(ctx, end);
             self.send.end = end;
             self.grow_send_ring(ctx, look.len);
         }
+        if self.send.pushed == end && end.after(self.send.nxt) {
+            self.marks.push(end);
+        }
+        look.record && self.end_record(ctx, all)
+    }
+
+    /// Cuts what was written, up to `to`, into buffers.
+    #[inline]
+    fn lay_out(&mut self, ctx: &mut Ctx<'_>, to: SeqNum) {
+        let cut = Cut { goal: self.size_goal(), half_window: self.send.wnd_max.0 >> 1 };
+        let first = self.isn + 1;
+        self.marks.write(&mut ctx.commons.marks, self.send.nxt.later(first), (self.send.end, to), cut);
+    }
+
+    /// What was written ends with a record. False if its end has to wait for a place.
+    #[cold]
+    fn end_record(&mut self, ctx: &mut Ctx<'_>, all: bool) -> bool {
+        let (unsent, room) = (self.send.end.after(self.send.nxt), self.marks.has_room(&ctx.commons.marks));
+        self.marks.held = unsent && !room && !all;
+        if self.marks.held {
+            return false;
+        }
+        if unsent && room {
+            self.marks.end_record();
+        }
+        let (owner, end) = (self.owner, ctx.end.as_deref_mut());
+        owner.zip(end).into_iter().for_each(|(owner, end)| end.tx_take_record(owner.slot));
+        true
     }
 
     /// New bytes were written: how the connection stood without them (`tcp_slow_start_after_idle_check`,

@@ -5,8 +5,10 @@ use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Retransmission;
 use super::super::limited::Limit;
+use super::super::marks::Mark;
 use super::super::mtu_search::MtuStage;
 use super::super::recovery::Phase;
+use super::super::sent::Border;
 use super::super::seq::SeqNum;
 use super::super::state::State;
 use super::mtu_probe::Probing;
@@ -133,22 +135,35 @@ impl Connection {
             return Err(Stop::NoRoom);
         }
         let mss = self.current_mss();
-        let (len, fin) = self.fit_window(data, fin, mss)?;
+        let mark = self.marks.next(&mut ctx.commons.marks, self.send.nxt);
+        let data_here = match mark.filter(|mark| mark.record) {
+            Some(mark) => data.min(mark.at.since(self.send.nxt)),
+            None => data,
+        };
+        let (len, fin) = self.fit_window(data_here, fin && data_here == data, mss)?;
         let len = if mode == Mode::Normal { self.hold_back(len, data, fin, mss)? } else { len };
         let end = self.send.nxt + len;
         let mut flags = if fin { Flags::ACK | Flags::FIN } else { Flags::ACK };
-        if len > 0 && (self.ends_row(ctx, end, data - len, mss) || end == self.send.pushed) {
+        let mark = mark.filter(|mark| mark.at == end);
+        if len > 0 && (self.ends_row(ctx, end, data - len, mss, mark.is_some()) || self.carries_push(end, mark)) {
             flags |= Flags::PSH;
         }
         Ok(Outbound { seq: self.send.nxt, len, flags, again: false, fast_open: false })
     }
 
+    /// The program's writing puts `PSH` on a segment that ends at `end`, where a buffer may end.
+    #[inline]
+    fn carries_push(&self, end: SeqNum, mark: Option<Mark>) -> bool {
+        let last = end == self.send.end && self.marks.is_pushed();
+        last || end == self.send.pushed || mark.is_some_and(|mark| mark.push)
+    }
+
     /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`), and of
     /// half the peer's largest window (`tcp_xmit_size_goal`).
     /// True for the last segment of a row of several, which ends at `end` with `left` bytes behind it: its PSH lets a receiver that
-    /// gathers segments hand them up (Linux marks every TSO packet so).
+    /// gathers segments hand them up (Linux marks every TSO packet so). A row ends with its buffer.
     #[inline]
-    fn ends_row(&mut self, ctx: &Ctx<'_>, end: SeqNum, left: u32, mss: u32) -> bool {
+    fn ends_row(&mut self, ctx: &Ctx<'_>, end: SeqNum, left: u32, mss: u32, ends_buffer: bool) -> bool {
         if self.row == 0 {
             if left == 0 {
                 // A row of one segment needs no mark; most requests and answers are one.
@@ -162,6 +177,7 @@ impl Connection {
         self.row += 1;
         let room = self.window_end().distance(end).max(0).cast_unsigned();
         let over = self.row >= self.row_len
+            || ends_buffer
             || left == 0
             || (room < left.min(mss) && !(room > 0 && self.may_fill_window()))
             || (left < mss && self.hold_back(left, left, false, mss).is_err());
@@ -173,11 +189,8 @@ impl Connection {
     }
 
     /// Segments of one row: what leaves in about a millisecond at the rate of pacing, and at least two; more on short paths
-    /// (`tcp_tso_autosize`). Before the first ACK of data the rate is not known.
-    fn row_max(&self, ctx: &Ctx<'_>, mss: u32) -> u32 {
-        if self.stats.bytes_acked == 0 {
-            return ROW_MAX;
-        }
+    /// (`tcp_tso_autosize`). Without a round trip the rate is not known.
+    pub(super) fn row_max(&self, ctx: &Ctx<'_>, mss: u32) -> u32 {
         let rate = self.pacing_rate(&ctx.commons.settings, self.sent.in_flight()).unwrap_or(u64::MAX);
         let short = self.rtt.min_rtt_micros().map_or(0, |micros| (micros >> ROW_RTT_LOG).min(32));
         let bonus = ROW_BYTES_MAX.checked_shr(short).unwrap_or(0);
@@ -252,9 +265,16 @@ impl Connection {
     pub(super) fn on_new_sent(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
         let (start, end) = (outbound.seq, outbound.end());
         let id = self.sent.push(&mut ctx.commons.slab, ctx.now, start, end.since(start), false);
-        // The PSH of a row is not the segment's own.
-        if let Some(id) = id.filter(|_| outbound.len > 0 && start + outbound.len == self.send.pushed) {
-            ctx.commons.slab.mark_push(id);
+        if let Some(id) = id.filter(|_| outbound.len > 0) {
+            let data_end = start + outbound.len;
+            let mark = self.marks.next(&mut ctx.commons.marks, start).filter(|mark| mark.at == data_end);
+            // The PSH of a row is not the segment's own.
+            let border = match self.row {
+                _ if self.carries_push(data_end, mark) => Border::Push,
+                0 => Border::Row,
+                _ => Border::None,
+            };
+            ctx.commons.slab.mark_border(id, border);
         }
         self.send.nxt = end;
         self.recovery.on_sent_new(1);

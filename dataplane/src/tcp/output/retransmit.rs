@@ -15,14 +15,23 @@ impl Connection {
     /// Sends lost segments while the window has room. Bounded by the congestion window.
     pub(super) fn push_lost(&mut self, ctx: &mut Ctx<'_>, path: &Path) {
         let first = self.sent.first();
-        let mut rearm = false;
+        let (mut rearm, mut row) = (false, 0);
+        let row_max = self.row_max(ctx, self.current_mss());
         while self.sent.in_flight() < self.congestion.cwnd() {
             let Some(id) = self.sent.next_to_retransmit(&ctx.commons.slab) else { break };
             if self.is_paced(ctx) {
                 self.arm_pace(ctx);
                 break;
             }
-            match self.retransmit(ctx, path, id) {
+            row += 1;
+            let quota = self.congestion.cwnd() - self.sent.in_flight();
+            let over = row >= row_max || quota == 1 || !self.sent.row_goes_on(&ctx.commons.slab, id);
+            // A row of several ends with PSH, as that of new data does.
+            let flags = if over && row > 1 { Flags::PSH } else { Flags::NONE };
+            if over {
+                row = 0;
+            }
+            match self.retransmit_with(ctx, path, id, flags) {
                 Some(Departure::Left) => {}
                 Some(Departure::NoRoom) => {
                     self.block(ctx);
@@ -42,6 +51,10 @@ impl Connection {
     /// Sends segment `id` again, cut to the present segment size and the peer's window. `None`: the window does not
     /// reach it.
     pub(in crate::tcp) fn retransmit(&mut self, ctx: &mut Ctx<'_>, path: &Path, id: SegmentId) -> Option<Departure> {
+        self.retransmit_with(ctx, path, id, Flags::NONE)
+    }
+
+    fn retransmit_with(&mut self, ctx: &mut Ctx<'_>, path: &Path, id: SegmentId, flags: Flags) -> Option<Departure> {
         let start = ctx.commons.slab[id].start();
         let mss = self.current_mss();
         let mut window = self.window_end().distance(start);
@@ -64,6 +77,7 @@ impl Connection {
             ctx.net.counters.inc(Snmp::TcpExtTCPSynRetrans);
         }
         self.forget_mtu_probe();
+        outbound.flags |= flags;
         let departure = self.transmit(ctx, path, &outbound);
         if departure == Departure::Left {
             let mut sender = Sender {

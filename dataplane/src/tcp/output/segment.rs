@@ -1,7 +1,7 @@
 //! A segment to be sent: which numbers, how many bytes, which control bits; the rest of its header is the connection's.
 
 use super::super::connection::Connection;
-use super::super::sent::{SegmentId, SegmentSlab};
+use super::super::sent::{Border, SegmentId, SegmentSlab};
 use super::super::seq::SeqNum;
 use crate::wire::tcp::Flags;
 
@@ -47,7 +47,7 @@ impl Connection {
             outbound.len -= 1;
             outbound.flags |= Flags::FIN;
         }
-        if kept.marks().push {
+        if kept.marks().border == Border::Push {
             outbound.flags |= Flags::PSH;
         }
         outbound

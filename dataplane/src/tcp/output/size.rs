@@ -12,6 +12,8 @@ pub(super) const HEADERS_LEN: u16 = 40;
 const SMALL_WINDOW: u32 = 536;
 /// The least segment with its options (`tcp_bound_to_half_wnd`).
 const HEADER_AND_DATA_MIN: u32 = 68;
+/// What fits 64 KiB beside headers (`sk_gso_max_size`, `MAX_TCP_HEADER`).
+const GOAL_MAX: u32 = 65_536 - 1 - 320;
 
 impl Connection {
     /// Follows a path MTU (`tcp_sync_mss`); while the path is searched, what is known to pass.
@@ -54,6 +56,13 @@ impl Connection {
             largest @ ..=SMALL_WINDOW => largest,
             largest => largest >> 1,
         }
+    }
+
+    /// Bytes that the program's writes are gathered into before others begin (`tcp_xmit_size_goal`): whole segments.
+    #[inline]
+    pub(super) fn size_goal(&self) -> u32 {
+        let mss = self.current_mss();
+        (GOAL_MAX.min(self.largest_write()) / mss).max(1) * mss
     }
 
     /// Bytes of data of a full segment that leaves now: SACK blocks take their room from it (`tcp_current_mss`).

@@ -3,6 +3,7 @@
 
 use super::super::commons::Ctx;
 use super::super::connection::{Connection, FastOpenState};
+use super::super::sent::Border;
 use super::super::settings::EcnMode;
 use super::super::state::State;
 use super::segment::Outbound;
@@ -56,7 +57,7 @@ impl Connection {
         self.send.nxt = isn + 1;
         if outbound.len > 0 {
             if let Some(data) = self.sent.push(slab, now, isn + 1, outbound.len, false) {
-                slab.mark_push(data);
+                slab.mark_border(data, Border::Push);
             }
             self.send.nxt = isn + 1 + outbound.len;
         }

@@ -16,6 +16,7 @@
 //! SACK, leaves the pipe, so each of the first two lets one new segment out.
 
 mod directive;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ use super::frto::{Frto, FrtoAck, FrtoVerdict};
 use super::prr::Prr;
 use super::rack::{Rack, RackPath};
 use super::rtt::{self, RttEstimator};
-use super::sent::{Ack, AckOutcome, RateSample, SegmentId, Sent};
+use super::sent::{Ack, AckOutcome, SegmentId, Sent};
 use super::seq::SeqNum;
 use super::tlp::{Tlp, TlpAck, TlpVerdict};
 use super::undo::Undo;
@@ -126,40 +127,6 @@ impl Recovery {
         let newly_lost = sender.sent.lost() > lost_before;
         self.control_window(sender, ack, facts, &directive.outcome, newly_lost);
         directive
-    }
-
-    /// Takes an ACK without SACK blocks, ECE or anything else to look at, which moved `SND.UNA` to `ack`; [`Recovery::on_ack`] would
-    /// find the same. `None`, with nothing changed, if there is more to it. What of it is for `TCP_INFO`.
-    #[inline]
-    pub fn on_plain_ack(&mut self, sender: &mut Sender<'_>, ack: &PlainAck) -> Option<RateSample> {
-        let PlainAck { now, bytes, ack, nxt, sack_permitted, mss, paced } = *ack;
-        if self.phase != Phase::Open || self.tlp.is_outstanding() || self.undo.all_arrived_twice() {
-            return None;
-        }
-        let plain = sender.sent.on_plain_ack(sender.slab, now, ack)?;
-        let (first, last) = (rtt::nanos_to_micros(plain.rtt_first), rtt::nanos_to_micros(plain.rtt_last));
-        if plain.acked > 1 {
-            sender.rtt.sample_min_micros(now, last);
-        }
-        sender.rtt.sample_micros(now, first, ack, nxt);
-        if sack_permitted {
-            self.rack.on_plain_ack(plain.rtt_last, plain.last, ack);
-        }
-        sender.congestion.on_ack(&AckSample {
-            now,
-            una: ack,
-            nxt,
-            delivered: plain.acked,
-            acked_bytes: bytes,
-            ece_marked_bytes: 0,
-            rtt_micros: Some(last),
-            min_rtt_micros: sender.rtt.min_rtt_micros(),
-            srtt_micros: sender.rtt.srtt_micros(),
-            mss,
-            paced,
-            may_grow: true,
-        });
-        Some(plain.rate)
     }
 
     /// The retransmission timer expired (`tcp_enter_loss`); `timeouts` did before it without progress. The first

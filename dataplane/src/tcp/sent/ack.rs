@@ -142,7 +142,8 @@ pub(super) fn arrived(segment: &Segment, ack: &Ack, earlier: bool, outcome: &mut
     if later {
         outcome.rate_base = Some((segment.delivered, segment.sent_at));
     }
-    if earlier {
+    // A SYN-ACK is no part of Linux's queue: with data behind it, its round trip says nothing of theirs.
+    if earlier || segment.marks.syn {
         return;
     }
     let rtt = ack.now.saturating_since(segment.sent_at);

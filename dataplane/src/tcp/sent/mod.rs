@@ -28,7 +28,7 @@ mod tests;
 
 pub use outcome::{Ack, AckOutcome, DuplicateSack, Newest, Overtaken, RateSample};
 pub use plain::PlainOutcome;
-pub use slab::{Delivered, Marks, Segment, SegmentId, SegmentSlab};
+pub use slab::{Border, Delivered, Marks, Segment, SegmentId, SegmentSlab};
 
 use super::seq::SeqNum;
 use crate::{Duration, Instant};
@@ -145,7 +145,7 @@ impl Sent {
         let marks = Marks { syn: false, ..first.marks };
         let second = slab.acquire(Segment { start: at, marks, ..first })?;
         slab[id].end = at;
-        slab[id].marks.push = false;
+        slab[id].marks.border = Border::None;
         self.by_seq.insert_after::<BySeq>(slab, id, second);
         if marks.timed {
             self.by_time.insert_after::<ByTime>(slab, id, second);
@@ -238,6 +238,13 @@ impl Sent {
             self.lost_hint = slab[id].by_seq.next;
         }
         None
+    }
+
+    /// True if what is to be retransmitted goes on behind `id`, in the row that this left in.
+    pub fn row_goes_on(&self, slab: &SegmentSlab, id: SegmentId) -> bool {
+        let next = slab[id].by_seq.next.some().map(|next| slab[next].marks);
+        let again = next.is_some_and(|marks| marks.lost && !marks.in_flight_again && !marks.sacked);
+        again && slab[id].marks.border == Border::None
     }
 
     /// The first unacknowledged segment: what a timeout retransmits.

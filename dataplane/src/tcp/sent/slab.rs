@@ -50,8 +50,20 @@ pub struct Marks {
     pub(super) timed: bool,
     /// Carries the SYN, whose acknowledgment is no data (`FLAG_SYN_ACKED`).
     pub syn: bool,
-    /// Carries PSH, also when it is sent again.
-    pub push: bool,
+    /// What ends with it.
+    pub border: Border,
+}
+
+/// What a segment is the end of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Border {
+    /// Nothing.
+    #[default]
+    None,
+    /// A row of segments that left together, a TSO packet of Linux's: what is sent again of it forms rows within it.
+    Row,
+    /// The same, and a write of the program: it carries PSH, also when it is sent again.
+    Push,
 }
 
 /// What the connection had delivered when the segment left: the base of a delivery rate sample
@@ -159,10 +171,10 @@ impl SegmentSlab {
         self.segments.len() - self.free_len
     }
 
-    /// Notes that `id` carries PSH.
+    /// Notes what `id` is the end of.
     #[inline]
-    pub fn mark_push(&mut self, id: SegmentId) {
-        self[id].marks.push = true;
+    pub fn mark_border(&mut self, id: SegmentId, border: Border) {
+        self[id].marks.border = border;
     }
 
     /// Takes a free segment and fills it.

@@ -11,11 +11,18 @@ use xmit::{CongestionName, SocketOption};
 const NAME_BYTES: usize = 16;
 
 /// Not in every C library's headers (`include/uapi/linux/tcp.h`).
+const TCP_FASTOPEN_KEY: i32 = 33;
 const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
 
 pub(super) fn set(tcp: &Tcp, name: i32, value: &[u8]) -> Result<()> {
     if name == libc::TCP_CONGESTION {
         return set_congestion(tcp, value);
+    }
+    if name == TCP_FASTOPEN_KEY {
+        return match tcp.listener() {
+            Some(listener) => listener.set_fast_open_keys(value).map_err(Errno::from),
+            None => tcp.socket.set_fast_open_keys(value).map_err(Errno::from),
+        };
     }
     let number = int(value)?;
     match name {
@@ -38,6 +45,7 @@ pub(super) fn get(tcp: &Tcp, name: i32) -> Result<Vec<u8>> {
         libc::TCP_NODELAY => answer(tcp.socket.nodelay()),
         libc::TCP_CORK => answer(tcp.socket.cork()),
         TCP_INQ => answer(tcp.inq.load(Ordering::Relaxed)),
+        TCP_FASTOPEN_KEY => Ok(tcp.socket.fast_open_keys()),
         libc::TCP_INFO => Ok(tcp.socket.info()?.encode().to_vec()),
         libc::TCP_CONGESTION => {
             let number = tcp.socket.option(SocketOption::Congestion)?;
@@ -58,6 +66,7 @@ fn in_lane(name: i32) -> Result<SocketOption> {
         libc::TCP_KEEPINTVL => SocketOption::KeepInterval,
         libc::TCP_KEEPCNT => SocketOption::KeepCount,
         libc::TCP_SYNCNT => SocketOption::SynCount,
+        libc::TCP_LINGER2 => SocketOption::Linger2,
         libc::TCP_DEFER_ACCEPT => SocketOption::DeferAccept,
         libc::TCP_WINDOW_CLAMP => SocketOption::WindowClamp,
         libc::TCP_QUICKACK => SocketOption::QuickAck,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::tcp::connection::FastOpenState;
-use crate::tcp::fastopen::{Form, ServerCookie, Told};
+use crate::tcp::fastopen::{FastOpenKeys, Form, ServerCookie, Told};
 use crate::tcp::mss::Mss;
 use crate::tcp::state::State;
 
@@ -166,4 +166,20 @@ fn a_listener_without_queue_ignores_the_option() {
     let mut world = server(0);
     let asks = Seg { cookie: Some(vec![]), ..Seg::syn(100) };
     assert_eq!(world.input(&asks)[0].cookie, None);
+}
+
+#[test]
+fn a_listener_s_own_keys_make_its_cookies() {
+    let mut world = server(2);
+    let (old, new) = (FastOpenKeys::of_numbers([1, 2]), FastOpenKeys::of_numbers([3, 4]));
+    let cookie = |keys: &FastOpenKeys| keys.cookie(US.into(), PEER.into()).to_vec();
+    let (index, _) = world.tcp.listeners.iter().next().unwrap();
+    world.tcp.listeners.get_mut(index).unwrap().keys = Some(new.with_backup([1, 2]));
+    let asks = Seg { cookie: Some(vec![]), ..Seg::syn(100) };
+    assert_eq!(world.input(&asks)[0].cookie, Some(cookie(&new)));
+    let shows = Seg { cookie: Some(cookie(&old)), data: b"data".to_vec(), ..Seg::syn(100).from(4001) };
+    let answer = world.input(&shows).remove(0);
+    assert_eq!((answer.ack, answer.cookie), (105, Some(cookie(&new))), "the old one is good, and renewed");
+    let shows = Seg { cookie: Some(cookie_of(&world)), data: b"data".to_vec(), ..Seg::syn(100).from(4002) };
+    assert_eq!(world.input(&shows)[0].ack, 101, "the lane's is none of it");
 }

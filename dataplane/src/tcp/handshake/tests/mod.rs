@@ -128,10 +128,11 @@ impl World {
         change(&mut config);
         assert!(self.end.open_stream(SLOT, 4096, 4096));
         self.tcp.listen(Listener {
+            keys: None,
             local: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80),
             owner: Owner { session: 0, slot: SLOT },
             backlog,
-            config,
+            config: Arc::new(config),
             half_open: 0,
             young: 0,
             fast_open_pending: 0,
@@ -148,7 +149,7 @@ impl World {
         self.end.open_stream(SLOT, 65_536, 65_536);
         let flow = Flow { local: SocketAddrV4::new(US, 4000), remote: SocketAddrV4::new(PEER, 80) };
         let owner = Owner { session: 0, slot: SLOT };
-        let dial = Dial { flow, owner, config: &config, fast_open: false, fixed_port: false };
+        let dial = Dial { flow, owner, config: &Arc::new(config), fast_open: false, fixed_port: false };
         self.tcp.connect(&mut self.net, self.now, Some(&mut self.end), &dial)
     }
 

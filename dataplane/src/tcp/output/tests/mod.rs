@@ -167,6 +167,7 @@ impl Bench {
         client.slots[SLOT as usize].stream_rx.restart();
         let mut options = Config::new(&settings);
         change(&mut options);
+        let options = Arc::new(options);
         let owner = Owner { session: 0, slot: SLOT };
         let id = {
             let dial = Dial {
