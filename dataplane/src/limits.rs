@@ -25,7 +25,7 @@ pub const QDISC_FRAMES_MAX: usize = 1000;
 pub const PORT_RX_FRAMES: usize = 2048;
 
 /// Frames that a port's transmit side holds: the transmit and completion rings together.
-pub const PORT_TX_FRAMES: usize = 1024;
+pub const PORT_TX_FRAMES: usize = 2048;
 
 /// Packets looped back locally and not yet received (`netdev_max_backlog`, which is 1,000 for all sources).
 pub const LOOPBACK_FRAMES_MAX: usize = 256;
@@ -90,6 +90,6 @@ pub const FRAME_BUDGET_ONE_PORT: usize = PORT_RX_FRAMES
     + HANDOVER_FRAMES_MAX; // our frames waiting in other lanes
 
 /// Frames of a lane's pool unless the configuration says otherwise.
-pub const POOL_FRAMES_DEFAULT: usize = 8192;
+pub const POOL_FRAMES_DEFAULT: usize = 16_384;
 
 const _: () = assert!(FRAME_BUDGET_ONE_PORT <= POOL_FRAMES_DEFAULT, "the default pool covers one port");

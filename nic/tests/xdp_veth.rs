@@ -62,6 +62,20 @@ fn steered_frames_arrive_and_the_rest_reaches_the_kernel() {
     assert_eq!((stats.rx_packets, stats.rx_dropped, stats.rx_over_errors), (5, 0, 0), "{stats:?}");
 }
 
+/// A thousand connections may all speak, and be acknowledged, while the lane does something else. A lost request of one segment is
+/// sent again only after 200 ms (RFC 8985 section 7.2).
+#[test]
+fn what_a_thousand_connections_say_at_once_waits_for_the_lane() {
+    let Some(lab) = Lab::new("what_a_thousand_connections_say_at_once_waits_for_the_lane", 1, 1) else { return };
+    let mut bench = lab.b(|| Bench::open_with(ModeWish::Auto, 2048, &PortOptions::default()));
+    let wire = lab.a(|| PacketSocket::open("va0"));
+    let frame = Udp::new(0, OURS, 7, b"a request").frame();
+    (0..2_000).for_each(|_| wire.send(&frame));
+    let got = bench.receive(2_000);
+    bench.release(got);
+    assert_eq!(bench.port.stats().rx_missed_errors, 0);
+}
+
 #[test]
 fn an_open_port_is_taken_from_the_kernel_and_given_back() {
     let Some(lab) = Lab::new("an_open_port_is_taken_from_the_kernel_and_given_back", 1, 1) else { return };

@@ -56,12 +56,12 @@ impl PortOptions {
 }
 
 impl Default for PortOptions {
-    /// Rings of 1,024, zero-copy if possible, need-wakeup, no busy polling.
+    /// Rings of 2,048, zero-copy if possible, need-wakeup, no busy polling.
     fn default() -> Self {
         Self {
             lane_port: 0,
-            rx_ring: 1024,
-            tx_ring: 1024,
+            rx_ring: 2048,
+            tx_ring: 2048,
             zero_copy: CopyWish::Auto,
             need_wakeup: true,
             busy_poll: None,

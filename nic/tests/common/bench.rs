@@ -8,7 +8,7 @@ use xmit_shared::clock::monotonic;
 
 /// The daemon's address.
 pub const OURS: [u8; 4] = [10, 77, 0, 9];
-/// Frames in the pool of a [`Bench`].
+/// Frames in the pool of a [`Bench`] with small rings.
 pub const FRAMES: usize = 512;
 /// Small rings, so that they run full and wrap.
 pub const OPTIONS: PortOptions = PortOptions {
@@ -36,7 +36,8 @@ impl Bench {
     pub fn open_with(wish: ModeWish, frame_size: u16, options: &PortOptions) -> Self {
         let mut steering = Steering::attach("vb0", wish).unwrap();
         steering.add_address(OURS.into()).unwrap();
-        let (umem, mut pool) = LaneUmem::new(1, FRAMES, frame_size, false).unwrap();
+        let frames = FRAMES.max((options.rx_ring + options.tx_ring) as usize);
+        let (umem, mut pool) = LaneUmem::new(1, frames, frame_size, false).unwrap();
         let port = XdpPort::open(&mut steering, &umem, &mut pool, 0, options).unwrap();
         Self { umem, port, pool, steering }
     }

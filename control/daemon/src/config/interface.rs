@@ -21,7 +21,8 @@ pub struct Interface {
     /// The NIC's queues, one for each of `lanes`. Default 0, 1, 2, ...; other queues stay with the kernel.
     #[serde(default)]
     pub queues: Option<Vec<u32>>,
-    /// Descriptors in each of a port's four rings, a power of two. Default 1024. Only `af_xdp`.
+    /// Descriptors in each of a port's four rings, a power of two. Default 2048: a thousand connections that
+    /// all speak and are acknowledged at once. Only `af_xdp`.
     #[serde(default = "ring_default")]
     pub ring: u32,
     /// Addresses of the daemon's own, such as `["10.77.0.2/24"]`: packets to them never reach the kernel. Absent
@@ -231,5 +232,5 @@ fn lanes_default() -> Vec<u32> {
 }
 
 fn ring_default() -> u32 {
-    1024
+    2048
 }

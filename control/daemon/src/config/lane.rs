@@ -13,7 +13,7 @@ pub struct Lane {
     /// sleeps at once, for cores shared with applications.
     #[serde(default = "spin_default")]
     pub spin: Span,
-    /// Packet buffers of the lane, a number. Default 8192: two ports with full rings and as much again in sockets.
+    /// Packet buffers of the lane, a number. Default 16384: two ports with full rings and as much again in sockets.
     #[serde(default = "frames_default")]
     pub frames: u32,
     /// Bytes of one buffer, `"2KiB"` or `"4KiB"`: what AF_XDP takes. Default `"2KiB"`, enough for an MTU of 1,500.
@@ -34,7 +34,7 @@ fn spin_default() -> Span {
 }
 
 fn frames_default() -> u32 {
-    8192
+    16_384
 }
 
 fn frame_size_default() -> ByteSize {

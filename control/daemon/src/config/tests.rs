@@ -70,7 +70,7 @@ fn mistakes_of_meaning_are_told_with_their_line() {
         (interface("queues = [0, 1]\n"), "2 queues for 1 lanes"),
         (interface("lanes = [0, 0]\nqueues = [3, 3]\n"), "a queue stands here twice"),
         (interface("ring = 1000\n"), "xmit.toml:6:8: a ring of 1000 descriptors"),
-        (interface("ring = 32768\n"), "xmit.toml:1:1: 8192 frames are fewer than the 66560 that lane 0 needs"),
+        (interface("ring = 32768\n"), "xmit.toml:1:1: 16384 frames are fewer than the 66560 that lane 0 needs"),
         (interface("mtu = 40\n"), "xmit.toml:6:7: IPv4 needs an MTU of 68"),
         (interface("mtu = 1900\n"), "a datagram of 1900 bytes does not fit a frame, which has room for 1774"),
         (interface("mac = \"02:00:00:00:00:01\"\n"), "a NIC of the kernel keeps its own address"),
@@ -150,7 +150,7 @@ fn a_missing_file_is_one_sentence() {
 fn the_example_is_explained() {
     let text = explain::explain(&parse(EXAMPLE).unwrap()).join("\n");
     for expected in [
-        "Lane 0 runs on core 0 with 8192 frames of 2KiB (16MiB of ordinary pages), and sleeps after 50us without work.",
+        "Lane 0 runs on core 0 with 16384 frames of 2KiB (32MiB of ordinary pages), and sleeps after 50us without work.",
         "eth1 is taken through AF_XDP (native XDP where the driver has it, else generic; zero-copy",
         "It answers for 10.77.0.2/24 itself; all other packets stay with the kernel. Packets to elsewhere go via 10.77.0.1.",
         "el0 is an emulated 3C501 at 10 Mbit/s, 02:60:8c:00:00:02, on segment coax0 joined to the tap xm0",
