@@ -103,7 +103,7 @@ impl Recovery {
                 self.rack.on_too_many_duplicates(sender.sent.segments());
             }
         }
-        sample_rtt(sender.rtt, ack, &outcome);
+        outcome.sample_rtt(sender.rtt, ack);
         if ack.sack_permitted {
             // Without SACK an acknowledgment of a filled hole would make all that was sent before it look lost.
             self.rack.on_ack(&outcome, ack.ack, ack.nxt);
@@ -469,16 +469,5 @@ impl Recovery {
                 sender.congestion.set_cwnd(cwnd);
             }
         }
-    }
-}
-
-/// Samples what names one transmission (`tcp_ack_update_rtt`).
-fn sample_rtt(estimator: &mut RttEstimator, ack: &Ack, outcome: &AckOutcome) {
-    if let Some(newest) = outcome.rtt_newest.or(outcome.sack_rtt) {
-        estimator.sample_min(ack.now, newest);
-    }
-    let echoed = ack.echoed.filter(|_| outcome.advanced());
-    if let Some(rtt) = rtt::choose(ack.now, outcome.rtt, outcome.sack_rtt, echoed) {
-        estimator.sample(ack.now, rtt, ack.ack, ack.nxt);
     }
 }

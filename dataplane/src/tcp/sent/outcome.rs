@@ -1,6 +1,7 @@
 //! What goes into the scoreboard with an ACK, and what comes out: plain facts, for congestion control, RACK and undo
 //! to judge.
 
+use super::super::rtt::{self, RttEstimator};
 use super::super::seq::SeqNum;
 use super::Delivered;
 use crate::wire::tcp_options::SackBlocks;
@@ -130,5 +131,16 @@ impl AckOutcome {
     /// True if `SND.UNA` moved.
     pub fn advanced(&self) -> bool {
         self.acked_bytes > 0
+    }
+
+    /// Gives `estimator` the samples that name one transmission (`tcp_ack_update_rtt`).
+    pub fn sample_rtt(&self, estimator: &mut RttEstimator, ack: &Ack) {
+        if let Some(newest) = self.rtt_newest.or(self.sack_rtt) {
+            estimator.sample_min(ack.now, newest);
+        }
+        let echoed = ack.echoed.filter(|_| self.advanced());
+        if let Some(rtt) = rtt::choose(ack.now, self.rtt, self.sack_rtt, echoed) {
+            estimator.sample(ack.now, rtt, ack.ack, ack.nxt);
+        }
     }
 }
