@@ -29,7 +29,7 @@ pub struct Course {
     #[arg(long, default_value_t = 1.0)]
     pub seconds: f64,
     /// A contender, `name:key=value,...`; may be repeated, and the first is the one that ratios are against. Keys: kind
-    /// (kernel, mmsg, xmitd), lane, spin, busy_poll, echo_spin, echo, load (cores), xmitd, program (files).
+    /// (kernel, mmsg, xmitd), lane, spin, busy_poll, echo_spin, echo, load, rps (cores), xmitd, program (files).
     #[arg(long = "variant", value_name = "VARIANT")]
     pub variants: Vec<Variant>,
     /// Goes before other work on this machine (autogroup nice -20, as root), for figures on a machine that is not idle.

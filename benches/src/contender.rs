@@ -106,6 +106,9 @@ impl Contender {
             netns.command(&format!("ethtool -K {name} tso off gso off gro off"))?;
         }
         set_limits(&near)?;
+        if let Some(core) = variant.rps_core {
+            receive_on(&near, core).map_err(|source| io_error("giving the client's reception to a core", source))?;
+        }
         let net = format!("10.78.{number}");
         near.command(&format!("ip addr add {net}.1/24 dev {NEAR}"))?;
         let directory = std::env::temp_dir().join(format!("xmit-bench-{}-{number}", std::process::id()));
@@ -247,6 +250,13 @@ fn set_limits(client: &Netns) -> Result<(), ContenderError> {
         CLIENT_LIMITS.iter().try_for_each(|(name, value)| fs::write(format!("/proc/sys/net/ipv4/{name}"), value))
     })?;
     written.map_err(|source| io_error("widening the client's limits", source))
+}
+
+/// Has `core` take what arrives at the client: written where `/sys` shows the namespace's interfaces.
+fn receive_on(client: &Netns, core: u32) -> std::io::Result<()> {
+    let write = format!("echo {:x} > /sys/class/net/{NEAR}/queues/rx-0/rps_cpus", 1u64 << core.min(63));
+    let status = client.program("sh").args(["-c", &write]).status()?;
+    if status.success() { Ok(()) } else { Err(std::io::Error::other(format!("`{write}` failed"))) }
 }
 
 /// A command line that runs what follows in `netns`, on `core` if there is one, and not longer than this process.

@@ -43,6 +43,8 @@ pub struct Variant {
     pub echo_core: Option<u32>,
     /// The load's core; the scheduler's choice if absent.
     pub load_core: Option<u32>,
+    /// The core that takes what arrives at the load (RPS); if absent that which sent it, within the sending.
+    pub rps_core: Option<u32>,
     xmitd: Option<PathBuf>,
     program: Option<PathBuf>,
 }
@@ -70,6 +72,7 @@ impl Variant {
             echo_spin: None,
             echo_core: None,
             load_core: None,
+            rps_core: None,
             xmitd: None,
             program: None,
         }
@@ -103,9 +106,10 @@ impl Variant {
             ("echo_spin", _) => self.echo_spin = Some(span()?),
             ("echo", _) => self.echo_core = Some(number()?),
             ("load", _) => self.load_core = Some(number()?),
+            ("rps", _) => self.rps_core = Some(number()?),
             ("xmitd", _) => self.xmitd = Some(value.into()),
             ("program", _) => self.program = Some(value.into()),
-            _ => return Err(bad("keys are kind, lane, spin, busy_poll, echo_spin, echo, load, xmitd, program")),
+            _ => return Err(bad("keys are kind, lane, spin, busy_poll, echo_spin, echo, load, rps, xmitd, program")),
         }
         Ok(())
     }
@@ -134,8 +138,8 @@ mod tests {
     fn variants_are_read() {
         let spun: Variant = "spun:kind=xmitd,lane=0,spin=20us,echo=1,echo_spin=0us".parse().unwrap();
         assert_eq!((spun.lane_core, spun.lane_spin, spun.echo_core), (0, Duration::from_micros(20), Some(1)));
-        let kernel: Variant = "k:kind=mmsg".parse().unwrap();
-        assert_eq!(kernel.kind, Kind::Kernel { batch: BATCH });
+        let kernel: Variant = "k:kind=mmsg,rps=1".parse().unwrap();
+        assert_eq!((kernel.kind, kernel.rps_core), (Kind::Kernel { batch: BATCH }, Some(1)));
         for wrong in ["x:kind=dpdk", "x:spin=20", "x:lane", "x:speed=9"] {
             assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
         }
