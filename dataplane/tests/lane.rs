@@ -9,7 +9,7 @@ use xmit_dataplane::device::{Queue, Tap};
 use xmit_dataplane::lane::{Handover, Lane, LaneCommand, LaneMail, LaneReport, Remains};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
-use xmit_dataplane::socket::{Left, Report};
+use xmit_dataplane::socket::{Claim, Left, Report};
 use xmit_dataplane::wire::{arp, ethernet, icmp, ipv4, udp};
 use xmit_nic::capture::{CaptureInterface, CaptureQueue};
 use xmit_nic::{Burst, Caps, Duration, Frame, Instant, MacAddr, Pool, Port, PortStats, Wakeup};
@@ -495,4 +495,14 @@ fn a_lane_without_a_port_sends_by_the_lane_that_has_one() {
     with.turn(NOW);
     assert_eq!((with.snmp(Snmp::HandoverIn), with.left()), (1, 1));
     conserved(vec![with, without]);
+}
+
+#[test]
+fn a_claim_on_a_port_is_answered() {
+    let mut stand = one();
+    let claim = Claim { session: 1, slot: 2, lane: 1, address: address("10.0.0.2:40000"), reuse: false };
+    stand.commands.send(LaneCommand::Claim(claim)).unwrap();
+    stand.turn(NOW);
+    assert_eq!(stand.reports.take(), Some((0, LaneReport::Claimed { claim, free: true })));
+    conserved(vec![stand]);
 }

@@ -320,3 +320,21 @@ fn a_program_that_writes_rubbish_is_ended_and_its_peer_hears_of_it() {
     assert!(stand.pair.b.host.lane().stack.sockets.is_empty());
     assert_eq!(left(&mut stand.pair.b), (0, 0, 0));
 }
+
+/// As in Linux: who wants to share must have said so on both sides.
+#[test]
+fn a_chosen_port_is_bound_only_by_sockets_that_share_it() {
+    let mut pair = Pair::new(1).unwrap();
+    pair.b.listen(pair.now, PORT, 4, 4).unwrap();
+    let to = SocketAddrV4::new(pair.b.address, PORT);
+    let any = Ipv4Addr::UNSPECIFIED;
+    for (first, second, result) in [(0, 0, false), (1, 0, false), (0, 1, false), (1, 1, true)] {
+        let connecting = pair.a.stream(pair.now).unwrap();
+        pair.a.call(pair.now, connecting, Op::SetOption(SocketOption::ReuseAddr, first)).unwrap();
+        let chosen = pair.a.call(pair.now, connecting, Op::Connect(to)).unwrap();
+        let binding = pair.a.stream(pair.now).unwrap();
+        pair.a.call(pair.now, binding, Op::SetOption(SocketOption::ReuseAddr, second)).unwrap();
+        let bound = pair.a.call(pair.now, binding, Op::Bind(SocketAddrV4::new(any, chosen.port())));
+        assert_eq!(bound.is_ok(), result, "{first} {second}: {bound:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::device::Tap;
 use crate::route::InterfaceId;
+use crate::socket::Claim;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_nic::MacAddr;
 use xmit_shared::session::{LaneEnd, Transport};
@@ -41,6 +42,8 @@ pub enum LaneCommand {
         /// Its lane.
         lane: Option<u16>,
     },
+    /// Another lane's socket wants a port of this one's: [`LaneReport::Claimed`] says whether it may have it.
+    Claim(Claim),
     /// Connections must ask for their ports, because packets are steered here by ports.
     AskForPorts(bool),
     /// A neighbour answered another lane's question, or ours.
@@ -96,6 +99,13 @@ pub enum LaneReport {
     Detached {
         /// The session.
         session: u32,
+    },
+    /// The answer to [`LaneCommand::Claim`].
+    Claimed {
+        /// The claim.
+        claim: Claim,
+        /// Nothing here keeps it from its port.
+        free: bool,
     },
     /// A neighbour answered; the other lanes may have asked.
     Heard {

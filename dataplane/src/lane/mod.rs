@@ -247,6 +247,13 @@ impl Lane {
             }
             LaneCommand::Elsewhere { protocol: Transport::Tcp, address, lane } => {
                 layers.tcp.siblings.set(address, lane);
+                if lane.is_some() {
+                    sockets.bound_elsewhere(&layers, address.port());
+                }
+            }
+            LaneCommand::Claim(claim) => {
+                let free = sockets.may_bind(layers, &claim);
+                self.unsent.push_back(LaneReport::Claimed { claim, free });
             }
             LaneCommand::AskForPorts(ask) => sockets.ask_for_ports(ask),
             LaneCommand::Heard { interface, address, mac } => {

@@ -194,6 +194,11 @@ impl Binds {
         theirs.min_by_key(|entry| (entry.closed, entry.binder.lane)).map(|entry| entry.binder.lane)
     }
 
+    /// The lane whose ephemeral port `port` is.
+    pub fn lane_of(&self, port: u16) -> Option<u16> {
+        (self.range.0..=self.range.1).contains(&port).then(|| port % self.lanes)
+    }
+
     fn entries(&self, port: u16) -> &[Entry] {
         self.by_port.get(&port).map(Vec::as_slice).unwrap_or_default()
     }

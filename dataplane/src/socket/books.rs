@@ -3,6 +3,7 @@
 //! Called by the control thread, which steers packets as well, and by whoever runs one lane without a daemon.
 
 use super::binds::{Binder, Binds, Left};
+use super::ports::Claim;
 use super::session::Report;
 use crate::snapshot::Snapshot;
 use std::net::SocketAddrV4;
@@ -37,6 +38,8 @@ pub struct Settled {
     pub opened: Option<Taken>,
     /// Addresses that a lane no longer has.
     pub closed: Vec<Taken>,
+    /// The answer holds only if this lane agrees: it may have chosen the port for connections of its own.
+    pub claim: Option<(u16, Claim)>,
 }
 
 /// An answer to a socket.
@@ -87,8 +90,12 @@ impl Books {
         match *report {
             Report::Bind { session, slot, protocol, wanted, sharing } => {
                 let binder = Binder { lane, session, slot, privileged, uid, sharing };
-                let result = self.of(protocol).bind(snapshot, wanted, binder);
-                Settled::opened(protocol, lane, Answer { session, slot, result })
+                let book = self.of(protocol);
+                let result = book.bind(snapshot, wanted, binder);
+                let owner = book.lane_of(wanted.port()).filter(|owner| *owner != lane && protocol == Transport::Tcp);
+                let claim = Claim { session, slot, lane, address: wanted, reuse: sharing.reuse_address };
+                let claim = owner.filter(|_| result.is_ok()).map(|owner| (owner, claim));
+                Settled { claim, ..Settled::opened(protocol, lane, Answer { session, slot, result }) }
             }
             Report::Listen { session, slot, address, sharing } => {
                 let result = self.tcp.listen(session, slot, address, sharing);
@@ -119,7 +126,7 @@ impl Books {
 impl Settled {
     fn opened(protocol: Transport, lane: u16, answer: Answer) -> Self {
         let opened = answer.result.ok().map(|address| Taken { protocol, address, lane });
-        Self { answer: Some(answer), opened, closed: Vec::new() }
+        Self { answer: Some(answer), opened, ..Self::default() }
     }
 
     fn closed(protocol: Transport, freed: impl IntoIterator<Item = (SocketAddrV4, Binder)>) -> Self {

@@ -34,6 +34,7 @@ use crate::owner::Owner;
 use crate::tcp::Tcp;
 use crate::udp::{UdpSocketId, UdpTable};
 use ctx::Ctx;
+pub use ports::Claim;
 use ports::Ports;
 use std::net::SocketAddrV4;
 use std::ops::Range;
@@ -147,6 +148,16 @@ impl Sockets {
     /// Connections ask for their ports from now on: their packets are steered here by ports.
     pub fn ask_for_ports(&mut self, ask: bool) {
         self.ports.ask = ask;
+    }
+
+    /// True if nothing here keeps `claim`'s socket from its port.
+    pub fn may_bind(&self, layers: Layers<'_>, claim: &Claim) -> bool {
+        !self.ports.is_chosen(layers.tcp, claim.address.port(), claim.reuse)
+    }
+
+    /// Another lane has the TCP port `port` bound.
+    pub fn bound_elsewhere(&mut self, layers: &Layers<'_>, port: u16) {
+        self.ports.bound_elsewhere(layers.tcp, port);
     }
 
     /// Takes calls and datagrams from every session; answers how many of both.

@@ -82,6 +82,9 @@ impl Session {
                 if socket.config.bind_address_no_port && wanted.port() == 0 {
                     return Some(self.bind_address(ctx, slot, *wanted.ip()));
                 }
+                if ctx.ports.is_chosen(ctx.tcp, wanted.port(), socket.config.reuse_address) {
+                    return Some(Err(EADDRINUSE));
+                }
                 sharing(&socket.config, false)
             }
             Ok(_) => return Some(Err(EINVAL)),
@@ -211,7 +214,10 @@ impl Session {
             }
             match self.begin(ctx, slot, flow, config, fast_open) {
                 Err(EADDRNOTAVAIL | EADDRINUSE) => {}
-                outcome => return outcome,
+                outcome => {
+                    ctx.ports.choose(port, config.reuse_address);
+                    return outcome;
+                }
             }
         }
         Err(EADDRNOTAVAIL)

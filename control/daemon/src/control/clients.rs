@@ -7,8 +7,8 @@ use std::time::Duration;
 use tracing::{debug, warn};
 use xmit_dataplane::lane::{LaneCommand, LaneReport};
 use xmit_dataplane::route::InterfaceId;
-use xmit_dataplane::socket::{Answer, Left, Report, Reporter, Taken};
-use xmit_shared::session::LaneEnd;
+use xmit_dataplane::socket::{Answer, Claim, Left, Report, Reporter, Taken};
+use xmit_shared::session::{LaneEnd, Transport};
 use xmit_shared::{Instant, clock};
 
 /// Linux's "no space left on device": a steering program has no room for one more port.
@@ -64,6 +64,7 @@ impl Control {
                 warn!("lane {lane} has no place for session {session}, which is ended: lower [client] sessions_max");
                 self.end(session);
             }
+            LaneReport::Claimed { claim, free } => self.on_claimed(&claim, free),
             LaneReport::Detached { session } => debug!("lane {lane} has released session {session}"),
             LaneReport::Heard { interface, address, mac } => {
                 if let Some(lanes) = &self.lanes {
@@ -133,13 +134,33 @@ impl Control {
                 }
             }
         }
-        self.tell_bound(lane, answer);
+        match settled.claim.filter(|_| answer.result.is_ok()) {
+            // It learns of the bind first, so it chooses the port no more while it looks.
+            Some((owner, claim)) => self.tell(owner, LaneCommand::Claim(claim)),
+            None => self.tell_bound(lane, answer),
+        }
+    }
+
+    /// The lane whose ephemeral port a socket of another lane has bound says whether it may keep it.
+    fn on_claimed(&mut self, claim: &Claim, free: bool) {
+        let Claim { session, slot, lane, address, .. } = *claim;
+        let result = if free { Ok(address) } else { Err(libc::EADDRINUSE) };
+        let freed =
+            if free { None } else { self.books.of(Transport::Tcp).release(session, slot, address, Left::Nothing) };
+        if freed.is_some() {
+            self.forget(Taken { protocol: Transport::Tcp, address, lane });
+        }
+        self.tell_bound(lane, Answer { session, slot, result });
+    }
+
+    fn tell(&mut self, lane: u16, command: LaneCommand) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.tell(lane.into(), command);
+        }
     }
 
     fn tell_bound(&mut self, lane: u16, Answer { session, slot, result }: Answer) {
-        if let Some(lanes) = &mut self.lanes {
-            lanes.tell(lane.into(), LaneCommand::Bound { session, slot, result });
-        }
+        self.tell(lane, LaneCommand::Bound { session, slot, result });
     }
 
     fn forget(&mut self, taken: Taken) {

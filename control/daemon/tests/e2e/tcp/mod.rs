@@ -11,6 +11,7 @@ mod fast_open;
 mod groups;
 mod listening;
 mod places;
+mod ports;
 mod refusals;
 mod urgent;
 mod window;
