@@ -28,6 +28,7 @@ impl Connection {
             return self.on_unacceptable_ack(ctx, segment, bad);
         }
         self.remember_timestamp(ctx, segment);
+        let crossed = self.state == State::SynReceived && segment.flags.contains(Flags::SYN);
         if self.state == State::SynReceived {
             if segment.ack == self.isn {
                 // Our SYN is not acknowledged yet: a SYN of the peer's again.
@@ -42,6 +43,10 @@ impl Connection {
         let fate = self.after_fin_ack(ctx, segment);
         if fate != Fate::Lives {
             return fate;
+        }
+        if crossed {
+            // The SYN-ACK of a peer whose SYN crossed ours says nothing else: its SYN was acknowledged by our own SYN-ACK.
+            return Fate::Lives;
         }
         self.check_urgent(ctx, segment);
         let fate = self.text(ctx, segment, payload);
