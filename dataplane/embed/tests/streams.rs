@@ -535,6 +535,22 @@ fn a_record_is_a_segment_of_its_own() {
     peer.expects("P.", 18, 1, 4);
 }
 
+#[test]
+fn parts_of_a_write_without_copies_fill_buffers() {
+    let _run = Run::begin();
+    let (fd, mut peer) = established();
+    let parts = vec![&b"x"[..]; 36];
+    assert_eq!(send_msg(fd, &parts, libc::MSG_ZEROCOPY), 36);
+    peer.expects("P.", 1, 1, 36);
+    peer.sends(".", 1, 37, b"");
+    assert_eq!(set_int(fd, libc::SOL_SOCKET, libc::SO_ZEROCOPY, 1), 0);
+    assert_eq!(send_msg(fd, &parts, libc::MSG_ZEROCOPY), 36);
+    peer.expects("P.", 37, 1, 17);
+    peer.expects("P.", 54, 1, 17);
+    peer.sends(".", 1, 71, b"");
+    peer.expects("P.", 71, 1, 2);
+}
+
 /// A listener's own key makes its cookies, those that Linux makes of it; others use the system's.
 #[test]
 fn a_listener_may_have_its_own_key_of_cookies() {

@@ -29,6 +29,8 @@ pub(crate) struct Ancillary {
     pub(crate) data: Vec<u8>,
 }
 
+/// `MAX_SKB_FRAGS`.
+const BUFFER_FRAGMENTS: usize = 17;
 /// Bytes that a read with `MSG_TRUNC` throws away at a time.
 const DISCARD_BYTES: usize = 65_536;
 
@@ -50,7 +52,12 @@ pub(crate) fn send(
                 let Some(to) = to.or_else(|| tcp.socket.peer_wanted()) else { return fail(libc::EINVAL) };
                 return sent(process, tcp, tcp.socket.send_fast_open(parts, to, msg)?, flags);
             }
-            sent(process, tcp, tcp.socket.send_with(parts, msg)?, flags)
+            let len = if flags & libc::MSG_ZEROCOPY != 0 && tcp.errors.zerocopy() {
+                send_fragments(tcp, parts, msg)?
+            } else {
+                tcp.socket.send_with(parts, msg)?
+            };
+            sent(process, tcp, len, flags)
         }
         Kind::Udp(udp) => udp.send(parts, to, msg),
         Kind::PipeWrite(pipe) => {
@@ -60,6 +67,29 @@ pub(crate) fn send(
         Kind::PipeRead(_) => fail(libc::EBADF),
         Kind::Epoll(_) => fail(libc::EINVAL),
     }
+}
+
+/// `MSG_ZEROCOPY`: in Linux each part is a fragment of a buffer, which has room for so many of them (`MAX_SKB_FRAGS`). The bytes are copied here
+/// all the same; their borders are Linux's.
+fn send_fragments(tcp: &super::Tcp, parts: &[IoSlice<'_>], msg: MsgFlags) -> Result<usize> {
+    let parts: Vec<IoSlice<'_>> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    let (mut total, mut left) = (0, parts.len().div_ceil(BUFFER_FRAGMENTS).max(1));
+    for buffer in parts.chunks(BUFFER_FRAGMENTS) {
+        left -= 1;
+        let wanted: usize = buffer.iter().map(|part| part.len()).sum();
+        let step = MsgFlags { end_of_record: msg.end_of_record || left > 0, ..msg };
+        match tcp.socket.send_with(buffer, step) {
+            Ok(len) => {
+                total += len;
+                if len < wanted {
+                    break;
+                }
+            }
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(total)
 }
 
 /// A stream has taken `len` bytes: who wants to know what becomes of them will be told.

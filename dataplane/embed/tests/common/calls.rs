@@ -94,6 +94,23 @@ pub(crate) fn writev(fd: i32, parts: &[&[u8]]) -> isize {
     unsafe { xm_writev(fd, parts.as_ptr(), parts.len() as c_int) }
 }
 
+/// `sendmsg` of `parts`, without address or control messages.
+pub(crate) fn send_msg(fd: i32, parts: &[&[u8]], flags: i32) -> isize {
+    let mut parts: Vec<iovec> =
+        parts.iter().map(|part| iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() }).collect();
+    let msg = msghdr {
+        msg_name: null_mut(),
+        msg_namelen: 0,
+        msg_iov: parts.as_mut_ptr(),
+        msg_iovlen: parts.len(),
+        msg_control: null_mut(),
+        msg_controllen: 0,
+        msg_flags: 0,
+    };
+    // SAFETY: buffers that are only read.
+    unsafe { xm_sendmsg(fd, &raw const msg, flags) }
+}
+
 pub(crate) fn recv(fd: i32, buffer: &mut [u8], flags: i32) -> isize {
     // SAFETY: that many bytes.
     unsafe { xm_recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), flags) }
