@@ -17,7 +17,7 @@ mod vnet;
 
 pub use socket::PacketError;
 
-use crate::{Burst, Caps, Frame, Instant, Pool, Port, PortStats, Region, Wakeup};
+use crate::{Burst, Caps, Duration, Frame, Instant, Pool, Port, PortStats, Region, Wakeup};
 use rustix::io::Errno;
 use socket::{PacketSocket, Received};
 use std::cell::Cell;
@@ -33,10 +33,15 @@ pub struct PacketPort {
     missed: Cell<u64>,
     /// The interface was removed.
     gone: bool,
+    /// It went down, and nothing was heard since.
+    down: bool,
 }
 
 /// Ethernet header and one 802.1Q tag.
 const HEADERS: usize = 14 + 4;
+
+/// Between two looks whether an interface that went down is still there.
+const DOWN_LOOK: Duration = Duration::from_millis(50);
 
 impl PacketPort {
     /// On `interface` of the calling thread's network namespace.
@@ -49,7 +54,7 @@ impl PacketPort {
             mtu: u16::try_from(found.mtu).unwrap_or(u16::MAX),
             ..Caps::plain(interface, found.mac, "packet socket")
         };
-        Ok(Self { caps, socket, stats: PortStats::default(), missed: Cell::new(0), gone: false })
+        Ok(Self { caps, socket, stats: PortStats::default(), missed: Cell::new(0), down: false, gone: false })
     }
 
     /// A pool of `frames` buffers that hold the frames of every port of `ports`.
@@ -67,6 +72,7 @@ impl PacketPort {
         frame.set_len(frame.capacity());
         match self.socket.receive(frame.bytes_mut()) {
             Ok(Received { len, vnet, cut: false }) if !vnet.is_several_segments() => {
+                self.down = false;
                 frame.set_len(len);
                 let good = len >= 14 && vnet.finish_checksum(frame.bytes_mut());
                 self.stats.rx_packets += u64::from(good);
@@ -81,8 +87,9 @@ impl PacketPort {
             Err(Errno::AGAIN) => None,
             Err(Errno::INTR) => Some(false),
             Err(_) => {
+                // The kernel tells it once, when the interface goes down; what is removed goes down first.
                 self.stats.rx_errors += 1;
-                self.gone = self.socket.interface_is_gone();
+                self.down = true;
                 None
             }
         }
@@ -123,10 +130,15 @@ impl Port for PacketPort {
         burst.drain(..taken).for_each(|frame| pool.release(frame));
     }
 
-    fn service(&mut self, _now: Instant, _pool: &mut Pool) {}
+    fn service(&mut self, _now: Instant, _pool: &mut Pool) {
+        if self.down && !self.gone {
+            self.gone = self.socket.interface_is_gone();
+        }
+    }
 
-    fn sleep(&mut self, _now: Instant) -> Wakeup {
-        Wakeup { fds: [self.socket.as_fd().as_raw_fd()].into_iter().collect(), at: None }
+    fn sleep(&mut self, now: Instant) -> Wakeup {
+        let at = self.down.then(|| now + DOWN_LOOK);
+        Wakeup { fds: [self.socket.as_fd().as_raw_fd()].into_iter().collect(), at }
     }
 
     fn stats(&self) -> PortStats {
