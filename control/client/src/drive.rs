@@ -90,6 +90,7 @@ impl Inner {
     pub(crate) fn let_run(&self) {
         if let Drive::Embedded(embedding) = &self.drive {
             (embedding.run)();
+            self.tell_owners();
         }
     }
 
@@ -157,6 +158,7 @@ impl Inner {
             }
             Drive::Embedded(embedding) => {
                 (embedding.run)();
+                self.tell_owners();
                 embedding.pulse.sleep(deadline, &mut over);
             }
         }

@@ -22,6 +22,7 @@
 
 mod drive;
 mod news;
+mod owners;
 mod poller;
 mod pulse;
 mod session;

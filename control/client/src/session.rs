@@ -7,6 +7,7 @@
 
 use crate::drive::{Drive, Embedding};
 use crate::news::{News, Pollers};
+use crate::owners::Owners;
 use crate::slot::Slot;
 use crate::spin::Spin;
 use crate::wait::lock;
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     lanes: Box<[Mutex<Lane>]>,
     free: Mutex<Vec<u32>>,
     pollers: Pollers,
+    pub(crate) owners: Owners,
     pub(crate) drive: Drive,
     pub(crate) down: Arc<AtomicBool>,
     tokens: AtomicU64,
@@ -136,6 +138,7 @@ impl Session {
             slots: end.slots.into_iter().map(Slot::new).collect(),
             lanes: end.lanes.into_iter().map(lane).collect(),
             pollers: Pollers::default(),
+            owners: Owners::default(),
             drive,
             down,
             tokens: AtomicU64::new(1),
@@ -147,6 +150,12 @@ impl Session {
     /// Ends the session for all its sockets: every call gives `ENETDOWN`, also those that wait.
     pub fn end(&self) {
         self.0.end();
+    }
+
+    /// Raises the signals of what an embedded stack has received ([`crate::TcpSocket::set_owner`]): for whoever lets it run otherwise than by
+    /// a call of the session.
+    pub fn tell_owners(&self) {
+        self.0.tell_owners();
     }
 
     /// True once the daemon is dead, or has closed the session. Every socket of the session gives `ENETDOWN` then.

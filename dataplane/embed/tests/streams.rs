@@ -4,8 +4,9 @@
 mod common;
 
 use common::*;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio};
 use xmit_embed::{
     xm_clock_sleep, xm_clock_usecs, xm_close, xm_epoll_create, xm_fcntl, xm_listen, xm_netdev_wait, xm_shutdown,
 };
@@ -570,3 +571,20 @@ fn a_listener_may_have_its_own_key_of_cookies() {
 
 /// Not in every C library's headers.
 const TCP_FASTOPEN_KEY: i32 = 33;
+
+#[test]
+fn the_owner_of_a_stream_gets_a_signal_for_urgent_data() {
+    let _run = Run::begin();
+    let (fd, peer) = established();
+    // Another process can be the owner, and says when it hears.
+    let script = "trap 'echo urgent' URG; echo ready; while :; do sleep 0.02; done";
+    let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "ready");
+    assert_eq!(xm_fcntl(fd, libc::F_SETOWN, child.id().into()), 0);
+    assert_eq!(xm_fcntl(fd, libc::F_GETOWN, 0), child.id().cast_signed());
+    peer.sends("PU.", 1, 1, b"!");
+    assert_eq!(said.next().unwrap().unwrap(), "urgent");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

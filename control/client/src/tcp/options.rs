@@ -68,6 +68,19 @@ impl TcpSocket {
         lock(&self.urgent).inline
     }
 
+    /// `F_SETOWN`: who gets `SIGURG` when urgent data is announced; a process, a group of processes if negative, nobody if 0.
+    ///
+    /// # Errors
+    /// The kernel's, if there can be no thread that looks.
+    pub fn set_owner(&self, owner: i32) -> io::Result<()> {
+        self.session.set_owner(self.index, owner)
+    }
+
+    /// `F_GETOWN`.
+    pub fn owner(&self) -> i32 {
+        self.session.owner(self.index)
+    }
+
     /// `SO_RCVLOWAT`: reading waits for so many bytes, and the socket is not readable before; at least 1.
     pub fn set_receive_lowat(&self, bytes: u32) {
         self.rcvlowat.store(bytes.max(1), Ordering::Relaxed);

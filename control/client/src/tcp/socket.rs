@@ -376,6 +376,7 @@ impl TcpSocket {
 impl Drop for TcpSocket {
     fn drop(&mut self) {
         self.session.tell_pollers(self.index);
+        self.session.disown(self.index);
         if self.closed.load(Ordering::Relaxed) {
             return;
         }

@@ -4,8 +4,9 @@ use super::fake::Fake;
 use super::{LIMIT, errno};
 use crate::{Event, Interest, MsgFlags, Poller, Session, SocketOption, TcpListener, TcpSocket, TcpStream};
 use core::time::Duration;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr, SocketAddrV4};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 fn listen(session: &Session) -> (TcpListener, SocketAddr) {
@@ -427,6 +428,31 @@ fn an_urgent_byte_goes_beside_the_stream() {
     let mut inline = [0; 3];
     server.read_exact(&mut inline).unwrap();
     assert_eq!(&inline, b"ab?");
+}
+
+/// A process that says a word for each signal: it can be an owner, and this one need not handle signals.
+#[test]
+fn an_owner_hears_of_urgent_data_by_a_signal() {
+    let fake = Fake::start(8);
+    let (client, server) = pair(&fake);
+    let script = "trap 'echo urgent' URG; echo ready; while :; do sleep 0.02; done";
+    let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "ready");
+    server.socket().set_owner(child.id().cast_signed()).unwrap();
+    assert_eq!((server.socket().owner(), client.socket().owner()), (child.id().cast_signed(), 0));
+    // Nobody waits in a call: the session looks by itself.
+    let oob = MsgFlags { oob: true, ..MsgFlags::default() };
+    client.socket().send_with(&[IoSlice::new(b"!")], oob).unwrap();
+    assert_eq!(said.next().unwrap().unwrap(), "urgent");
+    server.socket().set_owner(0).unwrap();
+    assert_eq!(server.socket().owner(), 0);
+    // And again, for the next owner of a socket.
+    server.socket().set_owner(child.id().cast_signed()).unwrap();
+    client.socket().send_with(&[IoSlice::new(b"!")], oob).unwrap();
+    assert_eq!(said.next().unwrap().unwrap(), "urgent");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -50,17 +50,22 @@ pub(crate) fn fcntl(process: &Process, fd: i32, command: i32, argument: i64) -> 
             process.files.set_close_on_exec(fd, argument & i64::from(libc::FD_CLOEXEC) != 0);
             Ok(0)
         }
-        // Kept for who asks: the stack raises no signals in a program that it is a part of.
-        libc::F_SETOWN => {
-            file.owner.store(argument as i32, Ordering::Relaxed);
-            Ok(0)
-        }
+        libc::F_SETOWN => set_owner(&file, argument as i32).map(|()| 0),
         libc::F_GETOWN => Ok(file.owner.load(Ordering::Relaxed)),
         libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
             let Ok(first) = usize::try_from(argument) else { return fail(libc::EINVAL) };
             process.files.add_from(first, Arc::clone(&file), command == libc::F_DUPFD_CLOEXEC)
         }
         _ => fail(libc::EINVAL),
+    }
+}
+
+/// Who gets `SIGURG`; of what is no stream it is kept for who asks.
+fn set_owner(file: &File, owner: i32) -> Result<()> {
+    file.owner.store(owner, Ordering::Relaxed);
+    match &file.kind {
+        Kind::Tcp(tcp) => Ok(tcp.socket.set_owner(owner)?),
+        _ => Ok(()),
     }
 }
 
@@ -90,10 +95,7 @@ pub(crate) fn ioctl(file: &File, request: u64, argument: Argument) -> Result<Ioc
     match (request, argument) {
         (libc::FIONBIO, Argument::In(on)) => set_flag(file, libc::O_NONBLOCK, on != 0),
         (libc::FIOASYNC, Argument::In(on)) => set_flag(file, libc::O_ASYNC, on != 0),
-        (FIOSETOWN | SIOCSPGRP, Argument::In(owner)) => {
-            file.owner.store(owner, Ordering::Relaxed);
-            Ok(IoctlResult::Done)
-        }
+        (FIOSETOWN | SIOCSPGRP, Argument::In(owner)) => set_owner(file, owner).map(|()| IoctlResult::Done),
         (FIOGETOWN | SIOCGPGRP, _) => Ok(IoctlResult::Value(file.owner.load(Ordering::Relaxed))),
         (libc::FIONREAD, _) => value(unread(file)?),
         (SIOCATMARK, _) => match &file.kind {

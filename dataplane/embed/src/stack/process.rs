@@ -133,6 +133,7 @@ impl Process {
         }
         self.wire.arrive(datagram);
         self.run();
+        self.session.tell_owners();
         self.pulse.settle();
         Ok(())
     }

@@ -133,7 +133,7 @@ impl Connection {
             nxt: self.send.nxt,
             sack_permitted: self.agreed.sack,
             mss: self.send.mss.into(),
-            paced: ctx.commons.settings.pacing,
+            paced: self.has_paced(),
         };
         let Some(rate) = self.recovery.on_plain_ack(&mut sender, &plain) else { return false };
         self.rtt.reset_backoff();
@@ -161,7 +161,7 @@ impl Connection {
             // A SYN's ECE is part of the agreement.
             ece: self.agreed.ecn && segment.flags.contains(Flags::ECE) && !segment.flags.contains(Flags::SYN),
             can_send_new: self.can_send_new(),
-            paced: ctx.commons.settings.pacing,
+            paced: self.has_paced(),
             mtu_probe: self.mtu_probe(),
         };
         let mut sender = Sender {

@@ -18,6 +18,12 @@ impl Connection {
         self.send.pace_at > ctx.now
     }
 
+    /// Segments were paced, by a setting or by their socket's rate (`sk_pacing_status`).
+    #[inline]
+    pub(in crate::tcp) fn has_paced(&self) -> bool {
+        self.send.pace_at > Instant::ZERO
+    }
+
     /// Bytes a second at which segments leave: what congestion control wants, at most what the program allows
     /// (`sk_pacing_rate`). `None`: as fast as they can.
     pub(in crate::tcp) fn pacing_rate(&self, settings: &Settings, in_flight: u32) -> Option<u64> {
