@@ -25,5 +25,6 @@ pub mod packets;
 pub mod pingpong;
 pub mod report;
 pub mod rig;
+pub mod roles;
 pub mod tcp;
 pub mod variant;

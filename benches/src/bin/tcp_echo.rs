@@ -3,13 +3,12 @@
 //! `cargo run --release -p xmit-benches --bin tcp_echo -- --rounds 7 --seconds 1`. Needs root, iproute2, ethtool and
 //! util-linux. `docs/benchmarks.md` explains the figures.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
-use xmit_benches::comparison::{self, WARM_UP};
+use xmit_benches::comparison;
+use xmit_benches::roles::{self, Measurement, Role};
 use xmit_benches::tcp::server::{self, Service};
 use xmit_benches::tcp::{REQUEST_BYTES, Scenario, load, raise_descriptor_limit};
 use xmit_benches::variant::{Kind, Variant};
@@ -21,7 +20,7 @@ const CONFIGURATION: &str = "[client]\nsockets_max = 4096\nmemory = \"4GiB\"\n";
 #[command(about = "TCP servers over a veth pair, on kernel sockets and on xmitd by turns")]
 struct Arguments {
     #[command(subcommand)]
-    role: Option<Role>,
+    role: Option<Role<Load>>,
     #[command(flatten)]
     plan: Plan,
 }
@@ -35,72 +34,29 @@ struct Plan {
     scenarios: Vec<Scenario>,
 }
 
-#[derive(Subcommand)]
-enum Role {
-    /// The client (used by the benchmark itself).
-    #[command(hide = true)]
-    Load {
-        #[arg(long)]
-        to: SocketAddr,
-        #[arg(long)]
-        scenario: Scenario,
-        #[arg(long)]
-        seconds: f64,
-    },
-    /// The server on kernel sockets (used by the benchmark itself).
-    #[command(hide = true)]
-    KernelEcho {
-        #[arg(long)]
-        port: u16,
-    },
-    /// The server on sockets of xmitd (used by the benchmark itself).
-    #[command(hide = true)]
-    XmitEcho {
-        #[arg(long)]
-        port: u16,
-        #[arg(long)]
-        socket: PathBuf,
-        #[arg(long)]
-        spin_us: Option<u64>,
-    },
+#[derive(Args)]
+struct Load {
+    #[arg(long)]
+    scenario: Scenario,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let outcome = match arguments.role {
-        Some(role) => play(role),
-        None => compare(&arguments.plan),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tcp_echo: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let Arguments { role, plan } = Arguments::parse();
+    roles::exit("tcp_echo", role.map_or_else(|| compare(&plan), play))
 }
 
-fn play(role: Role) -> Result<(), Box<dyn Error>> {
+fn play(role: Role<Load>) -> Result<(), Box<dyn Error>> {
     match role {
-        Role::Load { to, scenario, seconds } => {
-            let duration = Duration::from_secs_f64(seconds);
-            let outcome = load::run(&load::Load { to, scenario, warm_up: WARM_UP, duration })?;
-            println!("{}", serde_json::to_string(&outcome)?);
-        }
-        Role::KernelEcho { .. } => {
+        Role::Load(load) => load.run(|&Load { scenario }, Measurement { to, warm_up, duration }| {
+            load::run(&load::Load { to, scenario, warm_up, duration })
+        }),
+        Role::KernelEcho(_) => {
             raise_descriptor_limit();
             let everywhere = |(service, port)| (service, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
-            server::on_kernel(&Service::ALL.map(everywhere), |_| println!("ready"))?;
+            Ok(server::on_kernel(&Service::ALL.map(everywhere), |_| roles::ready())?)
         }
-        Role::XmitEcho { socket, spin_us, .. } => {
-            let session = xmit::Session::connect(socket)?;
-            if let Some(micros) = spin_us {
-                session.set_spin(Duration::from_micros(micros));
-            }
-            server::on_xmit(&session, || println!("ready"))?;
-        }
+        Role::XmitEcho(server) => Ok(server::on_xmit(&server.session()?, roles::ready)?),
     }
-    Ok(())
 }
 
 fn compare(plan: &Plan) -> Result<(), Box<dyn Error>> {

@@ -3,15 +3,14 @@
 //! `cargo run --release -p xmit-benches --bin udp_echo -- --rounds 7 --seconds 1`. Needs root, iproute2, ethtool and
 //! util-linux. `docs/benchmarks.md` explains the figures.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 use std::error::Error;
-use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::net::UdpSocket;
 use std::process::ExitCode;
-use std::time::Duration;
-use xmit_benches::comparison::{self, WARM_UP};
+use xmit_benches::comparison;
 use xmit_benches::contender::Load;
 use xmit_benches::outcome::PACKETS;
+use xmit_benches::roles::{self, KernelEcho, Measurement, Role};
 use xmit_benches::variant::{Kind, Variant};
 use xmit_benches::{echo, load};
 
@@ -19,7 +18,7 @@ use xmit_benches::{echo, load};
 #[command(about = "UDP echo over a veth pair: kernel sockets and xmitd by turns")]
 struct Arguments {
     #[command(subcommand)]
-    role: Option<Role>,
+    role: Option<Role<Window>>,
     #[command(flatten)]
     plan: Plan,
 }
@@ -36,76 +35,31 @@ struct Plan {
     payload: usize,
 }
 
-#[derive(Subcommand)]
-enum Role {
-    /// The client (used by the benchmark itself).
-    #[command(hide = true)]
-    Load {
-        #[arg(long)]
-        to: SocketAddr,
-        #[arg(long)]
-        window: usize,
-        #[arg(long)]
-        payload: usize,
-        #[arg(long)]
-        seconds: f64,
-    },
-    /// The echo on a kernel socket (used by the benchmark itself).
-    #[command(hide = true)]
-    KernelEcho {
-        #[arg(long)]
-        port: u16,
-        #[arg(long, default_value_t = 1)]
-        batch: usize,
-    },
-    /// The echo on a socket of xmitd (used by the benchmark itself).
-    #[command(hide = true)]
-    XmitEcho {
-        #[arg(long)]
-        port: u16,
-        #[arg(long)]
-        socket: PathBuf,
-        #[arg(long)]
-        spin_us: Option<u64>,
-    },
+#[derive(Args)]
+struct Window {
+    #[arg(long)]
+    window: usize,
+    #[arg(long)]
+    payload: usize,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let outcome = match arguments.role {
-        Some(role) => play(role),
-        None => compare(&arguments.plan),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("udp_echo: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let Arguments { role, plan } = Arguments::parse();
+    roles::exit("udp_echo", role.map_or_else(|| compare(&plan), play))
 }
 
-fn play(role: Role) -> Result<(), Box<dyn Error>> {
+fn play(role: Role<Window>) -> Result<(), Box<dyn Error>> {
     match role {
-        Role::Load { to, window, payload, seconds } => {
-            let duration = Duration::from_secs_f64(seconds);
-            let outcome = load::run(&load::Load { to, window, payload, warm_up: WARM_UP, duration })?;
-            println!("{}", serde_json::to_string(&outcome)?);
-        }
-        Role::KernelEcho { port, batch } => {
+        Role::Load(load) => load.run(|&Window { window, payload }, Measurement { to, warm_up, duration }| {
+            load::run(&load::Load { to, window, payload, warm_up, duration })
+        }),
+        Role::KernelEcho(KernelEcho { port, batch }) => {
             let socket = UdpSocket::bind(("0.0.0.0", port))?;
-            println!("ready");
-            echo::kernel(&socket, batch)?;
+            roles::ready();
+            Ok(echo::kernel(&socket, batch)?)
         }
-        Role::XmitEcho { port, socket, spin_us } => {
-            let session = xmit::Session::connect(socket)?;
-            if let Some(micros) = spin_us {
-                session.set_spin(Duration::from_micros(micros));
-            }
-            echo::xmit(&session, port, || println!("ready"))?;
-        }
+        Role::XmitEcho(server) => Ok(echo::xmit(&server.session()?, server.port, roles::ready)?),
     }
-    Ok(())
 }
 
 fn compare(plan: &Plan) -> Result<(), Box<dyn Error>> {
