@@ -3,12 +3,12 @@
 //! Built by the stack's own emitters, so a benchmark never measures a packet that the stack would not send itself.
 
 use crate::numbers::numbers;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_dataplane::wire::arp as wire_arp;
-use xmit_dataplane::wire::ethernet::{self, EtherType};
+use xmit_dataplane::wire::compose;
+use xmit_dataplane::wire::ethernet::EtherType;
 use xmit_dataplane::wire::icmp::{self, Echo, Message};
 use xmit_dataplane::wire::ipv4::{self, Protocol};
-use xmit_dataplane::wire::udp;
 use xmit_nic::MacAddr;
 
 /// The address of the lane under measurement.
@@ -26,11 +26,9 @@ pub const PEER_PORT: u16 = 4000;
 
 /// A UDP datagram of `len` payload bytes to `port` of the host.
 pub fn udp(port: u16, len: usize, seed: u64) -> Vec<u8> {
-    let mut datagram = vec![0; udp::LEN];
-    datagram.extend(payload(len, seed));
-    udp::Header { source_port: PEER_PORT, destination_port: port }.emit(len, &mut datagram);
-    udp::fill_checksum(PEER, HOST, &mut datagram);
-    ipv4(Protocol::UDP, &datagram)
+    let payload: Vec<u8> = payload(len, seed).collect();
+    let (peer, host) = (SocketAddrV4::new(PEER, PEER_PORT), SocketAddrV4::new(HOST, port));
+    framed(HOST_MAC, EtherType::IPV4, &compose::udp(peer, host, &payload))
 }
 
 /// A ping with `len` bytes of data.
@@ -38,7 +36,8 @@ pub fn ping(len: usize, sequence: u16) -> Vec<u8> {
     let data: Vec<u8> = payload(len, u64::from(sequence)).collect();
     let mut message = vec![0; icmp::LEN + len];
     Message::EchoRequest(Echo { ident: 7, sequence, data: &data }).emit(&mut message);
-    ipv4(Protocol::ICMP, &message)
+    let header = ipv4::Header::new(PEER, HOST, Protocol::ICMP);
+    framed(HOST_MAC, EtherType::IPV4, &compose::ipv4(&header, &message))
 }
 
 /// The peer asks by ARP who has the host's address.
@@ -52,7 +51,7 @@ pub fn arp_request() -> Vec<u8> {
         target_ip: HOST,
     };
     request.emit(&mut body);
-    ethernet(MacAddr::BROADCAST, EtherType::ARP, &body)
+    framed(MacAddr::BROADCAST, EtherType::ARP, &body)
 }
 
 /// Eight packets in ten are small datagrams to the echo, the others what else a host hears: larger datagrams, pings,
@@ -73,28 +72,6 @@ fn payload(len: usize, seed: u64) -> impl Iterator<Item = u8> {
     numbers(seed).flat_map(u64::to_le_bytes).take(len)
 }
 
-fn ipv4(protocol: Protocol, payload: &[u8]) -> Vec<u8> {
-    let header = ipv4::Header {
-        tos: 0,
-        ident: 1,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
-        ttl: 64,
-        protocol,
-        source: PEER,
-        destination: HOST,
-        options: &[],
-    };
-    let mut packet = vec![0; ipv4::LEN];
-    header.emit(payload.len(), &mut packet);
-    packet.extend_from_slice(payload);
-    ethernet(HOST_MAC, EtherType::IPV4, &packet)
-}
-
-fn ethernet(destination: MacAddr, ethertype: EtherType, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0; ethernet::LEN];
-    ethernet::Header { destination, source: PEER_MAC, vlan: None, ethertype }.emit(&mut frame);
-    frame.extend_from_slice(payload);
-    frame
+fn framed(destination: MacAddr, ethertype: EtherType, payload: &[u8]) -> Vec<u8> {
+    compose::ethernet(PEER_MAC, destination, ethertype, payload)
 }

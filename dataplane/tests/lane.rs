@@ -10,7 +10,7 @@ use xmit_dataplane::lane::{Handover, Lane, LaneCommand, LaneMail, LaneReport, Re
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
 use xmit_dataplane::socket::{Claim, Left, Report};
-use xmit_dataplane::wire::{arp, ethernet, icmp, ipv4, udp};
+use xmit_dataplane::wire::{arp, compose, ethernet, icmp, ipv4};
 use xmit_nic::capture::{CaptureInterface, CaptureQueue};
 use xmit_nic::{Burst, Caps, Duration, Frame, Instant, MacAddr, Pool, Port, PortStats, Wakeup};
 use xmit_script::{Client, HOST_MAC, PEER, PEER_MAC, Setup};
@@ -111,28 +111,8 @@ fn address(text: &str) -> SocketAddrV4 {
 
 /// From the peer's port 9 to port 7 of ours.
 fn datagram(payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; 14 + 20 + 8 + payload.len()];
-    let link =
-        ethernet::Header { destination: HOST_MAC, source: PEER_MAC, vlan: None, ethertype: ethernet::EtherType::IPV4 };
-    link.emit(&mut bytes);
-    let (ours, len) = (*address("10.0.0.2:7").ip(), payload.len());
-    let header = ipv4::Header {
-        tos: 0,
-        ident: 1,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
-        ttl: 64,
-        protocol: ipv4::Protocol::UDP,
-        source: PEER,
-        destination: ours,
-        options: &[],
-    };
-    header.emit(8 + len, &mut bytes[14..]);
-    bytes[42..].copy_from_slice(payload);
-    udp::Header { source_port: 9, destination_port: 7 }.emit(len, &mut bytes[34..]);
-    udp::fill_checksum(PEER, ours, &mut bytes[34..]);
-    bytes
+    let datagram = compose::udp(SocketAddrV4::new(PEER, 9), address("10.0.0.2:7"), payload);
+    compose::ethernet(PEER_MAC, HOST_MAC, ethernet::EtherType::IPV4, &datagram)
 }
 
 impl Stand {
@@ -424,10 +404,9 @@ fn a_neighbours_answer_reaches_the_lane_that_asked() {
         target_mac: HOST_MAC,
         target_ip: *address("10.0.0.2:7").ip(),
     };
-    let ethertype = ethernet::EtherType::ARP;
-    let mut bytes = vec![0; 14 + arp::LEN];
-    ethernet::Header { destination: HOST_MAC, source: PEER_MAC, vlan: None, ethertype }.emit(&mut bytes);
-    reply.emit(&mut bytes[14..]);
+    let mut message = [0; arp::LEN];
+    reply.emit(&mut message);
+    let bytes = compose::ethernet(PEER_MAC, HOST_MAC, ethernet::EtherType::ARP, &message);
     stands[0].wire.0.lock().unwrap().arriving.push(bytes);
     stands[0].turn(NOW);
     let heard = LaneReport::Heard { interface: InterfaceId(0), address: PEER, mac: PEER_MAC };

@@ -5,6 +5,7 @@
 use crate::host::ENDS;
 use std::net::Ipv4Addr;
 use xmit_dataplane::wire::checksum::Sum;
+use xmit_dataplane::wire::compose;
 use xmit_dataplane::wire::ethernet::{self, EtherType};
 use xmit_dataplane::wire::ipv4::{self, Protocol};
 use xmit_dataplane::wire::tcp::{Flags, Header};
@@ -98,33 +99,14 @@ impl Templates {
 impl Template {
     fn new(flags: Flags, options: Options<'_>, times_at: usize, payload: usize) -> Self {
         let header = Header { flags, window: WINDOW, options, ..Header::default() };
-        let mut segment = vec![0; header.len() + payload];
-        header.emit(&mut segment);
-        segment.iter_mut().skip(header.len()).for_each(|byte| *byte = 0x5a);
-        let mut frame = vec![0; TCP];
         let (host, peer) = (ENDS.host, ENDS.peer);
-        ethernet::Header { destination: host.1, source: peer.1, vlan: None, ethertype: EtherType::IPV4 }
-            .emit(&mut frame);
-        let ip = ipv4::Header {
-            tos: 0,
-            ident: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            ttl: 64,
-            protocol: Protocol::TCP,
-            source: Ipv4Addr::UNSPECIFIED,
-            destination: host.0,
-            options: &[],
-        };
-        if let Some(place) = frame.get_mut(IP..) {
-            ip.emit(segment.len(), place);
-            put16(place, 10, 0);
-        }
-        let ip_sum = sum(Sum::new().append(frame.get(IP..).unwrap_or_default()));
+        let datagram = compose::tcp(Ipv4Addr::UNSPECIFIED, host.0, &header, &vec![0x5a; payload]);
+        let mut frame = compose::ethernet(peer.1, host.1, EtherType::IPV4, &datagram);
+        put16(&mut frame, IP + 10, 0);
+        put16(&mut frame, TCP + 16, 0);
+        let (ip, segment) = (frame.get(IP..TCP).unwrap_or_default(), frame.get(TCP..).unwrap_or_default());
         let pseudo = Sum::pseudo_header(Ipv4Addr::UNSPECIFIED, host.0, Protocol::TCP.0, segment.len() as u16);
-        let tcp_sum = sum(pseudo.append(&segment));
-        frame.extend(segment);
+        let (ip_sum, tcp_sum) = (sum(Sum::new().append(ip)), sum(pseudo.append(segment)));
         Self { frame, ip_sum, tcp_sum, times_at: TCP + times_at }
     }
 

@@ -10,6 +10,8 @@
 //!
 //! Address family stays out: a flow is given as addresses and ports only where they are hashed.
 
+#[cfg(test)]
+mod arrival;
 pub mod challenge;
 pub mod commons;
 pub mod config;

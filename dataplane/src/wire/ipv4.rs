@@ -240,6 +240,22 @@ pub struct Header<'o> {
 }
 
 impl Header<'_> {
+    /// Of a usual packet: whole, not to be fragmented, of no special service, with the TTL of RFC 1700 and no options.
+    pub const fn new(source: Ipv4Addr, destination: Ipv4Addr, protocol: Protocol) -> Self {
+        Self {
+            tos: 0,
+            ident: 0,
+            dont_fragment: true,
+            more_fragments: false,
+            fragment_offset: 0,
+            ttl: 64,
+            protocol,
+            source,
+            destination,
+            options: &[],
+        }
+    }
+
     /// Bytes of the header.
     #[inline]
     #[allow(clippy::len_without_is_empty)] // a header is never empty

@@ -11,6 +11,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod compose;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;

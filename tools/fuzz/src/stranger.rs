@@ -7,9 +7,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::{Snapshot, StaticNeighbour};
 use xmit_dataplane::tcp::Connection;
-use xmit_dataplane::wire::checksum::Sum;
-use xmit_dataplane::wire::ethernet::{self, EtherType, Ethernet};
-use xmit_dataplane::wire::ipv4::{self, Ipv4, Protocol};
+use xmit_dataplane::wire::compose;
+use xmit_dataplane::wire::ethernet::{EtherType, Ethernet};
+use xmit_dataplane::wire::ipv4::{Ipv4, Protocol};
 use xmit_dataplane::wire::tcp::{self, Flags, Tcp};
 use xmit_dataplane::wire::tcp_options::Options;
 use xmit_nic::sim::{SimPort, Wire};
@@ -104,31 +104,9 @@ impl Stranger {
     }
 
     fn frame(&self, from: Ipv4Addr, header: &tcp::Header<'_>, data: &[u8]) -> Vec<u8> {
-        let to = self.end.address;
-        let mut segment = vec![0; tcp::HEADER_LEN_MAX];
-        let len = header.emit(&mut segment);
-        assert_ne!(len, 0, "{header:?}");
-        segment.truncate(len);
-        segment.extend(data);
-        tcp::fill_checksum(Sum::pseudo_header(from, to, Protocol::TCP.0, segment.len() as u16), &mut segment);
-        let mut out = vec![0; ethernet::LEN + ipv4::LEN];
-        let [destination, source] = self.macs;
-        ethernet::Header { destination, source, vlan: None, ethertype: EtherType::IPV4 }.emit(&mut out);
-        let ip = ipv4::Header {
-            tos: 0,
-            ident: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            ttl: 64,
-            protocol: Protocol::TCP,
-            source: from,
-            destination: to,
-            options: &[],
-        };
-        ip.emit(segment.len(), &mut out[ethernet::LEN..]);
-        out.extend(segment);
-        out
+        let datagram = compose::tcp(from, self.end.address, header, data);
+        let [host, ours] = self.macs;
+        compose::ethernet(ours, host, EtherType::IPV4, &datagram)
     }
 
     /// Lets the host do what is due now, and hears what it sends.

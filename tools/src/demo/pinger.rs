@@ -7,15 +7,13 @@
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use xmit_dataplane::wire::{ethernet, icmp, ipv4};
+use xmit_dataplane::wire::{compose, ethernet, icmp, ipv4};
 use xmit_nic::{Burst, Caps, Instant, MacAddr, Pool, Port, PortStats, Wakeup};
 
 /// Names our requests among others'.
 const IDENT: u16 = 0x3c01;
 /// What `ping` sends by default.
 const DATA_BYTES: usize = 56;
-/// As of any new packet (RFC 1700).
-const TTL: u8 = 64;
 
 /// Who asks whom.
 #[derive(Debug, Clone, Copy)]
@@ -78,30 +76,10 @@ fn request(route: Route, sequence: u16) -> Vec<u8> {
     let data: [u8; DATA_BYTES] = std::array::from_fn(|at| at as u8);
     let mut message = [0; 128];
     let length = icmp::Message::EchoRequest(icmp::Echo { ident: IDENT, sequence, data: &data }).emit(&mut message);
-    let header = ipv4::Header {
-        tos: 0,
-        ident: sequence,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
-        ttl: TTL,
-        protocol: ipv4::Protocol::ICMP,
-        source: route.source,
-        destination: route.target,
-        options: &[],
-    };
-    let link = ethernet::Header {
-        destination: route.target_mac,
-        source: route.source_mac,
-        vlan: None,
-        ethertype: ethernet::EtherType::IPV4,
-    };
-    let mut frame = vec![0; link.len() + header.len()];
-    let (front, rest) = frame.split_at_mut(link.len());
-    link.emit(front);
-    header.emit(length, rest);
-    frame.extend(message.iter().take(length));
-    frame
+    let header =
+        ipv4::Header { ident: sequence, ..ipv4::Header::new(route.source, route.target, ipv4::Protocol::ICMP) };
+    let datagram = compose::ipv4(&header, message.get(..length).unwrap_or_default());
+    compose::ethernet(route.source_mac, route.target_mac, ethernet::EtherType::IPV4, &datagram)
 }
 
 /// The number of an echo reply to one of ours, whole and with its checksums right.

@@ -1,39 +1,21 @@
 //! Datagrams as they stand on the wire.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use xmit_dataplane::wire::checksum::Sum;
-use xmit_dataplane::wire::ipv4::{self, Ipv4, Protocol};
+use xmit_dataplane::wire::compose;
+use xmit_dataplane::wire::ipv4::{self, Ipv4, Ipv4Mut, Protocol};
 use xmit_dataplane::wire::tcp::{self, Flags, Tcp};
 use xmit_dataplane::wire::tcp_options::Options;
 use xmit_dataplane::wire::udp::{self, Udp};
 
-fn ip(from: Ipv4Addr, to: Ipv4Addr, protocol: Protocol, payload: &[u8]) -> Vec<u8> {
-    let header = ipv4::Header {
-        tos: 0,
-        ident: 7,
-        dont_fragment: false,
-        more_fragments: false,
-        fragment_offset: 0,
-        ttl: 60,
-        protocol,
-        source: from,
-        destination: to,
-        options: &[],
-    };
-    let mut datagram = vec![0; header.len()];
-    assert_eq!(header.emit(payload.len(), &mut datagram), 20);
-    datagram.extend_from_slice(payload);
-    datagram
-}
-
 /// UDP from `from` to `to`.
 pub(crate) fn udp_datagram(from: &str, to: &str, data: &[u8]) -> Vec<u8> {
     let (from, to): (SocketAddrV4, SocketAddrV4) = (from.parse().unwrap(), to.parse().unwrap());
-    let mut bytes = vec![0; 8];
-    udp::Header { source_port: from.port(), destination_port: to.port() }.emit(data.len(), &mut bytes);
-    bytes.extend_from_slice(data);
-    udp::fill_checksum(*from.ip(), *to.ip(), &mut bytes);
-    ip(*from.ip(), *to.ip(), Protocol::UDP, &bytes)
+    let mut datagram = compose::udp(from, to, data);
+    // Four routers stand between.
+    let mut view = Ipv4Mut::parse(&mut datagram).unwrap();
+    (0..4).for_each(|_| _ = view.decrement_ttl());
+    datagram
 }
 
 /// An ICMP "port unreachable" about `offender`.
@@ -43,7 +25,7 @@ pub(crate) fn port_unreachable(offender: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(&offender[..28]);
     let sum = xmit_dataplane::wire::checksum::checksum(&bytes);
     bytes[2..4].copy_from_slice(&sum.to_be_bytes());
-    ip(quoted.destination(), quoted.source(), Protocol::ICMP, &bytes)
+    compose::ipv4(&ipv4::Header::new(quoted.destination(), quoted.source(), Protocol::ICMP), &bytes)
 }
 
 /// Source, destination and payload of a UDP datagram.
@@ -109,12 +91,7 @@ impl Peer {
             urgent: if flags.contains('U') { data.len() as u16 } else { 0 },
             options: Options { mss: syn.then_some(1000), ..Options::NONE },
         };
-        let mut bytes = vec![0; header.len()];
-        header.emit(&mut bytes);
-        bytes.extend_from_slice(data);
-        let pseudo = Sum::pseudo_header(*self.ours.ip(), *self.theirs.ip(), 6, bytes.len() as u16);
-        tcp::fill_checksum(pseudo, &mut bytes);
-        assert_eq!(super::inject(&ip(*self.ours.ip(), *self.theirs.ip(), Protocol::TCP, &bytes)), 0);
+        assert_eq!(super::inject(&compose::tcp(*self.ours.ip(), *self.theirs.ip(), &header, data)), 0);
     }
 
     /// The next segment that left, and when.

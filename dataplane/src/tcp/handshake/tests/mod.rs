@@ -7,12 +7,12 @@ mod passive;
 mod time_wait;
 
 use crate::counters::Snmp;
-use crate::ip::{Cast, Packet};
 use crate::net::Net;
 use crate::owner::Owner;
 use crate::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use crate::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot};
 use crate::tcp::Dial;
+use crate::tcp::arrival::arrival;
 use crate::tcp::commons::{Capacity, News};
 use crate::tcp::config::Config;
 use crate::tcp::connection::Connection;
@@ -22,14 +22,13 @@ use crate::tcp::listener::Listener;
 use crate::tcp::settings::Settings;
 use crate::tcp::table::ConnectionId;
 use crate::tcp::transport::Tcp;
-use crate::wire::ipv4::{self, Ipv4, Protocol};
+use crate::wire::ipv4::{Ipv4, Protocol};
 use crate::wire::tcp::{Flags, Header, Tcp as View};
 use crate::wire::tcp_options::{FastOpen, Options, Timestamps};
 use crate::{Duration, Instant};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
-use xmit_nic::frame::FrameFlags;
 use xmit_nic::rng::Rng;
 use xmit_nic::{MacAddr, Pool};
 use xmit_shared::session::{ClientEnd, LaneEnd, SessionConfig, in_process};
@@ -155,8 +154,6 @@ impl World {
 
     /// The peer sends `seg`; what we answer.
     pub(super) fn input(&mut self, seg: &Seg) -> Vec<Seg> {
-        let mut frame = self.net.pool.acquire().unwrap();
-        frame.reset(256);
         let header = Header {
             source_port: seg.remote,
             destination_port: seg.local,
@@ -167,37 +164,7 @@ impl World {
             urgent: 0,
             options: seg.options(),
         };
-        let len = header.len() + seg.data.len();
-        assert!(frame.set_len(20 + len));
-        let bytes = frame.bytes_mut();
-        let ip = ipv4::Header {
-            tos: 0,
-            ident: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            ttl: 64,
-            protocol: Protocol::TCP,
-            source: PEER,
-            destination: US,
-            options: &[],
-        };
-        ip.emit(len, bytes);
-        assert_eq!(header.emit(&mut bytes[20..]), header.len());
-        bytes[20 + header.len()..].copy_from_slice(&seg.data);
-        frame.flags = FrameFlags::CHECKSUM_VERIFIED;
-        let packet = Packet {
-            frame,
-            input: InterfaceId(0),
-            looped: false,
-            cast: Cast::Unicast,
-            source: PEER,
-            destination: US,
-            protocol: Protocol::TCP,
-            tos: 0,
-            ttl: 64,
-            header_len: 20,
-        };
+        let packet = arrival(&mut self.net, PEER, US, &header, &seg.data);
         match tcp_v4_rcv(&self.net, &packet) {
             Ok(segment) => {
                 let target = self.tcp.lookup(&segment);

@@ -10,12 +10,12 @@ mod timeouts;
 mod windows;
 
 use crate::device::{Device, Queue};
-use crate::ip::{Cast, Packet};
 use crate::net::Net;
 use crate::owner::Owner;
 use crate::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use crate::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
 use crate::tcp::Dial;
+use crate::tcp::arrival::arrival;
 use crate::tcp::commons::{Capacity, News};
 use crate::tcp::config::Config;
 use crate::tcp::deadlines::Due;
@@ -25,14 +25,13 @@ use crate::tcp::table::ConnectionId;
 use crate::tcp::transport::Tcp;
 use crate::tcp::{Connection, Ctx, Fate, tcp_v4_rcv};
 use crate::wire::checksum::Sum;
-use crate::wire::ipv4::{self, Ipv4, Protocol};
+use crate::wire::ipv4::{Ipv4, Protocol};
 use crate::wire::tcp::{ChecksumVerdict, Flags, Header, Tcp as View};
 use crate::wire::tcp_options::{Options, SackBlock, SackBlocks, Timestamps};
 use crate::{Duration, Instant};
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
-use xmit_nic::frame::FrameFlags;
 use xmit_nic::rng::Rng;
 use xmit_nic::{Caps, MacAddr, Pool};
 use xmit_shared::session::{ClientEnd, LaneEnd, SessionConfig, StreamFlags, TcpInfo, in_process};
@@ -249,38 +248,7 @@ impl Bench {
 
     fn inject_header(&mut self, header: &Header<'_>, len: usize) {
         let header = Header { source_port: PEER.port(), destination_port: OURS.port(), ..*header };
-        let mut bytes = vec![0; header.len() + len];
-        header.emit(&mut bytes);
-        let ip = ipv4::Header {
-            tos: 0,
-            ident: 1,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            ttl: 64,
-            protocol: Protocol::TCP,
-            source: *PEER.ip(),
-            destination: *OURS.ip(),
-            options: &[],
-        };
-        let mut datagram = vec![0; 20];
-        ip.emit(bytes.len(), &mut datagram);
-        datagram.extend(&bytes);
-        let mut frame = self.net.pool.acquire().unwrap();
-        assert!(frame.fill(&datagram));
-        frame.flags = FrameFlags::CHECKSUM_VERIFIED;
-        let packet = Packet {
-            frame,
-            input: InterfaceId(0),
-            looped: false,
-            cast: Cast::Unicast,
-            source: *PEER.ip(),
-            destination: *OURS.ip(),
-            protocol: Protocol::TCP,
-            tos: 0,
-            ttl: 64,
-            header_len: 20,
-        };
+        let packet = arrival(&mut self.net, *PEER.ip(), *OURS.ip(), &header, &vec![0; len]);
         let segment = tcp_v4_rcv(&self.net, &packet).unwrap();
         let target = self.tcp.lookup(&segment);
         self.tcp.dispatch(&mut self.net, self.now, Some(&mut self.end), target, &segment, &packet);
