@@ -295,7 +295,14 @@ impl Header<'_> {
         else {
             return 0;
         };
-        let fixed: &mut [u8; LEN] = fixed;
+        self.emit_fixed(len, fixed);
+        self.options.emit(options);
+        len
+    }
+
+    /// Writes the fixed part of a header that has `len` bytes.
+    #[inline(always)] // of a plain header nothing but these fields is made
+    fn emit_fixed(&self, len: usize, fixed: &mut [u8; LEN]) {
         let word = (len as u16 / 4) << 12 | self.flags.bits();
         fixed[..2].copy_from_slice(&self.source_port.to_be_bytes());
         fixed[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
@@ -305,8 +312,6 @@ impl Header<'_> {
         fixed[14..16].copy_from_slice(&self.window.to_be_bytes());
         fixed[16..18].copy_from_slice(&[0, 0]);
         fixed[18..].copy_from_slice(&self.urgent.to_be_bytes());
-        self.options.emit(options);
-        len
     }
 }
 
@@ -343,14 +348,9 @@ impl PlainHeader {
         let Some((fixed, options)) = out.get_mut(..len).and_then(|out| out.split_first_chunk_mut::<LEN>()) else {
             return 0;
         };
-        let word = (len as u16 / 4) << 12 | self.flags.bits();
-        fixed[..2].copy_from_slice(&self.source_port.to_be_bytes());
-        fixed[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
-        fixed[4..8].copy_from_slice(&self.seq.to_be_bytes());
-        fixed[8..12].copy_from_slice(&self.ack.to_be_bytes());
-        fixed[12..14].copy_from_slice(&word.to_be_bytes());
-        fixed[14..16].copy_from_slice(&self.window.to_be_bytes());
-        fixed[16..].copy_from_slice(&[0; 4]);
+        let Self { source_port, destination_port, seq, ack, flags, window, .. } = *self;
+        let header = Header { source_port, destination_port, seq, ack, flags, window, ..Header::default() };
+        header.emit_fixed(len, fixed);
         if let (Some(timestamps), Some(place)) = (self.timestamps, options.first_chunk_mut()) {
             *place = timestamps.aligned();
         }
