@@ -117,6 +117,11 @@ impl Net {
         }
     }
 
+    /// True if a transport checksum that came in by `interface` may be left unfinished.
+    pub fn accepts_unfinished(&self, interface: InterfaceId) -> bool {
+        self.snapshot.interface(interface).is_some_and(|i| i.accept_unfinished_checksums)
+    }
+
     /// Puts a new snapshot in force: every cached route is stale from now on.
     pub fn adopt(&mut self, now: Instant, snapshot: Arc<Snapshot>, generation: u64) {
         self.snapshot = snapshot;

@@ -156,8 +156,8 @@ fn put32(bytes: &mut [u8], at: usize, value: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xmit_dataplane::wire::checksum;
-    use xmit_dataplane::wire::tcp::{ChecksumVerdict, Tcp};
+    use xmit_dataplane::wire::checksum::{self, Verdict};
+    use xmit_dataplane::wire::tcp::Tcp;
     use xmit_nic::Pool;
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
                     let segment = Tcp::parse(&frame.bytes()[TCP..]).unwrap();
                     let len = (frame.len() - TCP) as u16;
                     let pseudo = Sum::pseudo_header(patch.source, ENDS.host.0, Protocol::TCP.0, len);
-                    assert_eq!(segment.verify(pseudo), ChecksumVerdict::Good, "{kind:?}");
+                    assert_eq!(segment.verify(pseudo), Verdict::Good, "{kind:?}");
                     let times = Timestamps { value: patch.time, echo: patch.echo };
                     assert_eq!(segment.options().timestamps, Some(times));
                     assert_eq!((segment.seq(), segment.ack()), (patch.seq, patch.ack));

@@ -6,8 +6,9 @@ use crate::drop::DropReason;
 use crate::icmp::{IcmpNews, icmp_send};
 use crate::ip::{Cast, Packet};
 use crate::net::Net;
+use crate::wire::checksum::Verdict;
 use crate::wire::icmp::{Kind, unreachable};
-use crate::wire::udp::{ChecksumVerdict, Udp};
+use crate::wire::udp::Udp;
 use arrayvec::ArrayVec;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
@@ -82,10 +83,10 @@ fn check(net: &Net, packet: &Packet) -> Result<Facts, DropReason> {
     let udp = Udp::parse(packet.payload()).map_err(|_| DropReason::UdpMalformed)?;
     if !packet.frame.flags.contains(FrameFlags::CHECKSUM_VERIFIED) {
         match udp.verify(packet.source, packet.destination) {
-            ChecksumVerdict::Good | ChecksumVerdict::Absent => {}
-            ChecksumVerdict::Bad => return Err(DropReason::UdpChecksum),
-            ChecksumVerdict::PseudoOnly if accepts_unfinished(net, packet) => {}
-            ChecksumVerdict::PseudoOnly => return Err(DropReason::UdpChecksumUnfinished),
+            None | Some(Verdict::Good) => {}
+            Some(Verdict::Bad) => return Err(DropReason::UdpChecksum),
+            Some(Verdict::PseudoOnly) if net.accepts_unfinished(packet.input) => {}
+            Some(Verdict::PseudoOnly) => return Err(DropReason::UdpChecksumUnfinished),
         }
     }
     let start = usize::from(packet.header_len) + crate::wire::udp::LEN;
@@ -94,10 +95,6 @@ fn check(net: &Net, packet: &Packet) -> Result<Facts, DropReason> {
         destination: SocketAddrV4::new(packet.destination, udp.destination_port()),
         payload: start..start + udp.payload().len(),
     })
-}
-
-fn accepts_unfinished(net: &Net, packet: &Packet) -> bool {
-    net.snapshot.interface(packet.input).is_some_and(|i| i.accept_unfinished_checksums)
 }
 
 fn receivers(

@@ -70,6 +70,33 @@ impl Sum {
     }
 }
 
+/// What the checksum of a UDP datagram or a TCP segment says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// As it was sent.
+    Good,
+    /// Damaged on the way.
+    Bad,
+    /// Only the sum of the pseudo-header: a Linux peer over veth or tap left the rest to hardware that does not exist
+    /// (`ethtool -K DEV tx off` there). The data was never protected, nor was it on any wire.
+    PseudoOnly,
+}
+
+impl Verdict {
+    /// On `bytes`, from the transport header to the end; `stands` is their checksum field, `pseudo` the sum of their
+    /// pseudo-header.
+    #[inline]
+    pub fn of(pseudo: Sum, bytes: &[u8], stands: u16) -> Self {
+        if pseudo.append(bytes).fold() == 0xffff {
+            Self::Good
+        } else if stands == pseudo.fold() {
+            Self::PseudoOnly
+        } else {
+            Self::Bad
+        }
+    }
+}
+
 /// The checksum of `bytes`.
 #[inline]
 pub fn checksum(bytes: &[u8]) -> u16 {

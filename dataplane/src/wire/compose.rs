@@ -49,10 +49,11 @@ fn before(payload: &[u8], len: usize, emit: impl FnOnce(&mut [u8]) -> usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::checksum::Verdict;
     use crate::wire::ethernet::Ethernet;
     use crate::wire::ipv4::Ipv4;
     use crate::wire::tcp::{Flags, Tcp};
-    use crate::wire::udp::{ChecksumVerdict, Udp};
+    use crate::wire::udp::Udp;
 
     const A: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 4000);
     const B: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
@@ -68,7 +69,7 @@ mod tests {
         assert_eq!((ip.source(), ip.destination(), ip.ttl()), (*A.ip(), *B.ip(), 64));
         let datagram = Udp::parse(ip.payload()).unwrap();
         assert_eq!((datagram.source_port(), datagram.destination_port()), (A.port(), B.port()));
-        assert_eq!(datagram.verify(*A.ip(), *B.ip()), ChecksumVerdict::Good);
+        assert_eq!(datagram.verify(*A.ip(), *B.ip()), Some(Verdict::Good));
         assert_eq!(datagram.payload(), b"abc");
     }
 
@@ -79,7 +80,7 @@ mod tests {
         let ip = Ipv4::parse(&bytes).unwrap();
         let segment = Tcp::parse(ip.payload()).unwrap();
         let pseudo = Sum::pseudo_header(ip.source(), ip.destination(), ip.protocol().0, ip.payload().len() as u16);
-        assert_eq!(segment.verify(pseudo), tcp::ChecksumVerdict::Good);
+        assert_eq!(segment.verify(pseudo), Verdict::Good);
         assert_eq!((segment.flags(), segment.seq(), segment.payload()), (Flags::ACK, 7, &b"abcd"[..]));
     }
 

@@ -12,7 +12,7 @@
 //! Sequence numbers are plain here; `tcp::seq` gives them their arithmetic. The pseudo-header is an argument as a sum,
 //! so that nothing here knows the address family.
 
-use super::checksum::Sum;
+use super::checksum::{Sum, Verdict};
 use super::tcp_options::{self, Options, TIMESTAMPS_LEN, Timestamps, Walk};
 use super::{Malformed, be16, be32};
 use std::fmt;
@@ -23,18 +23,6 @@ pub const LEN: usize = 20;
 
 /// The most bytes of a header with its options.
 pub const HEADER_LEN_MAX: usize = LEN + tcp_options::LEN_MAX;
-
-/// What a segment's checksum says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChecksumVerdict {
-    /// As it was sent.
-    Good,
-    /// Damaged on the way.
-    Bad,
-    /// Only the sum of the pseudo-header: a Linux peer over veth or tap left the rest to hardware that does not exist
-    /// (`ethtool -K DEV tx off` there). The data was never protected, nor was it on any wire.
-    PseudoOnly,
-}
 
 /// The control bits, reserved ones included, as they stand in the low twelve bits of their word.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -241,14 +229,8 @@ impl<'a> Tcp<'a> {
 
     /// Checks the checksum; `pseudo` is the sum of the pseudo-header, the segment's length included.
     #[inline]
-    pub fn verify(&self, pseudo: Sum) -> ChecksumVerdict {
-        if pseudo.append(self.segment).fold() == 0xffff {
-            ChecksumVerdict::Good
-        } else if self.checksum() == pseudo.fold() {
-            ChecksumVerdict::PseudoOnly
-        } else {
-            ChecksumVerdict::Bad
-        }
+    pub fn verify(&self, pseudo: Sum) -> Verdict {
+        Verdict::of(pseudo, self.segment, self.checksum())
     }
 }
 

@@ -82,8 +82,8 @@ proptest! {
         prop_assert_eq!(read.options(), options);
         prop_assert_eq!(read.payload(), &payload[..]);
         prop_assert_eq!(read.header_len() % 4, 0);
-        prop_assert_eq!(read.verify(pseudo(A, B, &bytes)), ChecksumVerdict::Good);
-        prop_assert_ne!(read.verify(pseudo(A, A, &bytes)), ChecksumVerdict::Good);
+        prop_assert_eq!(read.verify(pseudo(A, B, &bytes)), Verdict::Good);
+        prop_assert_ne!(read.verify(pseudo(A, A, &bytes)), Verdict::Good);
     }
 
     #[test]
@@ -157,8 +157,8 @@ fn an_unfinished_checksum_is_recognised() {
     let mut bytes = emitted(&Header { source_port: 1, flags: Flags::SYN, ..Header::default() }, b"abc");
     let sum = pseudo(A, B, &bytes);
     bytes[16..18].copy_from_slice(&sum.fold().to_be_bytes());
-    assert_eq!(Tcp::parse(&bytes).unwrap().verify(sum), ChecksumVerdict::PseudoOnly);
-    assert_eq!(Tcp::parse(&bytes).unwrap().verify(pseudo(B, B, &bytes)), ChecksumVerdict::Bad);
+    assert_eq!(Tcp::parse(&bytes).unwrap().verify(sum), Verdict::PseudoOnly);
+    assert_eq!(Tcp::parse(&bytes).unwrap().verify(pseudo(B, B, &bytes)), Verdict::Bad);
 }
 
 #[test]

@@ -5,27 +5,13 @@
 //!  | source port | destination port | length | checksum | payload
 //! ```
 
-use super::checksum::Sum;
+use super::checksum::{Sum, Verdict};
 use super::ipv4::Protocol;
 use super::{Malformed, be16};
 use std::net::Ipv4Addr;
 
 /// Bytes of the header.
 pub const LEN: usize = 8;
-
-/// What a datagram's checksum says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChecksumVerdict {
-    /// As it was sent.
-    Good,
-    /// The sender computed none (zero), which RFC 768 allows.
-    Absent,
-    /// Damaged on the way.
-    Bad,
-    /// Only the sum of the pseudo-header: a Linux peer over veth or tap left the rest to hardware that does not exist
-    /// (`ethtool -K DEV tx off` there). The data was never protected, nor was it on any wire.
-    PseudoOnly,
-}
 
 /// A view of a datagram.
 #[derive(Clone, Copy, Debug)]
@@ -78,20 +64,15 @@ impl<'a> Udp<'a> {
         self.payload
     }
 
-    /// Checks the checksum for a packet from `source` to `destination`.
+    /// Checks the checksum for a packet from `source` to `destination`; `None` if the sender computed none (zero), which
+    /// RFC 768 allows.
     #[inline]
-    pub fn verify(&self, source: Ipv4Addr, destination: Ipv4Addr) -> ChecksumVerdict {
+    pub fn verify(&self, source: Ipv4Addr, destination: Ipv4Addr) -> Option<Verdict> {
         if self.checksum() == 0 {
-            return ChecksumVerdict::Absent;
+            return None;
         }
         let pseudo = Sum::pseudo_header(source, destination, Protocol::UDP.0, self.length());
-        if pseudo.append(self.datagram).fold() == 0xffff {
-            ChecksumVerdict::Good
-        } else if self.checksum() == pseudo.fold() {
-            ChecksumVerdict::PseudoOnly
-        } else {
-            ChecksumVerdict::Bad
-        }
+        Some(Verdict::of(pseudo, self.datagram, self.checksum()))
     }
 }
 
@@ -155,15 +136,15 @@ mod tests {
             source_port: u16, destination_port: u16, payload in vec(any::<u8>(), 0..300), behind in 0..20usize
         ) {
             let mut bytes = datagram(Header { source_port, destination_port }, &payload);
-            prop_assert_eq!(Udp::parse(&bytes).unwrap().verify(A, B), ChecksumVerdict::Absent);
+            prop_assert_eq!(Udp::parse(&bytes).unwrap().verify(A, B), None);
             fill_checksum(A, B, &mut bytes);
             bytes.resize(bytes.len() + behind, 0xaa);
             let read = Udp::parse(&bytes).unwrap();
             prop_assert_eq!((read.source_port(), read.destination_port()), (source_port, destination_port));
             prop_assert_eq!(read.payload(), &payload[..]);
             prop_assert_eq!(usize::from(read.length()), LEN + payload.len());
-            prop_assert_eq!(read.verify(A, B), ChecksumVerdict::Good);
-            prop_assert_ne!(read.verify(A, A), ChecksumVerdict::Good);
+            prop_assert_eq!(read.verify(A, B), Some(Verdict::Good));
+            prop_assert_ne!(read.verify(A, A), Some(Verdict::Good));
         }
 
         #[test]
@@ -177,8 +158,8 @@ mod tests {
         let mut bytes = datagram(Header { source_port: 7, destination_port: 9 }, b"left to hardware");
         let pseudo = Sum::pseudo_header(A, B, 17, bytes.len() as u16).fold();
         bytes[6..8].copy_from_slice(&pseudo.to_be_bytes());
-        assert_eq!(Udp::parse(&bytes).unwrap().verify(A, B), ChecksumVerdict::PseudoOnly);
-        assert_eq!(Udp::parse(&bytes).unwrap().verify(B, B), ChecksumVerdict::Bad);
+        assert_eq!(Udp::parse(&bytes).unwrap().verify(A, B), Some(Verdict::PseudoOnly));
+        assert_eq!(Udp::parse(&bytes).unwrap().verify(B, B), Some(Verdict::Bad));
     }
 
     #[test]
@@ -188,7 +169,7 @@ mod tests {
         bytes[8..].copy_from_slice(&(!sum).to_be_bytes());
         fill_checksum(A, B, &mut bytes);
         assert_eq!(Udp::parse(&bytes).unwrap().checksum(), 0xffff);
-        assert_eq!(Udp::parse(&bytes).unwrap().verify(A, B), ChecksumVerdict::Good);
+        assert_eq!(Udp::parse(&bytes).unwrap().verify(A, B), Some(Verdict::Good));
     }
 
     #[test]

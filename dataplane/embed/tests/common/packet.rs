@@ -1,12 +1,12 @@
 //! Datagrams as they stand on the wire.
 
 use std::net::SocketAddrV4;
-use xmit_dataplane::wire::checksum::Sum;
+use xmit_dataplane::wire::checksum::{Sum, Verdict};
 use xmit_dataplane::wire::compose;
 use xmit_dataplane::wire::ipv4::{self, Ipv4, Ipv4Mut, Protocol};
 use xmit_dataplane::wire::tcp::{self, Flags, Tcp};
 use xmit_dataplane::wire::tcp_options::Options;
-use xmit_dataplane::wire::udp::{self, Udp};
+use xmit_dataplane::wire::udp::Udp;
 
 /// UDP from `from` to `to`.
 pub(crate) fn udp_datagram(from: &str, to: &str, data: &[u8]) -> Vec<u8> {
@@ -33,7 +33,7 @@ pub(crate) fn parse_udp(datagram: &[u8]) -> (String, String, Vec<u8>) {
     let ip = Ipv4::parse(datagram).unwrap();
     assert!(ip.checksum_ok());
     let udp = Udp::parse(ip.payload()).unwrap();
-    assert_eq!(udp.verify(ip.source(), ip.destination()), udp::ChecksumVerdict::Good);
+    assert_eq!(udp.verify(ip.source(), ip.destination()), Some(Verdict::Good));
     let end = |ip, port| SocketAddrV4::new(ip, port).to_string();
     let ends = (end(ip.source(), udp.source_port()), end(ip.destination(), udp.destination_port()));
     (ends.0, ends.1, udp.payload().to_vec())
@@ -100,7 +100,7 @@ impl Peer {
         let ip = Ipv4::parse(&datagram).unwrap();
         let tcp = Tcp::parse(ip.payload()).unwrap();
         let pseudo = Sum::pseudo_header(ip.source(), ip.destination(), 6, ip.payload().len() as u16);
-        assert_eq!(tcp.verify(pseudo), tcp::ChecksumVerdict::Good);
+        assert_eq!(tcp.verify(pseudo), Verdict::Good);
         assert_eq!((ip.destination(), tcp.destination_port()), (*self.ours.ip(), self.ours.port()));
         let has = |flag| tcp.flags().contains(flag);
         if has(Flags::SYN) {

@@ -11,9 +11,9 @@ use crate::tcp::handshake;
 use crate::tcp::segment::Segment;
 use crate::tcp::table::{ConnectionId, Place};
 use crate::tcp::transport::Tcp;
-use crate::wire::checksum::Sum;
+use crate::wire::checksum::{Sum, Verdict};
 use crate::wire::ipv4::Protocol;
-use crate::wire::tcp::{ChecksumVerdict, Flags, Tcp as View};
+use crate::wire::tcp::{Flags, Tcp as View};
 use std::hash::BuildHasher;
 use std::net::SocketAddrV4;
 use xmit_nic::frame::FrameFlags;
@@ -67,17 +67,13 @@ pub fn tcp_v4_rcv(net: &Net, packet: &Packet) -> Result<Segment, DropReason> {
     if !packet.frame.flags.contains(FrameFlags::CHECKSUM_VERIFIED) {
         let pseudo = Sum::pseudo_header(packet.source, packet.destination, Protocol::TCP.0, bytes.len() as u16);
         match view.verify(pseudo) {
-            ChecksumVerdict::Good => {}
-            ChecksumVerdict::Bad => return Err(DropReason::TcpChecksum),
-            ChecksumVerdict::PseudoOnly if accepts_unfinished(net, packet) => {}
-            ChecksumVerdict::PseudoOnly => return Err(DropReason::TcpChecksumUnfinished),
+            Verdict::Good => {}
+            Verdict::Bad => return Err(DropReason::TcpChecksum),
+            Verdict::PseudoOnly if net.accepts_unfinished(packet.input) => {}
+            Verdict::PseudoOnly => return Err(DropReason::TcpChecksumUnfinished),
         }
     }
     Ok(Segment::new(flow, &view, usize::from(packet.header_len), packet.tos))
-}
-
-fn accepts_unfinished(net: &Net, packet: &Packet) -> bool {
-    net.snapshot.interface(packet.input).is_some_and(|i| i.accept_unfinished_checksums)
 }
 
 impl Tcp {

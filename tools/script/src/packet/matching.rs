@@ -3,13 +3,12 @@
 use super::{Arp, Body, Icmp, Ip, Link, Pattern, Tcp, Udp};
 use std::fmt::Display;
 use xmit_dataplane::wire::arp::{Arp as ArpView, Operation};
-use xmit_dataplane::wire::checksum;
-use xmit_dataplane::wire::checksum::Sum;
+use xmit_dataplane::wire::checksum::{self, Sum, Verdict};
 use xmit_dataplane::wire::ethernet::{EtherType, Ethernet};
 use xmit_dataplane::wire::icmp::Icmp as IcmpView;
 use xmit_dataplane::wire::ipv4::{Ipv4, Protocol};
-use xmit_dataplane::wire::tcp::{ChecksumVerdict as TcpVerdict, Tcp as TcpView};
-use xmit_dataplane::wire::udp::{ChecksumVerdict, Udp as UdpView};
+use xmit_dataplane::wire::tcp::Tcp as TcpView;
+use xmit_dataplane::wire::udp::Udp as UdpView;
 
 /// The frame without the padding of short frames: what the protocol inside says it is.
 pub fn trimmed(frame: &[u8]) -> &[u8] {
@@ -39,13 +38,13 @@ pub fn verify(frame: &[u8]) -> Result<(), String> {
     match ip.protocol() {
         Protocol::UDP if ip.fragment_offset() == 0 => {
             let udp = UdpView::parse(ip.payload()).map_err(|error| error.to_string())?;
-            let good = udp.verify(ip.source(), ip.destination()) == ChecksumVerdict::Good;
+            let good = udp.verify(ip.source(), ip.destination()) == Some(Verdict::Good);
             if good { Ok(()) } else { Err("its UDP checksum is wrong or absent".to_owned()) }
         }
         Protocol::TCP if ip.fragment_offset() == 0 => {
             let tcp = TcpView::parse(ip.payload()).map_err(|error| error.to_string())?;
             let pseudo = Sum::pseudo_header(ip.source(), ip.destination(), Protocol::TCP.0, ip.payload().len() as u16);
-            let good = tcp.verify(pseudo) == TcpVerdict::Good;
+            let good = tcp.verify(pseudo) == Verdict::Good;
             if good { Ok(()) } else { Err("its TCP checksum is wrong".to_owned()) }
         }
         Protocol::ICMP if ip.fragment_offset() == 0 => {

@@ -24,9 +24,9 @@ use crate::tcp::settings::Settings;
 use crate::tcp::table::ConnectionId;
 use crate::tcp::transport::Tcp;
 use crate::tcp::{Connection, Ctx, Fate, tcp_v4_rcv};
-use crate::wire::checksum::Sum;
+use crate::wire::checksum::{Sum, Verdict};
 use crate::wire::ipv4::{Ipv4, Protocol};
-use crate::wire::tcp::{ChecksumVerdict, Flags, Header, Tcp as View};
+use crate::wire::tcp::{Flags, Header, Tcp as View};
 use crate::wire::tcp_options::{Options, SackBlock, SackBlocks, Timestamps};
 use crate::{Duration, Instant};
 use std::fmt::Write;
@@ -307,7 +307,7 @@ impl Bench {
             assert!(ip.dont_fragment() && ip.destination() == *PEER.ip() && ip.protocol() == Protocol::TCP);
             let bytes = ip.payload().to_vec();
             let pseudo = Sum::pseudo_header(ip.source(), ip.destination(), Protocol::TCP.0, bytes.len() as u16);
-            assert_eq!(View::parse(&bytes).unwrap().verify(pseudo), ChecksumVerdict::Good);
+            assert_eq!(View::parse(&bytes).unwrap().verify(pseudo), Verdict::Good);
             out.push(bytes);
         }
         out
