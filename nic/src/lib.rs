@@ -10,6 +10,7 @@
 //!
 //! A frame's life is a circle: pool, fill ring, receive ring, lane, transmit ring, completion ring, pool.
 
+pub mod around;
 pub mod burst;
 pub mod caps;
 pub mod capture;
@@ -26,6 +27,7 @@ pub mod sim;
 pub mod tap;
 pub mod xdp;
 
+pub use around::Around;
 pub use burst::{BURST_FRAMES_MAX, Burst};
 pub use caps::Caps;
 pub use frame::{Frame, SlotId};

@@ -2,7 +2,7 @@
 
 use super::queue::Record;
 use super::{CaptureTap, Direction};
-use crate::{BURST_FRAMES_MAX, Burst, Caps, Instant, Pool, Port, PortStats, Wakeup};
+use crate::{Around, BURST_FRAMES_MAX, Burst, Instant, Pool, Port};
 use arrayvec::ArrayVec;
 
 /// A port whose frames are offered to a capture: received ones as they come, sent ones once the port has taken them.
@@ -23,9 +23,13 @@ impl CapturePort {
     }
 }
 
-impl Port for CapturePort {
-    fn caps(&self) -> &Caps {
-        self.inner.caps()
+impl Around for CapturePort {
+    fn inner(&self) -> &dyn Port {
+        &*self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Port {
+        &mut *self.inner
     }
 
     fn rx_burst(&mut self, now: Instant, pool: &mut Pool, burst: &mut Burst) {
@@ -49,33 +53,5 @@ impl Port for CapturePort {
                 None => {}
             }
         }
-    }
-
-    fn tx_room(&self) -> usize {
-        self.inner.tx_room()
-    }
-
-    fn service(&mut self, now: Instant, pool: &mut Pool) {
-        self.inner.service(now, pool);
-    }
-
-    fn sleep(&mut self, now: Instant) -> Wakeup {
-        self.inner.sleep(now)
-    }
-
-    fn stats(&self) -> PortStats {
-        self.inner.stats()
-    }
-
-    fn set_all_multicast(&mut self, all: bool) {
-        self.inner.set_all_multicast(all);
-    }
-
-    fn carrier(&self) -> bool {
-        self.inner.carrier()
-    }
-
-    fn shutdown(&mut self, pool: &mut Pool) {
-        self.inner.shutdown(pool);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use xmit_nic::{Burst, Caps, Instant, Pool, Port, PortStats, Wakeup};
+use xmit_nic::{Around, Burst, Instant, Pool, Port};
 
 /// What a script does to a port behind the stack's back.
 #[derive(Clone, Debug, Default)]
@@ -31,13 +31,13 @@ pub(crate) struct GatePort {
     pub(crate) gate: Gate,
 }
 
-impl Port for GatePort {
-    fn caps(&self) -> &Caps {
-        self.inner.caps()
+impl Around for GatePort {
+    fn inner(&self) -> &dyn Port {
+        &*self.inner
     }
 
-    fn rx_burst(&mut self, now: Instant, pool: &mut Pool, burst: &mut Burst) {
-        self.inner.rx_burst(now, pool, burst);
+    fn inner_mut(&mut self) -> &mut dyn Port {
+        &mut *self.inner
     }
 
     fn tx_burst(&mut self, now: Instant, pool: &mut Pool, burst: &mut Burst) {
@@ -46,31 +46,7 @@ impl Port for GatePort {
         }
     }
 
-    fn tx_room(&self) -> usize {
-        self.inner.tx_room()
-    }
-
-    fn service(&mut self, now: Instant, pool: &mut Pool) {
-        self.inner.service(now, pool);
-    }
-
-    fn sleep(&mut self, now: Instant) -> Wakeup {
-        self.inner.sleep(now)
-    }
-
-    fn stats(&self) -> PortStats {
-        self.inner.stats()
-    }
-
-    fn set_all_multicast(&mut self, all: bool) {
-        self.inner.set_all_multicast(all);
-    }
-
     fn carrier(&self) -> bool {
         !self.gate.unplugged.load(Ordering::Relaxed) && self.inner.carrier()
-    }
-
-    fn shutdown(&mut self, pool: &mut Pool) {
-        self.inner.shutdown(pool);
     }
 }

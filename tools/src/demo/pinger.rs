@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xmit_dataplane::wire::{compose, ethernet, icmp, ipv4};
-use xmit_nic::{Burst, Caps, Instant, MacAddr, Pool, Port, PortStats, Wakeup};
+use xmit_nic::{Around, Burst, Instant, MacAddr, Pool, Port};
 
 /// Names our requests among others'.
 const IDENT: u16 = 0x3c01;
@@ -95,9 +95,13 @@ fn reply(frame: &[u8]) -> Option<u16> {
     }
 }
 
-impl Port for PingPort {
-    fn caps(&self) -> &Caps {
-        self.inner.caps()
+impl Around for PingPort {
+    fn inner(&self) -> &dyn Port {
+        &*self.inner
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Port {
+        &mut *self.inner
     }
 
     fn rx_burst(&mut self, now: Instant, pool: &mut Pool, burst: &mut Burst) {
@@ -107,14 +111,6 @@ impl Port for PingPort {
         if burst.iter().skip(before).any(|frame| reply(frame.bytes()) == Some(echo.sequence)) {
             echo.answered = echo.answered.or(Some(now));
         }
-    }
-
-    fn tx_burst(&mut self, now: Instant, pool: &mut Pool, burst: &mut Burst) {
-        self.inner.tx_burst(now, pool, burst);
-    }
-
-    fn tx_room(&self) -> usize {
-        self.inner.tx_room()
     }
 
     fn service(&mut self, now: Instant, pool: &mut Pool) {
@@ -134,26 +130,6 @@ impl Port for PingPort {
             }
         }
         self.inner.service(now, pool);
-    }
-
-    fn sleep(&mut self, now: Instant) -> Wakeup {
-        self.inner.sleep(now)
-    }
-
-    fn stats(&self) -> PortStats {
-        self.inner.stats()
-    }
-
-    fn set_all_multicast(&mut self, all: bool) {
-        self.inner.set_all_multicast(all);
-    }
-
-    fn carrier(&self) -> bool {
-        self.inner.carrier()
-    }
-
-    fn shutdown(&mut self, pool: &mut Pool) {
-        self.inner.shutdown(pool);
     }
 }
 
