@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use xmit_dataplane::DropReason;
 use xmit_dataplane::counters::Snmp;
 use xmit_dataplane::device::{Queue, Tap};
+use xmit_dataplane::errno::{EADDRINUSE, ECONNREFUSED};
 use xmit_dataplane::lane::{Handover, Lane, LaneCommand, LaneMail, LaneReport, Remains};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
@@ -310,10 +311,10 @@ fn a_datagram_that_gets_no_address_is_refused_once() {
     client.send(0, Some(address(ALL)), b"x").unwrap();
     stand.turn(NOW);
     assert!(matches!(stand.bind_report(), Some(Report::Bind { .. })));
-    stand.commands.send(LaneCommand::Bound { session: 1, slot: 0, result: Err(98) }).unwrap();
+    stand.commands.send(LaneCommand::Bound { session: 1, slot: 0, result: Err(EADDRINUSE) }).unwrap();
     (0..3).for_each(|_| _ = stand.turn(NOW));
     assert_eq!(stand.bind_report(), None, "it is not asked for again and again");
-    assert_eq!(client.take_error(0), Some(98));
+    assert_eq!(client.take_error(0), Some(EADDRINUSE));
     assert!(stand.lane.prepare_sleep(NOW).is_some());
 }
 
@@ -441,7 +442,7 @@ fn an_icmp_error_reaches_the_lane_of_its_socket() {
     stands[0].wire.0.lock().unwrap().arriving.push(bytes);
     stands[0].turn(NOW);
     stands[1].turn(NOW);
-    assert_eq!(client.take_error(0), Some(111));
+    assert_eq!(client.take_error(0), Some(ECONNREFUSED));
     assert_eq!(stands.iter().map(|stand| stand.snmp(Snmp::IcmpInMsgs)).sum::<u64>(), 1);
     conserved(stands);
 }

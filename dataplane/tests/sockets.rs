@@ -2,16 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use xmit_dataplane::errno::{ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ETIMEDOUT};
 use xmit_nic::Duration;
 use xmit_script::{End, Pair};
 use xmit_shared::session::{How, Op, SocketOption, StreamEvents, StreamFlags, Transport};
 
 const PORT: u16 = 7;
 const SECOND: Duration = Duration::from_secs(1);
-const ECONNRESET: u16 = 104;
-const ECONNREFUSED: u16 = 111;
-const ETIMEDOUT: u16 = 110;
-const EHOSTUNREACH: u16 = 113;
 
 struct Stand {
     pair: Pair,

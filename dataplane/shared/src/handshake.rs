@@ -160,8 +160,8 @@ pub fn send_welcome(socket: BorrowedFd<'_>, fds: &ClientFds) -> Result<(), Hands
 ///
 /// # Errors
 /// If the socket fails; the client is gone then.
-pub fn send_refusal(socket: BorrowedFd<'_>, errno: u32, text: &str) -> Result<(), HandshakeError> {
-    let mut message = words([MAGIC, ABI_VERSION, errno.max(1), 0]).to_vec();
+pub fn send_refusal(socket: BorrowedFd<'_>, errno: i32, text: &str) -> Result<(), HandshakeError> {
+    let mut message = words([MAGIC, ABI_VERSION, errno.max(1).cast_unsigned(), 0]).to_vec();
     message.extend(text.bytes().take(TEXT_MAX));
     send(socket, &message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map_err(io::Error::from)?;
     Ok(())

@@ -79,12 +79,12 @@ impl Client {
     }
 
     /// The socket's pending error (`SO_ERROR`), once.
-    pub fn take_error(&mut self, slot: u32) -> Option<u16> {
+    pub fn take_error(&mut self, slot: u32) -> Option<i32> {
         let word = self.end.slots.get(slot as usize)?.status.error();
         let seen = self.errors_seen.get_mut(slot as usize)?;
         let is_new = *seen != word;
         *seen = word;
-        is_new.then_some(word as u16)
+        is_new.then_some(i32::from(word as u16))
     }
 
     /// Tells the lane to look at `slot`.

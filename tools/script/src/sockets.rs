@@ -90,7 +90,7 @@ impl Sockets {
         slot: u32,
         transport: Transport,
         bind: Option<SocketAddrV4>,
-        fails: Option<u16>,
+        fails: Option<i32>,
     ) -> Result<(), String> {
         self.call_expecting(stand, slot, Op::Open(transport), None)?;
         match transport {
@@ -108,14 +108,14 @@ impl Sockets {
         stand: &mut Stand,
         slot: u32,
         op: Op,
-        fails: Option<u16>,
+        fails: Option<i32>,
     ) -> Result<(), String> {
         let answer = self.call(stand, slot, op)?;
         let outcome = |result: i32| match result {
-            ..0 => errno::name(result.unsigned_abs() as u16),
+            ..0 => errno::name(-result),
             _ => "success".to_owned(),
         };
-        let wanted = fails.map_or(0, |number| -i32::from(number));
+        let wanted = fails.map_or(0, |number: i32| -number);
         if answer.result != wanted {
             return Err(format!("the call ends with {}, not {}", outcome(answer.result), outcome(wanted)));
         }
@@ -167,10 +167,10 @@ impl Sockets {
         if same { Ok(()) } else { Err(format!("it received {}", describe(&meta, &received))) }
     }
 
-    fn error(&mut self, stand: &mut Stand, slot: u32, wanted: Option<u16>) -> Result<(), String> {
+    fn error(&mut self, stand: &mut Stand, slot: u32, wanted: Option<i32>) -> Result<(), String> {
         stand.settle()?;
         let is = self.client.take_error(slot);
-        let name = |error: Option<u16>| error.map_or_else(|| "no error".to_owned(), errno::name);
+        let name = |error: Option<i32>| error.map_or_else(|| "no error".to_owned(), errno::name);
         if is == wanted { Ok(()) } else { Err(format!("it has {}, not {}", name(is), name(wanted))) }
     }
 }

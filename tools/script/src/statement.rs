@@ -69,11 +69,11 @@ pub(crate) enum Statement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SocketAct {
     /// `socket s1 udp|tcp [bind ADDRESS] [fails ERRNO]`.
-    Open(Transport, Option<SocketAddrV4>, Option<u16>),
+    Open(Transport, Option<SocketAddrV4>, Option<i32>),
     /// A line about a stream.
     Stream(StreamAct),
     /// `s1 connect ADDRESS [fails ERRNO]`.
-    Connect(SocketAddrV4, Option<u16>),
+    Connect(SocketAddrV4, Option<i32>),
     /// `s1 disconnect`.
     Disconnect,
     /// `s1 send DATA [to ADDRESS]`.
@@ -83,11 +83,11 @@ pub(crate) enum SocketAct {
     /// `s1 receives nothing`.
     ReceivesNothing,
     /// `s1 error ERRNO`; `s1 no error`.
-    Error(Option<u16>),
+    Error(Option<i32>),
     /// `s1 local ADDRESS`.
     Local(SocketAddrV4),
     /// `s1 option ttl|tos|broadcast|priority N [fails ERRNO]`.
-    Option(SocketOption, i32, Option<u16>),
+    Option(SocketOption, i32, Option<i32>),
     /// `s1 close`.
     Close,
 }

@@ -13,7 +13,7 @@ use xmit_shared::session::{CongestionName, How, Op, SocketOption, StreamEvents, 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StreamAct {
     /// `s1 listen N [granting M] [fails ERRNO]`: connections are taken into M slots, 4 unless said.
-    Listen(u32, u32, Option<u16>),
+    Listen(u32, u32, Option<i32>),
     /// `s1 accepts c1 [from ADDRESS]`; `s1 accepts nothing`.
     Accepts(Option<String>, Option<SocketAddrV4>),
     /// `s1 write DATA [more|record] [takes N]`, all of it unless said; `s1 write urgent DATA`.
@@ -29,7 +29,7 @@ pub(crate) enum StreamAct {
     /// `s1 urgent at N`: bytes before the last urgent one; behind it if negative. `s1 no urgent`.
     Urgent(Option<i32>),
     /// `s1 shutdown read|write|both [fails ERRNO]`.
-    Shutdown(How, Option<u16>),
+    Shutdown(How, Option<i32>),
     /// `s1 is connected`, `s1 is not connected`, `s1 is closed`.
     Is(StreamEvents, bool),
     /// `s1 info FIELD = N`, `> N`, `< N`: a field of `TCP_INFO`.
@@ -107,7 +107,7 @@ fn congestion(name: &str) -> Result<i32, String> {
     Ok(known.number())
 }
 
-pub(crate) fn fails(words: &mut Words) -> Result<Option<u16>, String> {
+pub(crate) fn fails(words: &mut Words) -> Result<Option<i32>, String> {
     if words.take("fails") { errno::number(&words.bare("an error number")?).map(Some) } else { Ok(None) }
 }
 
@@ -258,7 +258,7 @@ impl Sockets {
         slot: u32,
         backlog: u32,
         grants: u32,
-        fails: Option<u16>,
+        fails: Option<i32>,
     ) -> Result<(), String> {
         self.call_expecting(stand, slot, Op::Listen(backlog), fails)?;
         if fails.is_some() {

@@ -5,14 +5,12 @@ use crate::run::sessions::SessionEvent;
 use mio::Token;
 use std::time::Duration;
 use tracing::{debug, warn};
+use xmit_dataplane::errno::ENOSPC;
 use xmit_dataplane::lane::{LaneCommand, LaneReport};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::socket::{Answer, Claim, Left, Report, Reporter, Taken};
 use xmit_shared::session::{LaneEnd, Transport};
 use xmit_shared::{Instant, clock};
-
-/// Linux's "no space left on device": a steering program has no room for one more port.
-const ENOSPC: i32 = 28;
 
 /// The user of a program that is gone.
 const NOBODY: u32 = u32::MAX;

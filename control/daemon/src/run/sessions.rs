@@ -18,15 +18,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
+use xmit_dataplane::errno::{EACCES, EMFILE, ENOMEM, EPROTO};
 use xmit_nic::{Duration, Instant};
 use xmit_shared::clock;
 use xmit_shared::handshake::{HandshakeError, receive_hello, send_refusal, send_welcome};
 use xmit_shared::session::{LaneEnd, SLOTS_MAX, SessionConfig, create};
-
-const EACCES: u32 = 13;
-const ENOMEM: u32 = 12;
-const EMFILE: u32 = 24;
-const EPROTO: u32 = 71;
 
 /// Clients waiting to be accepted; more wait in their own `connect`.
 const BACKLOG: i32 = 64;
