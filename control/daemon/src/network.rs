@@ -9,9 +9,10 @@
 //! * a route of the configuration stands before a kernel's route of the same network (metric, then order).
 
 use crate::config::check::out_interface;
-use crate::config::{Cidr, Config, Interface, Kind, ReversePath};
+use crate::config::{Config, Interface, Kind, ReversePath};
 use crate::netlink::{KernelInterface, KernelRoute, KernelView, RouteKind as KernelRouteKind, RouteOrigin};
 use std::net::Ipv4Addr;
+use xmit_dataplane::route::{Prefix, RouteKind};
 use xmit_nic::MacAddr;
 
 /// The MTU of an emulated NIC that the configuration says nothing about.
@@ -46,7 +47,7 @@ pub struct NetworkInterface {
     /// The kernel owns the addresses too, resolves neighbours, and keeps what is not for an open port.
     pub adopted: bool,
     /// Our addresses, the preferred one first.
-    pub addresses: Vec<Cidr>,
+    pub addresses: Vec<Prefix>,
     /// Takes transport checksums that are unfinished.
     pub accept_unfinished_checksums: bool,
     /// The VLAN it lives in.
@@ -61,7 +62,7 @@ pub struct NetworkInterface {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkRoute {
     /// The network.
-    pub destination: Cidr,
+    pub destination: Prefix,
     /// What happens to packets.
     pub kind: RouteKind,
     /// The next router; absent: the destination is a neighbour.
@@ -78,18 +79,6 @@ pub struct NetworkRoute {
     pub tos: u8,
     /// Who said so, as operators read it.
     pub origin: &'static str,
-}
-
-/// `RTN_*`, as far as a host has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the names are Linux's
-pub enum RouteKind {
-    Local,
-    Broadcast,
-    Unicast,
-    Unreachable,
-    Prohibit,
-    Blackhole,
 }
 
 /// One neighbour that needs no asking.
@@ -113,7 +102,9 @@ impl Network {
         for (id, interface) in (0..).zip(&config.interfaces) {
             network.add_own_routes(id, interface.adopts());
             if let Some(gateway) = interface.gateway {
-                network.routes.push(NetworkRoute { via: Some(gateway), ..unicast(Cidr::DEFAULT, id, "configuration") });
+                network
+                    .routes
+                    .push(NetworkRoute { via: Some(gateway), ..unicast(Prefix::DEFAULT, id, "configuration") });
             }
         }
         network.add_configured_routes(config);
@@ -166,15 +157,18 @@ impl Network {
     fn add_own_routes(&mut self, id: u16, adopted: bool) {
         let addresses = self.interfaces[usize::from(id)].addresses.clone();
         for (place, cidr) in addresses.iter().enumerate() {
-            let host = |address| Cidr { address, prefix_len: 32 };
-            let own = NetworkRoute { source: Some(cidr.address), ..unicast(cidr.network(), id, "address") };
-            self.routes.push(NetworkRoute { destination: host(cidr.address), kind: RouteKind::Local, ..own });
+            let own = NetworkRoute { source: Some(cidr.addr()), ..unicast(cidr.canonical(), id, "address") };
+            self.routes.push(NetworkRoute { destination: Prefix::host(cidr.addr()), kind: RouteKind::Local, ..own });
             if let Some(broadcast) = cidr.broadcast() {
-                self.routes.push(NetworkRoute { destination: host(broadcast), kind: RouteKind::Broadcast, ..own });
+                self.routes.push(NetworkRoute {
+                    destination: Prefix::host(broadcast),
+                    kind: RouteKind::Broadcast,
+                    ..own
+                });
             }
             // A second address of a network brings no second route: the first is the source (`fib_add_ifaddr`).
-            let first = !addresses[..place].iter().any(|other| other.network() == cidr.network());
-            if !adopted && cidr.prefix_len < 32 && first {
+            let first = !addresses[..place].iter().any(|other| other.canonical() == cidr.canonical());
+            if !adopted && cidr.len() < 32 && first {
                 self.routes.push(own);
             }
         }
@@ -255,7 +249,7 @@ impl Network {
     }
 }
 
-fn unicast(destination: Cidr, interface: u16, origin: &'static str) -> NetworkRoute {
+fn unicast(destination: Prefix, interface: u16, origin: &'static str) -> NetworkRoute {
     NetworkRoute {
         destination,
         kind: RouteKind::Unicast,

@@ -47,6 +47,11 @@ impl Prefix {
         (addr.to_bits() ^ self.addr.to_bits()) & self.mask_bits() == 0
     }
 
+    /// True if some address is of both networks.
+    pub const fn overlaps(self, other: Self) -> bool {
+        if self.len <= other.len { self.contains(other.addr) } else { other.contains(self.addr) }
+    }
+
     /// The same network, the host part zero.
     #[must_use]
     pub const fn canonical(self) -> Self {
@@ -124,6 +129,9 @@ mod tests {
         assert_eq!(prefix.mask(), Ipv4Addr::new(255, 255, 255, 0));
         assert_eq!(prefix.broadcast(), Some(Ipv4Addr::new(192, 0, 2, 255)));
         assert_eq!("192.0.2.7/31".parse::<Prefix>().unwrap().broadcast(), None);
+        let net = |text: &str| text.parse::<Prefix>().unwrap();
+        assert!(net("192.0.0.0/8").overlaps(prefix) && prefix.overlaps(net("192.0.2.128/25")));
+        assert!(!prefix.overlaps(net("192.0.3.0/24")));
         assert_eq!("192.0.2.7".parse::<Prefix>().unwrap().len(), 32);
         for bad in ["", "/24", "192.0.2/24", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/+4", "192.0.2.0/024", "::/0"] {
             assert_eq!(bad.parse::<Prefix>(), Err(BadPrefix), "{bad}");

@@ -1,9 +1,10 @@
 //! `[[interface]]`: one NIC, real or emulated.
 
-use super::{Cidr, from_text_if_any};
+use super::{cidr, from_text_if_any};
 use serde::Deserialize;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
+use xmit_dataplane::route::Prefix;
 use xmit_nic::MacAddr;
 
 /// `[[interface]]`.
@@ -27,8 +28,8 @@ pub struct Interface {
     pub ring: u32,
     /// Addresses of the daemon's own, such as `["10.77.0.2/24"]`: packets to them never reach the kernel. Absent
     /// (only `af_xdp`): the kernel's addresses are adopted and shared with it by ports.
-    #[serde(default)]
-    pub addresses: Option<Vec<Cidr>>,
+    #[serde(default, deserialize_with = "cidr::list_if_any")]
+    pub addresses: Option<Vec<Prefix>>,
     /// The next hop of the default route. Default: none.
     #[serde(default)]
     pub gateway: Option<Ipv4Addr>,

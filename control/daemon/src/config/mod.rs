@@ -10,7 +10,7 @@
 //! * an unknown field is a mistake, never ignored.
 
 pub mod check;
-pub mod cidr;
+mod cidr;
 pub mod client;
 pub mod daemon;
 pub mod error;
@@ -24,7 +24,6 @@ pub mod route;
 pub mod tcp;
 pub mod units;
 
-pub use cidr::Cidr;
 pub use client::Client;
 pub use daemon::Daemon;
 pub use error::{ConfigError, Mistake};

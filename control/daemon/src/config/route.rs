@@ -1,15 +1,17 @@
 //! `[[route]]`: one route beside those that follow from addresses and gateways.
 
-use super::Cidr;
+use super::cidr;
 use serde::Deserialize;
 use std::net::Ipv4Addr;
+use xmit_dataplane::route::Prefix;
 
 /// `[[route]]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The network, such as `"192.168.0.0/16"`; `"0.0.0.0/0"` is the default route. Required.
-    pub destination: Cidr,
+    #[serde(deserialize_with = "cidr::one")]
+    pub destination: Prefix,
     /// The next hop, a neighbour. Absent: the destination is on the link itself.
     #[serde(default)]
     pub via: Option<Ipv4Addr>,

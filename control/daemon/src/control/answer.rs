@@ -2,8 +2,8 @@
 
 use super::Control;
 use crate::api::{self, Request, Response, Version};
-use crate::config::Cidr;
-use crate::network::{NetworkInterface, NetworkRoute, RouteKind};
+use crate::network::{NetworkInterface, NetworkRoute};
+use xmit_dataplane::route::{Prefix, RouteKind};
 use xmit_shared::Instant;
 
 impl Control {
@@ -57,8 +57,8 @@ impl Control {
             |route: &NetworkRoute| self.network.interfaces.get(usize::from(route.interface)).map(|i| i.name.clone());
         let rows = self.network.routes.iter().filter(shown);
         rows.map(|route| api::Route {
-            destination: route.destination.address,
-            prefix_len: route.destination.prefix_len,
+            destination: route.destination.addr(),
+            prefix_len: route.destination.len(),
             via: route.via,
             interface: name(route).unwrap_or_default(),
             source: route.source,
@@ -77,7 +77,7 @@ fn queue_of(name: &str) -> u32 {
 
 fn describe(kind: &str, interface: &NetworkInterface, ports: Vec<api::InterfacePort>) -> api::Interface {
     let address =
-        |cidr: &Cidr| api::Address { address: cidr.address, prefix_len: cidr.prefix_len, broadcast: cidr.broadcast() };
+        |cidr: &Prefix| api::Address { address: cidr.addr(), prefix_len: cidr.len(), broadcast: cidr.broadcast() };
     api::Interface {
         name: interface.name.clone(),
         kernel_index: interface.kernel_index,

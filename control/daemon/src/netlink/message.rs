@@ -2,7 +2,6 @@
 
 use super::view::{KernelAddress, KernelInterface, KernelNeighbour, KernelRoute, NeighbourState, NextHop};
 use super::view::{RouteKind, RouteOrigin};
-use crate::config::Cidr;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
@@ -12,6 +11,7 @@ use netlink_packet_route::route::{
     RouteProtocol, RouteType,
 };
 use std::net::{IpAddr, Ipv4Addr};
+use xmit_dataplane::route::Prefix;
 use xmit_nic::MacAddr;
 
 /// A link without its addresses.
@@ -52,7 +52,7 @@ pub(super) fn address(message: &AddressMessage) -> Option<(u32, KernelAddress)> 
             _ => {}
         }
     }
-    let cidr = Cidr { address: local.or(peer)?, prefix_len: message.header.prefix_len.min(32) };
+    let cidr = Prefix::new(local.or(peer)?, message.header.prefix_len)?;
     Some((message.header.index, KernelAddress { cidr, broadcast }))
 }
 
@@ -67,7 +67,7 @@ pub(super) fn route(message: &RouteMessage) -> Option<KernelRoute> {
         _ => return None,
     };
     let mut row = KernelRoute {
-        destination: Cidr { address: Ipv4Addr::UNSPECIFIED, prefix_len: header.destination_prefix_length.min(32) },
+        destination: Prefix::new(Ipv4Addr::UNSPECIFIED, header.destination_prefix_length)?,
         kind,
         next_hops: Vec::new(),
         source: None,
@@ -80,7 +80,9 @@ pub(super) fn route(message: &RouteMessage) -> Option<KernelRoute> {
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Table(number) => table = *number,
-            RouteAttribute::Destination(RouteAddress::Inet(address)) => row.destination.address = *address,
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => {
+                row.destination = Prefix::new(*address, header.destination_prefix_length)?;
+            }
             RouteAttribute::PrefSource(RouteAddress::Inet(address)) => row.source = Some(*address),
             RouteAttribute::Priority(metric) => row.metric = *metric,
             RouteAttribute::Metrics(metrics) => row.mtu = mtu(metrics),

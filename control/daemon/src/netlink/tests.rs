@@ -1,8 +1,8 @@
 use super::*;
-use crate::config::Cidr;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use xmit_dataplane::route::Prefix;
 use xmit_nic::MacAddr;
 use xmit_shared::Instant;
 
@@ -56,7 +56,7 @@ impl Clock {
     }
 }
 
-fn cidr(text: &str) -> Cidr {
+fn cidr(text: &str) -> Prefix {
     text.parse().unwrap()
 }
 

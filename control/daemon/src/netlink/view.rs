@@ -1,7 +1,7 @@
 //! The kernel's tables as plain data, IPv4 only.
 
-use crate::config::Cidr;
 use std::net::Ipv4Addr;
+use xmit_dataplane::route::Prefix;
 use xmit_nic::MacAddr;
 
 /// All that is followed, at one generation.
@@ -44,7 +44,7 @@ pub struct KernelInterface {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelAddress {
     /// The address with its network.
-    pub cidr: Cidr,
+    pub cidr: Prefix,
     /// The network's broadcast address, if one is set.
     pub broadcast: Option<Ipv4Addr>,
 }
@@ -53,7 +53,7 @@ pub struct KernelAddress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRoute {
     /// The network.
-    pub destination: Cidr,
+    pub destination: Prefix,
     /// What happens to packets.
     pub kind: RouteKind,
     /// Where they go; several share the load; empty unless `kind` is `Unicast`.

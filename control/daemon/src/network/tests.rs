@@ -3,7 +3,7 @@ use crate::config::Machine;
 use crate::netlink::{KernelAddress, KernelNeighbour, NeighbourState, NextHop};
 use std::path::Path;
 
-fn cidr(text: &str) -> Cidr {
+fn cidr(text: &str) -> Prefix {
     text.parse().unwrap()
 }
 

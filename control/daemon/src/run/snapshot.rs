@@ -1,7 +1,7 @@
 //! From the joined network to what lanes work with.
 
 use crate::config;
-use crate::network::{Network, NetworkRoute, RouteKind as NetworkRouteKind};
+use crate::network::{Network, NetworkRoute};
 use std::net::Ipv4Addr;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
 use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
@@ -14,11 +14,7 @@ pub fn snapshot(network: &Network) -> Snapshot {
         mac: i.mac,
         mtu: i.mtu,
         up: i.up,
-        addresses: i
-            .addresses
-            .iter()
-            .map(|a| InterfaceAddress { address: a.address, prefix_len: a.prefix_len })
-            .collect(),
+        addresses: i.addresses.iter().map(|a| InterfaceAddress { address: a.addr(), prefix_len: a.len() }).collect(),
         vlan: i.vlan,
         resolution: if i.adopted { Resolution::Kernel } else { Resolution::Arp },
         reverse_path: match i.reverse_path {
@@ -35,7 +31,7 @@ pub fn snapshot(network: &Network) -> Snapshot {
     });
     Snapshot {
         interfaces: interfaces.collect(),
-        fib: Fib::build(network.routes.iter().filter_map(route).chain(loopback(network))),
+        fib: Fib::build(network.routes.iter().map(route).chain(loopback(network))),
         neighbours: neighbours.collect(),
     }
 }
@@ -47,25 +43,17 @@ fn loopback(network: &Network) -> Option<Route> {
     Some(Route { prefix, kind, gateway: None, interface, preferred_source: None, mtu: None, metric: 0, tos: 0 })
 }
 
-fn route(route: &NetworkRoute) -> Option<Route> {
-    let network = route.destination.network();
-    Some(Route {
-        prefix: Prefix::new(network.address, network.prefix_len)?,
-        kind: match route.kind {
-            NetworkRouteKind::Local => RouteKind::Local,
-            NetworkRouteKind::Broadcast => RouteKind::Broadcast,
-            NetworkRouteKind::Unicast => RouteKind::Unicast,
-            NetworkRouteKind::Unreachable => RouteKind::Unreachable,
-            NetworkRouteKind::Prohibit => RouteKind::Prohibit,
-            NetworkRouteKind::Blackhole => RouteKind::Blackhole,
-        },
+fn route(route: &NetworkRoute) -> Route {
+    Route {
+        prefix: route.destination.canonical(),
+        kind: route.kind,
         gateway: route.via,
         interface: InterfaceId(route.interface),
         preferred_source: route.source,
         mtu: route.mtu,
         metric: route.metric,
         tos: route.tos,
-    })
+    }
 }
 
 #[cfg(test)]

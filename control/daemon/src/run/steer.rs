@@ -182,7 +182,7 @@ impl Steer {
 
 /// What is steered on a NIC: its addresses, and the broadcasts that reach them if the operator wants that.
 fn addresses(interface: &NetworkInterface) -> BTreeSet<Ipv4Addr> {
-    let own = interface.addresses.iter().map(|a| a.address);
+    let own = interface.addresses.iter().map(|a| a.addr());
     let networks = interface.addresses.iter().filter_map(|a| a.broadcast());
     let all = networks.chain([Ipv4Addr::BROADCAST]).filter(|_| interface.broadcasts);
     own.chain(all).collect()

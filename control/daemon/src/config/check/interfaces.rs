@@ -1,8 +1,9 @@
 //! Interfaces: names, lanes, addresses, and what each kind needs.
 
 use super::Findings;
-use crate::config::{Cidr, Config, Interface, Join, Kind, Machine, error::nearest};
+use crate::config::{Config, Interface, Join, Kind, Machine, error::nearest};
 use std::net::Ipv4Addr;
+use xmit_dataplane::route::Prefix;
 use xmit_nic::frame::FRAME_HOME;
 
 /// `IFNAMSIZ` less the final zero.
@@ -154,7 +155,7 @@ fn check_mtu(config: &Config, interface: &Interface, report: &mut Report<'_>) {
 fn check_addresses(config: &Config, index: usize, interface: &Interface, report: &mut Report<'_>) {
     let Some(addresses) = &interface.addresses else { return };
     let earlier = config.interfaces[..index].iter();
-    let others: Vec<(&str, Cidr)> =
+    let others: Vec<(&str, Prefix)> =
         earlier.flat_map(|i| i.addresses.iter().flatten().map(|cidr| (i.name.as_str(), *cidr))).collect();
     if addresses.is_empty() {
         let cure = "name one, or remove the line to adopt the kernel's".into();
@@ -165,8 +166,8 @@ fn check_addresses(config: &Config, index: usize, interface: &Interface, report:
         if let Some(why) = not_a_host(*cidr) {
             report(&field, format!("{cidr} cannot be the address of a host: {why}"), "choose another".into());
         }
-        if addresses[..position].iter().any(|other| other.address == cidr.address) {
-            report(&field, format!("{} stands here twice", cidr.address), "remove one".into());
+        if addresses[..position].iter().any(|other| other.addr() == cidr.addr()) {
+            report(&field, format!("{} stands here twice", cidr.addr()), "remove one".into());
         }
         if let Some((name, other)) = others.iter().find(|(_, other)| other.overlaps(*cidr)) {
             let what = format!("the network of {cidr} overlaps that of {other} on {name}");
@@ -174,21 +175,21 @@ fn check_addresses(config: &Config, index: usize, interface: &Interface, report:
         }
     }
     if let Some(gateway) = interface.gateway
-        && !addresses.iter().any(|cidr| cidr.contains(gateway) && cidr.address != gateway)
+        && !addresses.iter().any(|cidr| cidr.contains(gateway) && cidr.addr() != gateway)
     {
         let what = format!("{gateway} is no neighbour on {}", interface.name);
         report("gateway", what, "name a router in a network of `addresses`".into());
     }
 }
 
-fn not_a_host(cidr: Cidr) -> Option<&'static str> {
-    let address = cidr.address;
+fn not_a_host(cidr: Prefix) -> Option<&'static str> {
+    let address = cidr.addr();
     match address {
         _ if address.is_multicast() || address == Ipv4Addr::BROADCAST => Some("it is a group of hosts"),
         _ if address.octets()[0] == 0 => Some("it is in 0.0.0.0/8, this host on this network"),
         _ if address.is_loopback() => Some("it is in 127.0.0.0/8, the loopback"),
-        _ if cidr.prefix_len == 0 => Some("its network would be the whole Internet"),
-        _ if cidr.prefix_len < 31 && address == cidr.network().address => Some("it is the network itself"),
+        _ if cidr.len() == 0 => Some("its network would be the whole Internet"),
+        _ if cidr.len() < 31 && cidr.is_canonical() => Some("it is the network itself"),
         _ if Some(address) == cidr.broadcast() => Some("it is the network's broadcast address"),
         _ => None,
     }

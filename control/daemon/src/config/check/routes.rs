@@ -32,9 +32,9 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
 }
 
 fn check_route(config: &Config, place: &str, route: &Route, names: &[&str], findings: &mut Findings) {
-    if route.destination != route.destination.network() {
+    if !route.destination.is_canonical() {
         let what = format!("{} is an address in a network, not a network", route.destination);
-        findings.add(format!("{place}.destination"), what, format!("write \"{}\"", route.destination.network()));
+        findings.add(format!("{place}.destination"), what, format!("write \"{}\"", route.destination.canonical()));
     }
     let named = route.interface.as_deref();
     if let Some(name) = named
@@ -55,7 +55,7 @@ fn check_route(config: &Config, place: &str, route: &Route, names: &[&str], find
     }
     let own = |address: Ipv4Addr| {
         let addresses =
-            |i: &Interface| i.addresses.as_ref().is_none_or(|list| list.iter().any(|c| c.address == address));
+            |i: &Interface| i.addresses.as_ref().is_none_or(|list| list.iter().any(|c| c.addr() == address));
         config.interfaces.iter().any(addresses)
     };
     if let Some(source) = route.source.filter(|source| !own(*source)) {
