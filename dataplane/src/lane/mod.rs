@@ -11,6 +11,7 @@ mod describe;
 mod mail;
 mod messages;
 mod sleep;
+mod solo;
 mod stages;
 
 pub use mail::Remains;
@@ -18,6 +19,7 @@ pub use messages::{
     LaneCommand, LaneDescription, LaneReport, NeighbourDescription, QueueDescription, StreamDescription,
 };
 pub use sleep::Sleep;
+pub use solo::Solo;
 pub use stages::{Stage, Stages};
 
 use crate::device::{Device, Queue, qdisc_run};

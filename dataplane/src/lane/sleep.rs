@@ -69,6 +69,13 @@ impl Lane {
         Some(sleep)
     }
 
+    /// When the lane needs the CPU next, `now` if it does at once: for whoever runs it and does not sleep himself.
+    pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+        let sleep = self.prepare_sleep(now);
+        self.awake();
+        sleep.map_or(Some(now), |sleep| sleep.until)
+    }
+
     /// The lane does not sleep, or no longer.
     pub fn awake(&mut self) {
         self.mail.commands.sleeper().awake();

@@ -4,32 +4,21 @@
 
 use crate::client::Client;
 use std::io;
-use std::sync::Arc;
 use xmit_dataplane::counters::{Counters, names};
 use xmit_dataplane::device::Queue;
-use xmit_dataplane::lane::{Lane, LaneCommand, LaneMail, LaneReport, Remains};
+use xmit_dataplane::lane::{Lane, Remains, Solo};
 use xmit_dataplane::route::InterfaceId;
 use xmit_dataplane::snapshot::Snapshot;
-use xmit_dataplane::socket::{Answer, Books, Report, Reporter};
 use xmit_nic::pool::Census;
 use xmit_nic::{Instant, Pool, Port};
-use xmit_shared::mailbox::{Mail, Mailbox, mailbox};
 use xmit_shared::session::{SessionConfig, in_process};
-use xmit_shared::snapshot::Publisher;
 
 /// A lane with the control thread's part played by its caller.
 pub struct Host {
     lane: Lane,
-    snapshot: Arc<Snapshot>,
-    publisher: Publisher<Arc<Snapshot>>,
-    books: Books,
-    commands: Mail<LaneCommand>,
-    reports: Mailbox<(u16, LaneReport)>,
+    control: Solo,
     sessions: u32,
 }
-
-/// Messages between a lane and its control thread.
-const MAIL: usize = 64;
 
 impl Host {
     /// A host with `frames` frames, without ports.
@@ -37,20 +26,9 @@ impl Host {
     /// # Errors
     /// The kernel's, if memory or descriptors are short.
     pub fn new(snapshot: Snapshot, frames: usize, now: Instant, seed: u64) -> io::Result<Self> {
-        let (commands, to_lane) = mailbox(MAIL)?;
-        let (reports, from_lane) = mailbox(MAIL)?;
-        let mail = LaneMail {
-            commands,
-            reports: from_lane,
-            packets: mailbox(MAIL)?.0,
-            returns: mailbox(MAIL)?.0,
-            others: vec![None],
-        };
-        let snapshot = Arc::new(snapshot);
-        let publisher = Publisher::new(Arc::clone(&snapshot));
-        let reader = publisher.reader();
+        let (control, mail, reader) = Solo::new(snapshot, seed)?;
         let lane = Lane::new(0, Pool::anonymous(0, frames)?, now, seed, mail, reader, || 0);
-        Ok(Self { lane, snapshot, publisher, books: Books::new(1, seed), commands: to_lane, reports, sessions: 0 })
+        Ok(Self { lane, control, sessions: 0 })
     }
 
     /// Adds a port of the first interface.
@@ -61,8 +39,7 @@ impl Host {
 
     /// Puts another configuration in force, from the next turn on.
     pub fn publish(&mut self, snapshot: Snapshot) {
-        self.snapshot = Arc::new(snapshot);
-        self.publisher.publish(Arc::clone(&self.snapshot));
+        self.control.publish(snapshot);
     }
 
     /// A program connects; it is served from the next turn on.
@@ -73,8 +50,7 @@ impl Host {
         let (lanes, client) = in_process(&SessionConfig::default()).map_err(|error| error.to_string())?;
         self.sessions += 1;
         for end in lanes {
-            let attach = LaneCommand::Attach { session: self.sessions, end: Box::new(end), rate: 0 };
-            self.commands.send(attach).map_err(|_| "the lane's mailbox is full".to_owned())?;
+            self.control.attach(self.sessions, end).map_err(|error| error.to_string())?;
         }
         Ok(Client::new(client))
     }
@@ -84,25 +60,18 @@ impl Host {
     /// # Errors
     /// If the lane's mailbox is full.
     pub fn detach(&mut self, session: u32) -> Result<(), String> {
-        self.books.release_session(session);
-        let detach = LaneCommand::Detach { session };
-        self.commands.send(detach).map_err(|_| "the lane's mailbox is full".to_owned())
+        self.control.detach(session).map_err(|error| error.to_string())
     }
 
     /// One turn of the lane, then of the control thread. Answers how much there was to do.
     pub fn turn(&mut self, now: Instant) -> usize {
         let work = self.lane.turn(now).work;
-        work + self.answer_reports()
+        work + self.control.answer_reports()
     }
 
     /// When the lane needs the CPU next; `now` if it does at once.
     pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
-        let sleep = self.lane.prepare_sleep(now);
-        self.lane.awake();
-        match sleep {
-            Some(sleep) => sleep.until,
-            None => Some(now),
-        }
+        self.lane.next_deadline(now)
     }
 
     /// When one of the lane's ports needs the CPU next.
@@ -112,7 +81,7 @@ impl Host {
 
     /// The configuration in force.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+        self.control.snapshot()
     }
 
     /// The lane, to look at and to change.
@@ -139,27 +108,5 @@ impl Host {
     pub fn shutdown(self) -> (usize, usize) {
         let pools = Remains::settle(vec![self.lane.shutdown()]);
         pools.iter().fold((0, 0), |(free, all), pool| (free + pool.available(), all + pool.total()))
-    }
-
-    fn answer_reports(&mut self) -> usize {
-        let mut answered = 0;
-        while let Some(report) = self.reports.take() {
-            answered += 1;
-            if let (_, LaneReport::Session(report)) = report {
-                self.answer(&report);
-            }
-        }
-        answered
-    }
-
-    fn answer(&mut self, report: &Report) {
-        let settled = self.books.settle(&self.snapshot, Reporter { lane: 0, uid: 0, privileged: true }, report);
-        if let Some(Answer { session, slot, result }) = settled.answer {
-            // The mailbox holds more than one session can have under way here.
-            let _ = self.commands.send(LaneCommand::Bound { session, slot, result });
-        }
-        if let Report::Broken { session, .. } = report {
-            self.books.release_session(*session);
-        }
     }
 }

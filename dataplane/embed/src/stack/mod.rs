@@ -1,10 +1,9 @@
 //! The embedded stack: a lane with everything that the daemon would put around it.
 //!
-//! * `config`: the text of `xm_init`; `control`: the control thread's part; `port`: the wire of raw IP datagrams;
+//! * `config`: the text of `xm_init`; `port`: the wire of raw IP datagrams;
 //! * `run`: the lane and its clock; `sysctl`: settings by the names that Linux gives them; `process`: the one stack of this process.
 
 mod config;
-mod control;
 mod port;
 mod process;
 mod run;

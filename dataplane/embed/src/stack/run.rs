@@ -1,7 +1,6 @@
 //! The lane and its clock: turns at the present time until nothing more happens, and how far the clock may jump.
 
 use super::config::{Config, INTERFACE};
-use super::control::Control;
 use super::port::{RawIpPort, Wire};
 use crate::file::ErrorQueues;
 use std::fmt;
@@ -9,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use xmit::Pulse;
 use xmit_dataplane::device::Queue;
-use xmit_dataplane::lane::{Lane, Remains};
+use xmit_dataplane::lane::{Lane, Remains, Solo};
 use xmit_dataplane::tcp::Settings;
 use xmit_dataplane::tcp::challenge::ChallengeLimit;
 use xmit_dataplane::tcp::fastopen::FastOpenKeys;
@@ -22,11 +21,13 @@ use xmit_shared::session::{ClientEnd, SessionConfig, in_process};
 pub(crate) struct Stack {
     /// `None` while it is being taken down.
     lane: Option<Lane>,
-    control: Control,
+    control: Solo,
     pulse: Arc<Pulse>,
     error_queues: Arc<ErrorQueues>,
 }
 
+/// The one session's name.
+const SESSION: u32 = 1;
 /// Frames of the pool. More than one program leaves in flight; memory comes as they are used.
 const FRAMES: usize = 2048;
 /// Bytes of a frame: any IP datagram that a program hands in fits, up to the headroom before it.
@@ -52,13 +53,13 @@ impl Stack {
         seed: u64,
         error_queues: Arc<ErrorQueues>,
     ) -> io::Result<(Self, ClientEnd)> {
-        let (control, mail, reader) = Control::new(config.snapshot(), seed)?;
+        let (control, mail, reader) = Solo::new(config.snapshot(), seed)?;
         let pool = Pool::new(0, Region::anonymous(FRAMES * usize::from(FRAME_BYTES))?, FRAME_BYTES)?;
         let mut lane = Lane::new(0, pool, pulse.now(), seed, mail, reader, || 0);
         // A lane takes several ports; this one has none yet.
         let _ = lane.add_port(INTERFACE, Box::new(RawIpPort::new(wire, config.mtu())), Queue::direct());
         let (ends, client) = in_process(&SessionConfig::default()).map_err(io::Error::other)?;
-        ends.into_iter().try_for_each(|end| control.attach(end))?;
+        ends.into_iter().try_for_each(|end| control.attach(SESSION, end))?;
         let mut stack = Self { lane: Some(lane), control, pulse, error_queues };
         stack.run();
         Ok((stack, client))
@@ -85,18 +86,12 @@ impl Stack {
     /// When the lane needs the CPU next; a time that has passed if it does at once.
     pub(super) fn next_deadline(&mut self) -> Option<Instant> {
         let now = self.pulse.now();
-        let lane = self.lane.as_mut()?;
-        let sleep = lane.prepare_sleep(now);
-        lane.awake();
-        match sleep {
-            Some(sleep) => sleep.until,
-            None => Some(now),
-        }
+        self.lane.as_mut()?.next_deadline(now)
     }
 
     /// Connections to come have these settings; for those that exist only what they look up each time changes, as in Linux.
     pub(super) fn set(&mut self, settings: &Settings) {
-        self.control.set(settings);
+        self.control.set_range(settings.ip_local_port_range);
         let Some(lane) = &mut self.lane else { return };
         let (commons, net) = (&mut lane.stack.tcp.commons, &mut lane.stack.net);
         if commons.settings.challenge_ack_limit != settings.challenge_ack_limit {
