@@ -120,12 +120,6 @@ impl Connection {
         if segment.flags.intersects(Flags::ECE | Flags::SYN) || !segment.sack.is_empty() || probing {
             return false;
         }
-        let mut sender = Sender {
-            sent: &mut self.sent,
-            slab: &mut ctx.commons.slab,
-            congestion: &mut self.congestion,
-            rtt: &mut self.rtt,
-        };
         let plain = PlainAck {
             now: ctx.now,
             bytes: segment.ack.since(una),
@@ -134,6 +128,12 @@ impl Connection {
             sack_permitted: self.agreed.sack,
             mss: self.send.mss.into(),
             paced: self.has_paced(),
+        };
+        let mut sender = Sender {
+            sent: &mut self.sent,
+            slab: &mut ctx.commons.slab,
+            congestion: &mut self.congestion,
+            rtt: &mut self.rtt,
         };
         let Some(rate) = self.recovery.on_plain_ack(&mut sender, &plain) else { return false };
         self.rtt.reset_backoff();
