@@ -44,7 +44,7 @@ pub struct Places<T> {
 impl<T> Places<T> {
     /// Room for `max`; pages are touched when used.
     pub fn new(max: usize) -> Self {
-        Self { entries: Vec::with_capacity(max), free: Vec::new(), max }
+        Self { entries: Vec::with_capacity(max), free: Vec::with_capacity(max), max }
     }
 
     /// How many there are.

@@ -149,7 +149,7 @@ impl Connection {
         let range = Range { start: segment.seq, end: segment.data_end() };
         if let Some(known) = self.out_of_order.covering(&ctx.commons.ranges, range) {
             self.report_duplicate(ctx, range);
-            self.out_of_order.report(known);
+            self.out_of_order.report(&mut ctx.commons.ranges, known);
             return;
         }
         let offset = segment.seq.since(self.receive.nxt);

@@ -122,7 +122,7 @@ impl Connection {
         }
         let old = range.start.before(self.receive.nxt);
         ctx.net.counters.inc(if old { Snmp::TcpExtTCPDSACKOldSent } else { Snmp::TcpExtTCPDSACKOfoSent });
-        self.out_of_order.report_duplicate(range);
+        self.out_of_order.report_duplicate(&mut ctx.commons.ranges, range);
     }
 
     /// Asks the peer whether it meant that (RFC 5961; `tcp_send_challenge_ack`).

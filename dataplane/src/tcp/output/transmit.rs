@@ -130,7 +130,12 @@ impl Connection {
 
     /// The options of a segment that is not plain, Fast Open's among them.
     #[cold]
-    fn all_options<'a>(&mut self, ctx: &Ctx<'_>, outbound: &Outbound, cookie: Option<&'a ServerCookie>) -> Options<'a> {
+    fn all_options<'a>(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        outbound: &Outbound,
+        cookie: Option<&'a ServerCookie>,
+    ) -> Options<'a> {
         let mut options: Options<'a> = self.options(ctx, outbound);
         if outbound.fast_open {
             let asked = self.fast_open == FastOpenState::Requested(Form::Experimental);
@@ -190,7 +195,7 @@ impl Connection {
 
     /// `tcp_established_options`, `tcp_syn_options`.
     #[inline]
-    fn options(&mut self, ctx: &Ctx<'_>, outbound: &Outbound) -> Options<'static> {
+    fn options(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) -> Options<'static> {
         if outbound.flags.contains(Flags::SYN) {
             return self.syn_options(ctx, outbound);
         }
@@ -199,7 +204,7 @@ impl Connection {
             options.timestamps = Some(self.timestamps(ctx));
         }
         if self.agreed.sack && self.out_of_order.has_report() && outbound.flags.contains(Flags::ACK) {
-            options.sack = self.out_of_order.blocks(options.sack_room());
+            options.sack = self.out_of_order.blocks(&mut ctx.commons.ranges, options.sack_room());
         }
         options
     }
