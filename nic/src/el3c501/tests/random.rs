@@ -164,9 +164,9 @@ proptest! {
         if better && !quirks.keep_rxptr_on_discard {
             prop_assert_eq!(counts(&mut lan), before.map(|n| n + 1), "a card is deaf");
         }
-        for host in hosts {
+        for (host, at) in hosts.into_iter().zip((0..).map(|n| limit + n * Duration::from_millis(10))) {
             // A pointer that stays where a discarded frame left it looks like a frame that comes in.
-            let mut taken = [limit, limit + Duration::from_millis(2)].into_iter().map(|at| {
+            let mut taken = [at, at + Duration::from_millis(2)].into_iter().map(|at| {
                 lan.advance(at);
                 lan.start_xmit(at, host, &frame(60, BROADCAST))
             });
