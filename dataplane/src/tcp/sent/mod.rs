@@ -35,26 +35,27 @@ use crate::{Duration, Instant};
 use list::{BySeq, ByTime, List};
 use slab::Links;
 
-/// The scoreboard of one connection.
+/// The scoreboard of one connection. What every ACK looks at stands first, on one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Sent {
     by_seq: List,
     by_time: List,
-    /// Where the search for a lost segment begins: none before it waits for retransmission.
-    lost_hint: SegmentId,
+    delivered: Delivered,
     segments: u32,
     sacked: u32,
     lost: u32,
     retransmitted: u32,
-    /// The end of the highest selectively acknowledged segment; counts while `sacked > 0`.
-    highest_sacked: SeqNum,
-    delivered: Delivered,
-    total_retransmits: u32,
+    /// Delivered segments up to which the application, not the network, limited what was in flight; 0: it does not.
+    app_limited_until: u32,
+    /// Where the search for a lost segment begins: none before it waits for retransmission.
+    lost_hint: SegmentId,
     /// When the last segment left. Segments that leave in one turn of the lane get times a nanosecond apart, so that
     /// RACK knows their order.
     last_sent: Instant,
-    /// Delivered segments up to which the application, not the network, limited what was in flight; 0: it does not.
-    app_limited_until: u32,
+    /// The end of the highest selectively acknowledged segment; counts while `sacked > 0`.
+    highest_sacked: SeqNum,
+    total_retransmits: u32,
 }
 
 impl Default for Sent {
@@ -64,6 +65,9 @@ impl Default for Sent {
 }
 
 impl Sent {
+    /// So many bytes are what every ACK looks at.
+    pub(in crate::tcp) const HOT_LEN: usize = std::mem::offset_of!(Self, last_sent);
+
     /// Nothing sent. Holds no segment of any slab.
     pub const fn new() -> Self {
         const NEVER: Delivered =
