@@ -28,6 +28,8 @@ pub enum Role<L: Args> {
 
 /// The client.
 #[derive(Args, Debug)]
+// clap names an argument group after its struct, and what is flattened into this one may be called `Load` too.
+#[group(skip)]
 pub struct Load<L: Args> {
     #[arg(long)]
     to: SocketAddr,

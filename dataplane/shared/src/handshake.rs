@@ -9,11 +9,13 @@
 //! The connection stays open for the life of the session and carries nothing more: when one side closes it, the other side is
 //! dead. A client then reports `ENETDOWN` on every socket; the daemon frees all that the client had.
 //!
-//! Invariants: a message is read whole or refused; descriptors that a client sends are dropped by the kernel, never received.
+//! Invariants: a signal (`EINTR`) interrupts no step, as a socket with a time limit is not restarted by the kernel (signal(7)); a
+//! message is read whole or refused; descriptors that a client sends are dropped by the kernel, never received.
 //! Called by the daemon's acceptor and by the `xmit` crate.
 
 use crate::session::{ABI_VERSION, ClientFds, LANES_MAX};
 use core::time::Duration;
+use rustix::io::retry_on_intr;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -89,7 +91,7 @@ pub fn connect(path: &Path, hello: &Hello) -> Result<(OwnedFd, ClientFds), Hands
     let socket =
         socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(io::Error::from)?;
     set_socket_timeout(&socket, Timeout::Recv, Some(ANSWER_MAX)).map_err(io::Error::from)?;
-    rustix::net::connect(&socket, &address).map_err(no_daemon)?;
+    retry_on_intr(|| rustix::net::connect(&socket, &address)).map_err(no_daemon)?;
     let sent = send_hello(socket.as_fd(), hello);
     let answer = match receive_welcome(socket.as_fd()) {
         // A daemon that refuses at the door does not read the hello. The kernel then reports a reset, or that the hello
@@ -113,7 +115,7 @@ pub fn send_hello(socket: BorrowedFd<'_>, hello: &Hello) -> Result<(), Handshake
     let mut message = words([MAGIC, ABI_VERSION, hello.sockets, 0]).to_vec();
     message.extend(hello.name.bytes().take(NAME_BYTES));
     message.resize(HELLO_BYTES, 0);
-    send(socket, &message, SendFlags::NOSIGNAL).map_err(io::Error::from)?;
+    retry_on_intr(|| send(socket, &message, SendFlags::NOSIGNAL)).map_err(io::Error::from)?;
     Ok(())
 }
 
@@ -125,7 +127,7 @@ pub fn send_hello(socket: BorrowedFd<'_>, hello: &Hello) -> Result<(), Handshake
 pub fn receive_hello(socket: BorrowedFd<'_>) -> Result<Hello, HandshakeError> {
     let mut message = [0; HELLO_BYTES + 1];
     // Without room for ancillary data the kernel closes descriptors that the client sends along.
-    let (_, len) = recv(socket, &mut message[..], RecvFlags::empty()).map_err(io::Error::from)?;
+    let (_, len) = retry_on_intr(|| recv(socket, &mut message[..], RecvFlags::empty())).map_err(io::Error::from)?;
     let message = message.get(..len).unwrap_or_default();
     if message.is_empty() {
         return Err(HandshakeError::Malformed("it hung up before it said anything"));
@@ -175,8 +177,10 @@ pub fn receive_welcome(socket: BorrowedFd<'_>) -> Result<ClientFds, HandshakeErr
     let mut message = [0; WELCOME_BYTES + TEXT_MAX];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(socket, &mut [IoSliceMut::new(&mut message)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-        .map_err(io::Error::from)?;
+    let received = retry_on_intr(|| {
+        recvmsg(socket, &mut [IoSliceMut::new(&mut message)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    })
+    .map_err(io::Error::from)?;
     let mut fds = ancillary
         .drain()
         .filter_map(|item| if let RecvAncillaryMessage::ScmRights(fds) = item { Some(fds) } else { None })
