@@ -29,6 +29,8 @@ command_missing ethtool && [ ! -x /sbin/ethtool ] && need ethtool
 command_missing sysctl && [ ! -x /sbin/sysctl ] && need procps
 command_missing ping && need iputils-ping
 command_missing tcpdump && [ ! -x /usr/sbin/tcpdump ] && need tcpdump
+# instructions for each packet, against benches/budget.toml
+command_missing valgrind && need valgrind
 
 [ -z "$missing" ] && exit 0
 

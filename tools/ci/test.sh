@@ -48,5 +48,7 @@ tests workspace cargo test --workspace --all-targets --no-fail-fast -- --show-ou
 tests documentation cargo test --workspace --doc --no-fail-fast
 # The models are another build of one small crate, in a directory of its own so that the two do not push each other out.
 tests models env RUSTFLAGS="--cfg loom" cargo test -p xmit-shared --lib --target-dir target/loom --no-fail-fast
+# Instructions for each packet are those of an optimised build.
+tests budget cargo test --release -p xmit-benches --test budget -- --show-output
 
 awk -f tools/ci/summarize.awk $logs/*.log
