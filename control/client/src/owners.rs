@@ -112,11 +112,11 @@ fn watch_session(session: &Weak<Inner>) {
     }
 }
 
-/// An owner that is gone, or another user's, hears nothing, as in Linux.
+/// An owner that is gone, or another user's, hears nothing, as in Linux. Group 1 neither: kill(2) takes its number for everybody.
 fn signal(owner: i32) {
     let _ = match Pid::from_raw(owner.saturating_abs()) {
         Some(pid) if owner > 0 => kill_process(pid, Signal::URG),
-        Some(group) => kill_process_group(group, Signal::URG),
-        None => Ok(()),
+        Some(group) if group != Pid::INIT => kill_process_group(group, Signal::URG),
+        _ => Ok(()),
     };
 }
