@@ -11,16 +11,22 @@ use crate::harness::{HOST, LIMIT, Lab, OURS, Program, Stream, again, until};
 pub(crate) const TWO: &str = "[[lane]]\ncore = 0\n[[lane]]\ncore = 1\n[[interface]]\nname = \"xb\"\n\
                    addresses = [\"10.77.0.2/24\"]\nlanes = [0, 1]\nqueues = [0, 1]\n";
 
+/// A lab whose veths have a queue for each of two lanes. `None`, told by the name of the test, without a core for each.
+pub(crate) fn two_queues(test: &str, name: &str) -> Option<Lab> {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
+        report_skipped(test, "needs two cores");
+        return None;
+    }
+    Some(Lab::with(name, VethOptions { queues: 2, ..VethOptions::default() }))
+}
+
 /// Senders, each with a port of its own, so that the kernel spreads them over the queues.
 const SENDERS: usize = 64;
 
 #[test]
 fn lanes_stop_in_order_under_load() {
     require_root!("lanes_stop_in_order_under_load");
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-        return report_skipped("lanes_stop_in_order_under_load", "needs two cores");
-    }
-    let lab = Lab::with("stop", VethOptions { queues: 2, ..VethOptions::default() });
+    let Some(lab) = two_queues("lanes_stop_in_order_under_load", "stop") else { return };
     for _ in 0..3 {
         let mut daemon = lab.daemon(TWO);
         let mut echoes = [7, 8].map(|port| Program::start(&lab, &format!("echo {OURS}:{port}")));
@@ -42,10 +48,7 @@ fn name(sender: &UdpSocket) -> [u8; 2] {
 #[test]
 fn a_socket_hears_every_queue() {
     require_root!("a_socket_hears_every_queue");
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-        return report_skipped("a_socket_hears_every_queue", "needs two cores");
-    }
-    let lab = Lab::with("queues", VethOptions { queues: 2, ..VethOptions::default() });
+    let Some(lab) = two_queues("a_socket_hears_every_queue", "queues") else { return };
     let mut daemon = lab.daemon(TWO);
     let session = lab.session();
     // Sockets go to the lanes in turn.

@@ -5,11 +5,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 
 use xmit::{Session, SocketOption, TcpListener, TcpSocket};
-use xmit_netns::{VethOptions, report_skipped, require_root};
+use xmit_netns::require_root;
 
 use super::places::Place;
-use crate::harness::{LIMIT, Lab, OURS, until};
-use crate::lanes::TWO;
+use crate::harness::{LIMIT, OURS, until};
+use crate::lanes::{TWO, two_queues};
 
 /// More than enough for every member of a group, and every lane, to get some.
 const CONNECTIONS: usize = 120;
@@ -68,10 +68,7 @@ fn talk(connections: &mut [Ends]) {
 #[test]
 fn tcp_listeners_in_a_group_on_two_lanes() {
     require_root!("tcp_listeners_in_a_group_on_two_lanes");
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-        return report_skipped("tcp_listeners_in_a_group_on_two_lanes", "needs two cores");
-    }
-    let lab = Lab::with("group", VethOptions { queues: 2, ..VethOptions::default() });
+    let Some(lab) = two_queues("tcp_listeners_in_a_group_on_two_lanes", "group") else { return };
     let mut place = Place::with(lab, TWO);
     let other_program = place.lab.session();
     let (first, second, third) = (member(&place.session), member(&place.session), member(&other_program));

@@ -18,12 +18,12 @@ mod window;
 
 use std::time::Duration;
 
-use xmit_netns::{VethOptions, report_skipped, require_root};
+use xmit_netns::require_root;
 use xmit_nic::sim::Impairment;
 use xmit_shared::clock::monotonic;
 
 use crate::harness::{Card, Lab, Timing};
-use crate::lanes::TWO;
+use crate::lanes::{TWO, two_queues};
 use places::{Place, Players};
 
 /// A fast and a slow wire with everything that can go wrong on a wire.
@@ -93,10 +93,7 @@ fn tcp_through_a_bad_wire() {
 #[test]
 fn tcp_on_two_lanes() {
     require_root!("tcp_on_two_lanes");
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-        return report_skipped("tcp_on_two_lanes", "needs two cores");
-    }
-    let lab = Lab::with("two", VethOptions { queues: 2, ..VethOptions::default() });
+    let Some(lab) = two_queues("tcp_on_two_lanes", "two") else { return };
     let place = Place::with(lab, TWO);
     play(&place, |players| {
         bulk::exchange(players, 2 << 20);

@@ -2,19 +2,16 @@
 
 use std::net::{SocketAddrV4, TcpListener};
 
-use xmit_netns::{VethOptions, report_skipped, require_root};
+use xmit_netns::require_root;
 
 use super::places::Place;
-use crate::harness::{HOST, Lab, OURS};
-use crate::lanes::TWO;
+use crate::harness::{HOST, OURS};
+use crate::lanes::{TWO, two_queues};
 
 #[test]
 fn tcp_a_chosen_port_is_taken_on_every_lane() {
     require_root!("tcp_a_chosen_port_is_taken_on_every_lane");
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-        return report_skipped("tcp_a_chosen_port_is_taken_on_every_lane", "needs two cores");
-    }
-    let lab = Lab::with("ports", VethOptions { queues: 2, ..VethOptions::default() });
+    let Some(lab) = two_queues("tcp_a_chosen_port_is_taken_on_every_lane", "ports") else { return };
     let place = Place::with(lab, TWO);
     let kernel = place.lab.a.run(|| TcpListener::bind((HOST, 9))).unwrap().unwrap();
     // Sockets go to the lanes in turn: two of each kind are on both.
