@@ -59,7 +59,7 @@ impl Stack {
     }
 
     fn place_of(&self, frame: &Frame) -> Option<u32> {
-        match self.tcp.table.lookup(&flow_of(frame.bytes())?)? {
+        match self.tcp.table.guess(&flow_of(frame.bytes())?)? {
             Place::Connection(index) => Some(index),
             Place::Request(_) | Place::TimeWait(_) => None,
         }

@@ -23,6 +23,7 @@ mod errors;
 mod events;
 pub mod fastopen;
 pub mod flow;
+mod flow_index;
 pub mod frto;
 mod handshake;
 mod info;

@@ -1,17 +1,17 @@
 //! All connections of a lane: their places, and who has which flow (`tcp_hashinfo`).
 //!
-//! Owns connections, half-open requests and TIME_WAITs; one map leads from a flow to whichever of them it is
+//! Owns connections, half-open requests and TIME_WAITs; one index leads from a flow to whichever of them it is
 //! (`__inet_lookup_established` and the SYN queue in one probe). Listeners stand in their own map.
 //!
-//! Invariants: a flow is in the map exactly while its object is in its place; a place is used again only under a new
+//! Invariants: a flow is in the index exactly while its object is in its place; a place is used again only under a new
 //! generation. Memory for the places is reserved at the start and touched when used.
 
 use super::connection::Connection;
 use super::flow::Flow;
+use super::flow_index::FlowIndex;
 use super::port_flows::PortFlows;
 use super::request::Request;
 use super::time_wait::TimeWait;
-use hashbrown::HashMap;
 
 /// Names a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,7 +106,7 @@ impl<T> Places<T> {
 /// All flows of a lane.
 #[derive(Debug)]
 pub struct Table {
-    flows: HashMap<Flow, Place, foldhash::quality::RandomState>,
+    flows: FlowIndex,
     /// Connections.
     pub connections: Places<Connection>,
     /// Half-open ones.
@@ -122,10 +122,10 @@ impl Table {
     /// Room for so many of each.
     pub fn new(connections: usize, requests: usize, time_waits: usize) -> Self {
         Self {
-            flows: HashMap::with_capacity_and_hasher(connections + requests + time_waits, Default::default()),
-            connections: Places::new(connections),
-            requests: Places::new(requests),
-            time_waits: Places::new(time_waits),
+            flows: FlowIndex::new(connections + requests + time_waits),
+            connections: Places::new(connections.min(FlowIndex::PLACES_MAX)),
+            requests: Places::new(requests.min(FlowIndex::PLACES_MAX)),
+            time_waits: Places::new(time_waits.min(FlowIndex::PLACES_MAX)),
             ports: PortFlows::default(),
             generation: 0,
         }
@@ -134,7 +134,24 @@ impl Table {
     /// What `flow` is.
     #[inline]
     pub fn lookup(&self, flow: &Flow) -> Option<Place> {
-        self.flows.get(flow).copied()
+        self.flows.find(flow, |place| self.flow_at(place))
+    }
+
+    /// What `flow` seems to be, without touching it: whoever asks compares. Never nothing for a flow that there is.
+    #[inline]
+    pub fn guess(&self, flow: &Flow) -> Option<Place> {
+        self.flows.guess(flow)
+    }
+
+    #[inline]
+    fn flow_at(&self, place: Place) -> Option<Flow> {
+        flow_at(&self.connections, &self.requests, &self.time_waits, place)
+    }
+
+    /// Enters `flow`, whose object has its place.
+    fn enter(&mut self, flow: &Flow, place: Place) {
+        let Self { flows, connections, requests, time_waits, .. } = self;
+        flows.insert(flow, place, |place| flow_at(connections, requests, time_waits, place));
     }
 
     /// Enters a connection, made by `make`. `None` if there is no room or the flow is taken.
@@ -143,13 +160,13 @@ impl Table {
         flow: Flow,
         make: impl FnOnce(ConnectionId) -> Connection,
     ) -> Option<ConnectionId> {
-        if self.flows.contains_key(&flow) {
+        if self.lookup(&flow).is_some() {
             return None;
         }
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let index = self.connections.insert(|index| make(ConnectionId { index, generation }))?;
-        self.flows.insert(flow, Place::Connection(index));
+        self.enter(&flow, Place::Connection(index));
         self.ports.add(flow.local.port());
         Some(ConnectionId { index, generation })
     }
@@ -158,25 +175,25 @@ impl Table {
     pub fn remove_connection(&mut self, index: u32) -> Option<Connection> {
         let connection = self.connections.remove(index)?;
         self.ports.remove(connection.flow.local.port());
-        self.forget(&connection.flow, Place::Connection(index));
+        self.flows.remove(&connection.flow, Place::Connection(index));
         Some(connection)
     }
 
     /// Enters a half-open connection. `None` if there is no room or the flow is taken.
     pub fn insert_request(&mut self, request: Request) -> Option<u32> {
         let flow = request.flow;
-        if self.flows.contains_key(&flow) {
+        if self.lookup(&flow).is_some() {
             return None;
         }
         let index = self.requests.insert(|_| request)?;
-        self.flows.insert(flow, Place::Request(index));
+        self.enter(&flow, Place::Request(index));
         Some(index)
     }
 
     /// Takes a half-open connection out.
     pub fn remove_request(&mut self, index: u32) -> Option<Request> {
         let request = self.requests.remove(index)?;
-        self.forget(&request.flow, Place::Request(index));
+        self.flows.remove(&request.flow, Place::Request(index));
         Some(request)
     }
 
@@ -184,7 +201,7 @@ impl Table {
     pub fn insert_time_wait(&mut self, time_wait: TimeWait) -> Option<u32> {
         let flow = time_wait.flow;
         let index = self.time_waits.insert(|_| time_wait)?;
-        self.flows.insert(flow, Place::TimeWait(index));
+        self.enter(&flow, Place::TimeWait(index));
         self.ports.add(flow.local.port());
         Some(index)
     }
@@ -193,7 +210,7 @@ impl Table {
     pub fn remove_time_wait(&mut self, index: u32) -> Option<TimeWait> {
         let time_wait = self.time_waits.remove(index)?;
         self.ports.remove(time_wait.flow.local.port());
-        self.forget(&time_wait.flow, Place::TimeWait(index));
+        self.flows.remove(&time_wait.flow, Place::TimeWait(index));
         Some(time_wait)
     }
 
@@ -208,10 +225,19 @@ impl Table {
     pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.connections.get_mut(id.index).filter(|connection| connection.id == id)
     }
+}
 
-    fn forget(&mut self, flow: &Flow, place: Place) {
-        if self.flows.get(flow) == Some(&place) {
-            self.flows.remove(flow);
-        }
+/// The flow of the object at `place`.
+#[inline]
+fn flow_at(
+    connections: &Places<Connection>,
+    requests: &Places<Request>,
+    time_waits: &Places<TimeWait>,
+    place: Place,
+) -> Option<Flow> {
+    match place {
+        Place::Connection(index) => Some(connections.get(index)?.flow),
+        Place::Request(index) => Some(requests.get(index)?.flow),
+        Place::TimeWait(index) => Some(time_waits.get(index)?.flow),
     }
 }
