@@ -12,11 +12,10 @@
 //! in a slab that the lane shares. What does not fit is one buffer, except that a record's end waits for its place.
 
 use super::seq::SeqNum;
+use super::slab::{NONE, Slab};
 
 /// Marks of one connection: a send buffer of 4 MiB in buffers of 64 KiB.
 pub const MARKS_MAX: u8 = 64;
-
-const NONE: u32 = u32::MAX;
 
 /// The end of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,55 +28,8 @@ pub struct Mark {
     pub record: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    mark: Mark,
-    next: u32,
-}
-
 /// The marks of all connections of a lane.
-#[derive(Debug)]
-pub struct MarkSlab {
-    nodes: Vec<Node>,
-    free: u32,
-    in_use: usize,
-    max: usize,
-}
-
-impl MarkSlab {
-    /// Room for `max` marks; pages are touched when used.
-    pub fn new(max: usize) -> Self {
-        Self { nodes: Vec::with_capacity(max), free: NONE, in_use: 0, max }
-    }
-
-    /// How many are in use.
-    pub fn in_use(&self) -> usize {
-        self.in_use
-    }
-
-    fn acquire(&mut self, mark: Mark) -> Option<u32> {
-        let node = Node { mark, next: NONE };
-        let index = if self.free != NONE {
-            let index = self.free;
-            self.free = std::mem::replace(&mut self.nodes[index as usize], node).next;
-            index
-        } else if self.nodes.len() < self.max {
-            self.nodes.push(node);
-            (self.nodes.len() - 1) as u32
-        } else {
-            return None;
-        };
-        self.in_use += 1;
-        Some(index)
-    }
-
-    fn release(&mut self, index: u32) -> u32 {
-        let next = std::mem::replace(&mut self.nodes[index as usize].next, self.free);
-        self.free = index;
-        self.in_use -= 1;
-        next
-    }
-}
+pub type MarkSlab = Slab<Mark>;
 
 /// How a connection's buffers are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,15 +70,15 @@ impl Marks {
 
     /// True if a record's end has a place.
     pub fn has_room(&self, slab: &MarkSlab) -> bool {
-        self.len < MARKS_MAX && (slab.free != NONE || slab.nodes.len() < slab.max)
+        self.len < MARKS_MAX && slab.has_room()
     }
 
     /// The first one behind `nxt`; those up to it are forgotten. Amortised constant.
     #[inline]
     pub fn next(&mut self, slab: &mut MarkSlab, nxt: SeqNum) -> Option<Mark> {
-        while let Some(last) = slab.nodes.get(self.last as usize) {
+        while let Some(last) = slab.get(self.last) {
             let first = last.next;
-            let mark = slab.nodes[first as usize].mark;
+            let mark = slab[first].item;
             if mark.at.after(nxt) {
                 return Some(mark);
             }
@@ -135,7 +87,7 @@ impl Marks {
             if first == self.last {
                 self.last = NONE;
             } else {
-                slab.nodes[self.last as usize].next = second;
+                slab[self.last].next = second;
             }
         }
         None
@@ -147,7 +99,7 @@ impl Marks {
         if !from.after(nxt) {
             (self.pushed, self.record) = (false, false);
         }
-        let mut start = slab.nodes.get(self.last as usize).map_or(nxt, |last| last.mark.at.later(nxt));
+        let mut start = slab.get(self.last).map_or(nxt, |last| last.item.at.later(nxt));
         let mut at = from;
         while at.before(to) {
             if self.record || at.since(start) >= cut.goal {
@@ -188,12 +140,12 @@ impl Marks {
     fn close(&mut self, slab: &mut MarkSlab, at: SeqNum) {
         let mark = Mark { at, push: self.pushed, record: self.record };
         (self.pushed, self.record) = (false, false);
-        let Some(index) = (self.len < MARKS_MAX).then(|| slab.acquire(mark)).flatten() else { return };
-        let first = match slab.nodes.get_mut(self.last as usize) {
+        let Some(index) = (self.len < MARKS_MAX).then(|| slab.acquire(mark, NONE)).flatten() else { return };
+        let first = match slab.get_mut(self.last) {
             Some(last) => std::mem::replace(&mut last.next, index),
             None => index,
         };
-        slab.nodes[index as usize].next = first;
+        slab[index].next = first;
         self.last = index;
         self.len += 1;
     }
@@ -201,7 +153,7 @@ impl Marks {
     /// Forgets all: the connection is over.
     pub fn clear(&mut self, slab: &mut MarkSlab) {
         // Behind the last one lies none.
-        let end = slab.nodes.get(self.last as usize).map(|last| last.mark.at);
+        let end = slab.get(self.last).map(|last| last.item.at);
         end.into_iter().for_each(|end| _ = self.next(slab, end));
     }
 }

@@ -3,7 +3,7 @@
 //! Here stand the parts that need no connection: plain data, time as an argument, nothing allocated after construction.
 //!
 //! * numbers: `seq`, `window`, `mss`, `timestamp`;
-//! * the sender's memory: `marks` (borders in what was written), `sent` (scoreboard over the lane's slab), `rtt`, `min_rtt`;
+//! * the sender's memory: `marks` (borders in what was written, in a `slab`), `sent` (scoreboard over the lane's slab), `rtt`, `min_rtt`;
 //! * when something is lost, and whether it was: `rack`, `tlp`, `frto`, `undo`, and `recovery`, which drives them;
 //! * how much may be in flight: `congestion`, `prr`;
 //! * what a stranger must not guess or exhaust: `isn`, `syncookies`, `fastopen`, `challenge`.
@@ -51,6 +51,7 @@ pub mod sent;
 pub mod seq;
 pub mod settings;
 pub mod siblings;
+pub mod slab;
 pub mod state;
 pub mod syncookies;
 pub mod sysctl;

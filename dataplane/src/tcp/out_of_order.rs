@@ -11,14 +11,13 @@
 mod held;
 
 use super::seq::SeqNum;
+use super::slab::{NONE, Slab};
 use super::table::Places;
 use crate::wire::tcp_options::SackBlocks;
 use held::Held;
 
 /// Ranges of one connection: at 1 % loss a window of 25,000 segments has that many holes.
 pub const RANGES_MAX: u16 = 256;
-
-const NONE: u32 = u32::MAX;
 
 /// A range of sequence numbers, `start .. end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,64 +28,30 @@ pub struct Range {
     pub end: SeqNum,
 }
 
+/// A range in its connection's list.
 #[derive(Clone, Copy, Debug)]
-struct Node {
+struct Listed {
     range: Range,
     prev: u32,
-    next: u32,
 }
 
 /// The ranges of all connections of a lane.
 #[derive(Debug)]
 pub struct RangeSlab {
-    nodes: Nodes,
+    nodes: Slab<Listed>,
     /// Connections with ranges, or something to report.
     held: Places<Held>,
-}
-
-/// The ranges themselves.
-#[derive(Debug)]
-struct Nodes {
-    entries: Vec<Node>,
-    free: u32,
-    in_use: usize,
-    max: usize,
 }
 
 impl RangeSlab {
     /// Room for `max` ranges; pages are touched when used.
     pub fn new(max: usize) -> Self {
-        let nodes = Nodes { entries: Vec::with_capacity(max), free: NONE, in_use: 0, max };
-        Self { nodes, held: Places::new(max) }
+        Self { nodes: Slab::new(max), held: Places::new(max) }
     }
 
     /// How many are in use.
     pub fn in_use(&self) -> usize {
-        self.nodes.in_use
-    }
-}
-
-impl Nodes {
-    fn acquire(&mut self, node: Node) -> Option<u32> {
-        let index = if self.free != NONE {
-            let index = self.free;
-            self.free = self.entries[index as usize].next;
-            self.entries[index as usize] = node;
-            index
-        } else if self.entries.len() < self.max {
-            self.entries.push(node);
-            (self.entries.len() - 1) as u32
-        } else {
-            return None;
-        };
-        self.in_use += 1;
-        Some(index)
-    }
-
-    fn release(&mut self, index: u32) {
-        self.entries[index as usize].next = self.free;
-        self.free = index;
-        self.in_use -= 1;
+        self.nodes.in_use()
     }
 }
 
@@ -193,7 +158,7 @@ impl OutOfOrder {
     }
 
     /// Takes an entry if there is none yet, and gives it back if nothing is left in it. `None` if the lane has none.
-    fn change<T>(&mut self, slab: &mut RangeSlab, change: impl FnOnce(&mut Held, &mut Nodes) -> T) -> Option<T> {
+    fn change<T>(&mut self, slab: &mut RangeSlab, change: impl FnOnce(&mut Held, &mut Slab<Listed>) -> T) -> Option<T> {
         if self.held == NONE {
             self.held = slab.held.insert(|_| Held::new())?;
         }

@@ -1,7 +1,8 @@
 //! The ranges of one connection as a list through the lane's nodes, and what the next ACK reports of them.
 
-use super::{NONE, Node, Nodes, RANGES_MAX, Range};
+use super::{Listed, RANGES_MAX, Range};
 use crate::tcp::seq::SeqNum;
+use crate::tcp::slab::{NONE, Node, Slab};
 use crate::wire::tcp_options::{SACK_BLOCKS_MAX, SackBlock, SackBlocks};
 
 /// The ranges of one connection, and what is reported of them.
@@ -30,24 +31,24 @@ impl Held {
     }
 
     /// The end of the last range.
-    pub(super) fn end(&self, nodes: &Nodes) -> Option<SeqNum> {
-        Some(nodes.entries.get(self.tail as usize)?.range.end)
+    pub(super) fn end(&self, nodes: &Slab<Listed>) -> Option<SeqNum> {
+        Some(nodes.get(self.tail)?.item.range.end)
     }
 
     /// The range that contains all of `range`, if there is one: the data is here already.
-    pub(super) fn covering(&self, nodes: &Nodes, range: Range) -> Option<Range> {
-        let at = nodes.entries.get(self.last_at_or_before(nodes, range.start) as usize)?.range;
+    pub(super) fn covering(&self, nodes: &Slab<Listed>, range: Range) -> Option<Range> {
+        let at = nodes.get(self.last_at_or_before(nodes, range.start))?.item.range;
         (at.start.at_or_before(range.start) && at.end.at_or_after(range.end)).then_some(at)
     }
 
     /// Adds what arrived, joining what it touches. False, and nothing changed, if there is no room. Bounded by
     /// [`RANGES_MAX`]; constant if it lies at the end.
-    pub(super) fn insert(&mut self, nodes: &mut Nodes, range: Range) -> bool {
+    pub(super) fn insert(&mut self, nodes: &mut Slab<Listed>, range: Range) -> bool {
         let before = self.last_at_or_before(nodes, range.start);
-        let joined = match nodes.entries.get(before as usize).map(|node| node.range) {
+        let joined = match nodes.get(before).map(|node| node.item.range) {
             Some(at) if at.end.at_or_after(range.start) => {
                 let joined = Range { start: at.start, end: at.end.later(range.end) };
-                nodes.entries[before as usize].range = joined;
+                nodes[before].item.range = joined;
                 self.join_followers(nodes, before)
             }
             _ => match self.insert_after(nodes, before, range) {
@@ -60,19 +61,19 @@ impl Held {
     }
 
     /// What of the first range lies before `nxt`, to which data in order reaches: it arrived twice (`tcp_ofo_queue`).
-    pub(super) fn overlap(&self, nodes: &Nodes, nxt: SeqNum) -> Option<Range> {
-        let first = nodes.entries.get(self.head as usize)?.range;
+    pub(super) fn overlap(&self, nodes: &Slab<Listed>, nxt: SeqNum) -> Option<Range> {
+        let first = nodes.get(self.head)?.item.range;
         first.start.before(nxt).then(|| Range { start: first.start, end: first.end.earlier(nxt) })
     }
 
     /// `RCV.NXT` moved to `nxt`: takes the ranges that it reached, and answers where the in-order data now ends.
-    pub(super) fn advance(&mut self, nodes: &mut Nodes, nxt: SeqNum) -> SeqNum {
+    pub(super) fn advance(&mut self, nodes: &mut Slab<Listed>, nxt: SeqNum) -> SeqNum {
         let mut end = nxt;
-        while let Some(node) = nodes.entries.get(self.head as usize).copied() {
-            if node.range.start.after(end) {
+        while let Some(first) = nodes.get(self.head).map(|node| node.item.range) {
+            if first.start.after(end) {
                 break;
             }
-            end = end.later(node.range.end);
+            end = end.later(first.end);
             self.remove(nodes, self.head);
         }
         self.forget_reported(end);
@@ -120,7 +121,7 @@ impl Held {
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self, nodes: &mut Nodes) {
+    pub(super) fn clear(&mut self, nodes: &mut Slab<Listed>) {
         while self.head != NONE {
             self.remove(nodes, self.head);
         }
@@ -128,39 +129,39 @@ impl Held {
     }
 
     /// All ranges, in order.
-    pub(super) fn iter<'a>(&self, nodes: &'a Nodes) -> impl Iterator<Item = Range> + 'a {
+    pub(super) fn iter<'a>(&self, nodes: &'a Slab<Listed>) -> impl Iterator<Item = Range> + 'a {
         let mut at = self.head;
         std::iter::from_fn(move || {
-            let node = nodes.entries.get(at as usize)?;
+            let node = nodes.get(at)?;
             at = node.next;
-            Some(node.range)
+            Some(node.item.range)
         })
     }
 
     /// The last range that begins at or before `seq`, searched from the end: what arrives usually lies there.
-    fn last_at_or_before(&self, nodes: &Nodes, seq: SeqNum) -> u32 {
+    fn last_at_or_before(&self, nodes: &Slab<Listed>, seq: SeqNum) -> u32 {
         let mut at = self.tail;
-        while let Some(node) = nodes.entries.get(at as usize) {
-            if node.range.start.at_or_before(seq) {
+        while let Some(node) = nodes.get(at) {
+            if node.item.range.start.at_or_before(seq) {
                 break;
             }
-            at = node.prev;
+            at = node.item.prev;
         }
         at
     }
 
-    fn insert_after(&mut self, nodes: &mut Nodes, before: u32, range: Range) -> Option<u32> {
+    fn insert_after(&mut self, nodes: &mut Slab<Listed>, before: u32, range: Range) -> Option<u32> {
         if self.len >= RANGES_MAX {
             return None;
         }
-        let next = nodes.entries.get(before as usize).map_or(self.head, |node| node.next);
-        let index = nodes.acquire(Node { range, prev: before, next })?;
-        match nodes.entries.get_mut(before as usize) {
+        let next = nodes.get(before).map_or(self.head, |node| node.next);
+        let index = nodes.acquire(Listed { range, prev: before }, next)?;
+        match nodes.get_mut(before) {
             Some(node) => node.next = index,
             None => self.head = index,
         }
-        match nodes.entries.get_mut(next as usize) {
-            Some(node) => node.prev = index,
+        match nodes.get_mut(next) {
+            Some(node) => node.item.prev = index,
             None => self.tail = index,
         }
         self.len += 1;
@@ -168,12 +169,12 @@ impl Held {
     }
 
     /// The range at `index` grew: swallows those that it reached.
-    fn join_followers(&mut self, nodes: &mut Nodes, index: u32) -> Range {
+    fn join_followers(&mut self, nodes: &mut Slab<Listed>, index: u32) -> Range {
         loop {
-            let Node { range, next, .. } = nodes.entries[index as usize];
-            match nodes.entries.get(next as usize).map(|node| node.range) {
+            let Node { item: Listed { range, .. }, next } = nodes[index];
+            match nodes.get(next).map(|node| node.item.range) {
                 Some(after) if after.start.at_or_before(range.end) => {
-                    nodes.entries[index as usize].range.end = range.end.later(after.end);
+                    nodes[index].item.range.end = range.end.later(after.end);
                     self.remove(nodes, next);
                 }
                 _ => return range,
@@ -181,14 +182,14 @@ impl Held {
         }
     }
 
-    fn remove(&mut self, nodes: &mut Nodes, index: u32) {
-        let Node { prev, next, .. } = nodes.entries[index as usize];
-        match nodes.entries.get_mut(prev as usize) {
+    fn remove(&mut self, nodes: &mut Slab<Listed>, index: u32) {
+        let Node { item: Listed { prev, .. }, next } = nodes[index];
+        match nodes.get_mut(prev) {
             Some(node) => node.next = next,
             None => self.head = next,
         }
-        match nodes.entries.get_mut(next as usize) {
-            Some(node) => node.prev = prev,
+        match nodes.get_mut(next) {
+            Some(node) => node.item.prev = prev,
             None => self.tail = prev,
         }
         nodes.release(index);
