@@ -95,7 +95,7 @@ fn of_connection(stack: &Stack, connection: &Connection) -> StreamDescription {
         timer: timer(connection),
         retransmits: connection.retransmits,
         cwnd: connection.congestion.cwnd(),
-        bytes_retrans: connection.stats.bytes_retrans,
+        bytes_retrans: connection.rare.bytes_retrans,
         bytes_received: connection.stats.bytes_received,
         bytes_acked: connection.stats.bytes_acked,
         ..blank(connection.state.name(), connection.flow.local, Some(connection.flow.remote))

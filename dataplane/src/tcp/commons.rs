@@ -9,6 +9,7 @@ use super::isn::Secret;
 use super::marks::MarkSlab;
 use super::metrics::Metrics;
 use super::out_of_order::RangeSlab;
+use super::recovery::EpisodeSlab;
 use super::sent::SegmentSlab;
 use super::settings::Settings;
 use super::table::ConnectionId;
@@ -100,6 +101,8 @@ pub struct Commons {
     pub slab: SegmentSlab,
     /// Ranges out of order.
     pub ranges: RangeSlab,
+    /// Reactions to loss that are under way or may be undone.
+    pub episodes: EpisodeSlab,
     /// Data of connections that have no ring yet.
     pub early: EarlyData,
     /// Borders in what was not sent.

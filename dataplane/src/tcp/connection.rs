@@ -1,8 +1,8 @@
 //! One connection: the transmission control block of RFC 9293 section 3.3.1, as plain fields.
 //!
 //! What a segment of data in order touches of an established connection stands on three cache lines, as is asserted below; what an ACK
-//! touches beside them (scoreboard, round trip, window, RACK) is the rest of the first thirteen; then what only handshake, loss and
-//! closing need.
+//! touches beside them (scoreboard, round trip, window, RACK) are seven of the next eight; what only handshake, loss and closing need
+//! stands between and behind. What a loss needs is in a slab of the lane (`recovery::episode`).
 //!
 //! Who writes what: `input` everything it learns from the peer; `output` what was sent; `timer` what expired; `user` what
 //! the program asked for. Bytes are in the session's rings (`LaneEnd`): offset 0 of the send ring is `send.una` (of
@@ -108,6 +108,8 @@ pub struct SendSpace {
     pub una: SeqNum,
     /// `SND.NXT`.
     pub nxt: SeqNum,
+    /// `ISS`, our initial sequence number.
+    pub isn: SeqNum,
 }
 
 /// The receiving side (RFC 9293 figure 4).
@@ -203,16 +205,22 @@ pub struct Stats {
     pub data_segs_in: u32,
     pub bytes_acked: u64,
     pub bytes_sent: u64,
-    pub bytes_retrans: u64,
     pub segs_out: u32,
     pub data_segs_out: u32,
+    pub rate_segments: u32,
+    pub rate_micros: u32,
+    pub rate_app_limited: bool,
+}
+
+/// The same, of what is rare.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)] // the names are those of struct tcp_info
+pub struct RareStats {
+    pub bytes_retrans: u64,
     pub delivered_ce: u32,
     pub dsack_dups: u32,
     pub rcv_ooopack: u32,
-    pub rate_segments: u32,
-    pub rate_micros: u32,
     pub total_rto: u16,
-    pub rate_app_limited: bool,
 }
 
 /// Fast Open on one connection (RFC 7413).
@@ -237,8 +245,6 @@ pub enum FastOpenState {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Connection {
-    /// Between whom.
-    pub flow: Flow,
     /// The IP identification of the next datagram (`inet_id`).
     pub ident: u16,
     /// Timeouts in a row without progress (`icsk_retransmits`).
@@ -251,28 +257,34 @@ pub struct Connection {
     pub fin_wanted: bool,
     /// A soft error to report if the connection fails (`sk_err_soft`).
     pub soft_error: u16,
+    /// Our timestamp clock.
+    pub clock: TimestampClock,
+    /// Segments of the row that is being sent, and how many it may have.
+    pub(in crate::tcp) row: u8,
+    /// See `row`.
+    pub(in crate::tcp) row_len: u8,
+    /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
+    pub stalled_since: Option<Instant>,
     /// Timers.
     pub deadlines: Deadlines,
     /// Its name in the table.
     pub id: ConnectionId,
     /// Whose socket it is; `None` for an orphan and for one that waits to be accepted.
     pub owner: Option<Owner>,
+    /// Between whom.
+    pub flow: Flow,
     /// The header bits and window that a segment in order has (`pred_flags`); 0: take the slow path.
     pub prediction: u32,
-    /// Our timestamp clock.
-    pub clock: TimestampClock,
     /// Its state.
     pub state: State,
     /// What has to be done in this turn.
     pub pending: Pending,
-    /// Segments of the row that is being sent, and how many it may have.
-    pub(in crate::tcp) row: u8,
-    /// See `row`.
-    pub(in crate::tcp) row_len: u8,
     /// What was agreed on.
     pub agreed: Agreed,
     /// The program closed it: whom to tell when it is gone is the socket layer's matter (`SOCK_DEAD`).
     pub closed_by_user: bool,
+    /// Server: the data of the SYN was taken (`syn_data_acked`).
+    pub syn_data_acked: bool,
     /// The receiving side.
     pub receive: ReceiveSpace,
     /// The sending side.
@@ -283,24 +295,20 @@ pub struct Connection {
     pub heard_at: Instant,
     /// For `TCP_INFO`.
     pub stats: Stats,
-    /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
-    pub stalled_since: Option<Instant>,
-    /// What is unacknowledged.
-    pub sent: Sent,
     /// What it waits for, for `TCP_INFO`.
     pub limited: Limited,
-    /// Our initial sequence number.
-    pub isn: SeqNum,
-    /// The peer's.
-    pub peer_isn: SeqNum,
-    /// The round trip.
-    pub rtt: RttEstimator,
+    /// Growth of the receive buffer.
+    pub tuning: ReceiveTuning,
     /// The congestion window.
     pub congestion: Congestion,
     /// Reaction to loss.
     pub recovery: Recovery,
-    /// Growth of the receive buffer.
-    pub tuning: ReceiveTuning,
+    /// The round trip.
+    pub rtt: RttEstimator,
+    /// `IRS`, the peer's initial sequence number.
+    pub peer_isn: SeqNum,
+    /// What is unacknowledged.
+    pub sent: Sent,
     /// What arrived ahead of `receive.nxt`.
     pub out_of_order: OutOfOrder,
     /// When it began.
@@ -315,28 +323,28 @@ pub struct Connection {
     pub fin_ahead: Option<SeqNum>,
     /// Limit of answers to nonsense.
     pub invalid: InvalidLimit,
-    /// Borders in what was not sent.
-    pub marks: Marks,
+    /// For `TCP_INFO`.
+    pub rare: RareStats,
     /// What only the handshake needs, or only what follows.
     pub part: Part,
-    /// Server: the data of the SYN was taken (`syn_data_acked`).
-    pub syn_data_acked: bool,
+    /// Borders in what was not sent.
+    pub marks: Marks,
 }
 
 impl Connection {
     /// Asks for the lines that a segment of data or an ACK touches.
     #[inline]
     pub(crate) fn prefetch(&self) {
-        prefetch(&self.flow);
+        prefetch(&self.ident);
         prefetch(&self.id);
         prefetch(&self.receive);
         prefetch(&self.send);
         prefetch(&self.send.una);
-        prefetch(&self.sent);
-        prefetch(&self.limited);
-        prefetch(&self.rtt);
-        prefetch(&self.congestion);
+        prefetch(&self.stats.bytes_acked);
+        prefetch(self.congestion.hot());
         prefetch(&self.recovery);
+        prefetch(&self.rtt);
+        prefetch(&self.sent);
     }
 
     /// Asks for the segment that an ACK acknowledges first.
@@ -358,12 +366,12 @@ macro_rules! line {
 }
 
 /// A segment of data in order touches three cache lines of its connection: whose it is, what was predicted and its timers (1);
-/// the receiving side (2); what is outstanding, the delay of ACKs and the counts (4). `input`'s fast path, from
-/// `is_predicted` to `acknowledge`.
+/// the receiving side (2); what is outstanding, the delay of ACKs and the counts (4). `input`'s fast path, from the flow's comparison to
+/// `acknowledge`.
 const _: () = {
-    assert!(line!(id: ConnectionId) == 1 && line!(owner: Option<Owner>) == 1 && line!(prediction: u32) == 1);
-    assert!(line!(state: State) == 1 && line!(pending: Pending) == 1 && line!(agreed: Agreed) == 1);
-    assert!(line!(clock: TimestampClock) == 1 && line!(closed_by_user: bool) == 1);
+    assert!(line!(flow: Flow) == 1 && line!(id: ConnectionId) == 1 && line!(owner: Option<Owner>) == 1);
+    assert!(line!(prediction: u32) == 1 && line!(state: State) == 1 && line!(pending: Pending) == 1);
+    assert!(line!(agreed: Agreed) == 1 && line!(closed_by_user: bool) == 1);
     assert!(std::mem::offset_of!(Connection, deadlines) + Deadlines::HOT_FROM == 64);
     assert!(line!(receive: ReceiveSpace) == 2);
     assert!(line!(send.una: SeqNum) == 4 && line!(send.nxt: SeqNum) == 4);
@@ -373,21 +381,22 @@ const _: () = {
     );
 };
 
-/// A pure ACK that acknowledges data touches beside these: the flow's line with the retransmission timer (0), what waits to be sent (3),
-/// counts and the rate (5), the scoreboard (6), what the sender waited for (7), the round trip (8), the window (9, 10), RACK and undo
-/// (11, 12). Three lines hold 192 bytes; what is touched is about 320 bytes without any gap.
+/// A pure ACK that acknowledges data touches beside these: the retransmission timer (0), what waits to be sent (3), counts, the rate and
+/// what the sender waited for (5), the window (7), RACK (8), the round trip (9), the scoreboard (10). Three lines hold 192 bytes;
+/// what is touched is about 320 bytes without any gap.
 const _: () = {
     assert!(line!(retransmits: u8) == 0 && line!(probes: u8) == 0 && line!(soft_error: u16) == 0);
+    assert!(line!(stalled_since: Option<Instant>) == 0);
     assert!(line!(send.wl1: SeqNum) == 3 && line!(send.released: SeqNum) == 3 && line!(send.end: SeqNum) == 3);
-    assert!(line!(send.urgent: Option<SeqNum>) == 3 && line!(send.more: bool) == 3);
+    assert!(line!(send.urgent: Option<SeqNum>) == 3 && line!(send.more: bool) == 3 && line!(send.isn: SeqNum) == 4);
     assert!(line!(stats.bytes_acked: u64) == 5 && line!(stats.rate_micros: u32) == 5);
-    assert!(line!(stats.rate_segments: u32) == 5 && line!(stalled_since: Option<Instant>) == 5);
-    assert!(std::mem::offset_of!(Connection, sent) == 6 * 64 && Sent::HOT_LEN <= 64);
-    assert!(line!(limited: Limited) == 7 && line!(isn: SeqNum) == 7);
-    assert!(line!(rtt: RttEstimator) == 8);
-    assert!(std::mem::offset_of!(Connection, congestion) == 9 * 64 && size_of::<Congestion>() <= 128);
-    assert!(std::mem::offset_of!(Connection, recovery) == 11 * 64 && size_of::<Recovery>() <= 128);
+    assert!(line!(stats.rate_segments: u32) == 5 && line!(stats.rate_app_limited: bool) == 5);
+    assert!(std::mem::offset_of!(Connection, limited) + Limited::HOT_LEN <= 6 * 64);
+    assert!(std::mem::offset_of!(Connection, congestion) + Congestion::HOT_FROM == 7 * 64);
+    assert!(size_of::<Congestion>() - Congestion::HOT_FROM <= 64);
+    assert!(line!(recovery: Recovery) == 8 && line!(rtt: RttEstimator) == 9);
+    assert!(std::mem::offset_of!(Connection, sent) == 10 * 64 && Sent::HOT_LEN <= 64);
 };
 
 // A million idle connections have to fit.
-const _: () = assert!(size_of::<Connection>() <= 960 && size_of::<Option<Connection>>() == size_of::<Connection>());
+const _: () = assert!(size_of::<Connection>() <= 832 && size_of::<Option<Connection>>() == size_of::<Connection>());

@@ -128,7 +128,7 @@ impl Connection {
             }
         }
         if lost {
-            self.recovery.on_harmless_loss(self.send.nxt);
+            self.recovery.on_harmless_loss(&mut ctx.commons.episodes, self.send.nxt);
             self.pending.send = true;
         }
     }
@@ -141,7 +141,7 @@ impl Connection {
         // What the peer sends takes the same path (`tcp_advertise_mss`).
         self.receive.advertised_mss = self.receive.advertised_mss.min(Mss::of_mtu(self.send.pmtu).bytes());
         self.sent.mark_all_lost(&mut ctx.commons.slab, false);
-        self.recovery.on_harmless_loss(self.send.nxt);
+        self.recovery.on_harmless_loss(&mut ctx.commons.episodes, self.send.nxt);
         if let (Some(first), Some(path)) = (self.sent.first(), self.route(ctx)) {
             // What does not leave now leaves by the timer.
             let _ = self.retransmit(ctx, &path, first);

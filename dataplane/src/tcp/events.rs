@@ -68,6 +68,7 @@ impl Connection {
         self.save_metrics(now, commons);
         self.deadlines.clear(&mut commons.wheel);
         self.sent.clear(&mut commons.slab);
+        self.recovery.clear(&mut commons.episodes);
         self.out_of_order.clear(&mut commons.ranges);
         self.marks.clear(&mut commons.marks);
         if self.closed_by_user {

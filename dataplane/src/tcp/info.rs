@@ -72,7 +72,7 @@ impl Connection {
         info.rcv_rtt = self.receive.rtt_8 >> 3;
         info.rcv_space = self.tuning.space;
         info.rcv_wnd = self.receive.wnd.0;
-        info.rcv_ooopack = self.stats.rcv_ooopack;
+        info.rcv_ooopack = self.rare.rcv_ooopack;
     }
 
     fn tell_ages(&self, info: &mut TcpInfo, now: Instant) {
@@ -98,15 +98,15 @@ impl Connection {
         info.bytes_acked = stats.bytes_acked;
         info.bytes_received = stats.bytes_received;
         info.bytes_sent = stats.bytes_sent;
-        info.bytes_retrans = stats.bytes_retrans;
+        info.bytes_retrans = self.rare.bytes_retrans;
         info.segs_out = stats.segs_out;
         info.segs_in = stats.segs_in;
         info.data_segs_in = stats.data_segs_in;
         info.data_segs_out = stats.data_segs_out;
         info.delivered = self.sent.delivered();
-        info.delivered_ce = stats.delivered_ce;
-        info.dsack_dups = stats.dsack_dups;
+        info.delivered_ce = self.rare.delivered_ce;
+        info.dsack_dups = self.rare.dsack_dups;
         info.reord_seen = self.recovery.rack().late();
-        info.total_rto = stats.total_rto;
+        info.total_rto = self.rare.total_rto;
     }
 }

@@ -21,6 +21,7 @@ pub enum Limit {
 
 /// The time spent at each limit.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct Limited {
     limit: Limit,
     since: Instant,
@@ -31,6 +32,9 @@ pub struct Limited {
 }
 
 impl Limited {
+    /// So many bytes change between idle and busy.
+    pub(in crate::tcp) const HOT_LEN: usize = std::mem::offset_of!(Self, window);
+
     /// From `now` on it is `limit`.
     #[inline]
     pub fn set(&mut self, now: Instant, limit: Limit) {

@@ -84,6 +84,6 @@ const _: () = assert!(
         + size_of::<rtt::RttEstimator>()
         + size_of::<recovery::Recovery>()
         + size_of::<congestion::Congestion>()
-        <= 568,
+        <= 288,
     "a million idle connections have to fit"
 );

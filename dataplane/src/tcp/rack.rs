@@ -27,26 +27,30 @@ const REO_WND_PERSIST: u8 = 16;
 
 /// The state of one connection.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Rack {
     /// Of what arrived, the segment that left last: when, and its end.
-    newest: Option<(Instant, SeqNum)>,
+    newest_at: Option<Instant>,
     rtt_nanos: u64,
+    newest_end: SeqNum,
+    /// The round that a D-SACK has widened the window in ends when this is acknowledged.
+    dsack_round: Option<SeqNum>,
+    /// How often a segment came late (`reord_seen`).
+    late: u32,
     /// Segments by which one may be late and not be lost (`tp->reordering`), as set and as seen.
     reordering: u16,
     reordering_set: u16,
     reordering_max: u16,
-    /// How often a segment came late (`reord_seen`).
-    late: u32,
     reo_wnd_mult: u8,
     reo_wnd_persist: u8,
-    /// The round that a D-SACK has widened the window in ends when this is acknowledged.
-    dsack_round: Option<SeqNum>,
 }
 
 impl Default for Rack {
     fn default() -> Self {
         Self {
-            newest: None,
+            newest_at: None,
+            newest_end: SeqNum::new(0),
+            dsack_round: None,
             rtt_nanos: 0,
             reordering: DUP_THRESH,
             reordering_set: DUP_THRESH,
@@ -54,7 +58,6 @@ impl Default for Rack {
             late: 0,
             reo_wnd_mult: 1,
             reo_wnd_persist: 0,
-            dsack_round: None,
         }
     }
 }
@@ -84,11 +87,9 @@ impl Rack {
     pub fn on_ack(&mut self, outcome: &AckOutcome, una: SeqNum, nxt: SeqNum) {
         if let Some(newest) = outcome.newest {
             self.rtt_nanos = nanos(newest.rtt);
-            let later = self.newest.is_none_or(|known| left_later((newest.sent_at, newest.end), known));
-            self.newest = if later { Some((newest.sent_at, newest.end)) } else { self.newest };
-        }
-        if self.dsack_round.is_some_and(|round| una.at_or_after(round)) {
-            self.dsack_round = None;
+            self.note_arrival((newest.sent_at, newest.end), una);
+        } else {
+            self.end_dsack_round(una);
         }
         if outcome.duplicate.is_some() && self.dsack_round.is_none() {
             self.dsack_round = Some(nxt);
@@ -102,9 +103,25 @@ impl Rack {
     #[inline]
     pub fn on_plain_ack(&mut self, rtt_nanos: u64, last: (Instant, SeqNum), una: SeqNum) {
         self.rtt_nanos = rtt_nanos;
-        if self.newest.is_none_or(|known| left_later(last, known)) {
-            self.newest = Some(last);
+        self.note_arrival(last, una);
+    }
+
+    /// Of what arrived, the segment that left last, if any did.
+    #[inline]
+    fn newest(&self) -> Option<(Instant, SeqNum)> {
+        Some((self.newest_at?, self.newest_end))
+    }
+
+    #[inline]
+    fn note_arrival(&mut self, arrived: (Instant, SeqNum), una: SeqNum) {
+        if self.newest().is_none_or(|known| left_later(arrived, known)) {
+            (self.newest_at, self.newest_end) = (Some(arrived.0), arrived.1);
         }
+        self.end_dsack_round(una);
+    }
+
+    #[inline]
+    fn end_dsack_round(&mut self, una: SeqNum) {
         if self.dsack_round.is_some_and(|round| una.at_or_after(round)) {
             self.dsack_round = None;
         }
@@ -179,7 +196,7 @@ impl Rack {
     /// Marks lost what was sent before the newest arrival and is overdue (section 6.2 step 5). Bounded by the
     /// segments sent before it that are still out.
     pub fn detect(&self, sent: &mut Sent, slab: &mut SegmentSlab, now: Instant, path: &RackPath) -> Detected {
-        let Some(newest) = self.newest else { return Detected::default() };
+        let Some(newest) = self.newest() else { return Detected::default() };
         let allowed = Duration::from_nanos(self.rtt_nanos) + self.reordering_window(path, sent.sacked());
         let mut found = Detected::default();
         let mut next = sent.oldest();

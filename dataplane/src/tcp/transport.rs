@@ -15,6 +15,7 @@ use super::listener::Listeners;
 use super::marks::MarkSlab;
 use super::metrics::Metrics;
 use super::out_of_order::RangeSlab;
+use super::recovery::EpisodeSlab;
 use super::sent::SegmentSlab;
 use super::settings::Settings;
 use super::siblings::Siblings;
@@ -59,6 +60,7 @@ impl Tcp {
             commons: Commons {
                 slab: SegmentSlab::new(capacity.segments),
                 ranges: RangeSlab::new(capacity.ranges),
+                episodes: EpisodeSlab::new(capacity.connections),
                 early: EarlyData::default(),
                 marks: MarkSlab::new(capacity.marks),
                 wheel: Wheel::new(now, timers, TICK),
@@ -173,7 +175,7 @@ impl Tcp {
         connection.release(now, &mut self.commons);
         self.leave_listener(&connection);
         if let Some(owner) = connection.owner {
-            let connected = connection.send.una != connection.isn;
+            let connected = connection.send.una != connection.send.isn;
             self.commons.news.push(News::Ended { id, owner, connected, info, config: connection.config.clone() });
         }
         match fate {

@@ -9,7 +9,7 @@
 //! Floating point: the curve is the RFC's, evaluated once per ACK, the cube root once per loss. Windows in segments.
 //! What is kept of it is short where seven digits are enough: not the estimate, to which each ACK adds a little.
 
-use super::{AckSample, Signal};
+use super::{AckSample, HyStart, Signal};
 use crate::Instant;
 
 /// Steepness in segments per second cubed (section 5.1).
@@ -19,9 +19,59 @@ const BETA: f64 = 0.7;
 /// Growth of the Reno-friendly estimate, in segments per window (section 4.3).
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
 
-/// The state of one connection.
+/// The state of one connection. It needs one of both: there is no curve before the first slow start is over.
+#[derive(Clone, Copy, Debug)]
+pub enum Cubic {
+    /// The first slow start.
+    SlowStart(HyStart),
+    /// After it.
+    Avoidance(Curve),
+}
+
+impl Default for Cubic {
+    fn default() -> Self {
+        Self::SlowStart(HyStart::NEW)
+    }
+}
+
+impl Cubic {
+    /// The window after `delivered` more segments in congestion avoidance (sections 4.2 to 4.5).
+    pub(super) fn avoid(&mut self, cwnd: u32, delivered: u32, sample: &AckSample) -> u32 {
+        let mut curve = self.curve();
+        let cwnd = curve.avoid(cwnd, delivered, sample);
+        *self = Self::Avoidance(curve);
+        cwnd
+    }
+
+    /// The threshold after congestion (sections 4.6, 4.7); the next curve begins with the next growth.
+    pub(super) fn reduce(&mut self, cwnd: u32, signal: Signal) -> u32 {
+        let mut curve = self.curve();
+        let ssthresh = curve.reduce(cwnd, signal);
+        *self = Self::Avoidance(curve);
+        ssthresh
+    }
+
+    /// Time without sending does not count (section 5.8).
+    #[inline]
+    pub(super) fn shift_epoch(&mut self, idle_nanos: u64) {
+        if let Self::Avoidance(curve) = self {
+            curve.began = curve.began.map(|began| began.after_nanos(idle_nanos));
+        }
+    }
+
+    /// As before a reduction that was a mistake: a slow start begins anew, because what it measured was disturbed.
+    pub(super) fn begun_again(self) -> Self {
+        if let Self::Avoidance(_) = self { self } else { Self::default() }
+    }
+
+    fn curve(&self) -> Curve {
+        if let Self::Avoidance(curve) = self { *curve } else { Curve::default() }
+    }
+}
+
+/// The curve between two losses.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Cubic {
+pub struct Curve {
     /// When the curve between two losses began; none between a loss and the next growth.
     began: Option<Instant>,
     /// What Reno's window would be on it.
@@ -36,9 +86,8 @@ pub struct Cubic {
     fraction: f32,
 }
 
-impl Cubic {
-    /// The window after `delivered` more segments in congestion avoidance (sections 4.2 to 4.5).
-    pub(super) fn avoid(&mut self, cwnd: u32, delivered: u32, sample: &AckSample) -> u32 {
+impl Curve {
+    fn avoid(&mut self, cwnd: u32, delivered: u32, sample: &AckSample) -> u32 {
         let (window, delivered) = (f64::from(cwnd) + f64::from(self.fraction), f64::from(delivered));
         let began = self.began.unwrap_or_else(|| self.begin(sample.now, window));
         let (w_max, k) = (f64::from(self.w_max), f64::from(self.k));
@@ -59,8 +108,7 @@ impl Cubic {
         grown as u32
     }
 
-    /// The threshold after congestion (sections 4.6, 4.7); the next curve begins with the next growth.
-    pub(super) fn reduce(&mut self, cwnd: u32, signal: Signal) -> u32 {
+    fn reduce(&mut self, cwnd: u32, signal: Signal) -> u32 {
         let window = f64::from(cwnd);
         // Fast convergence: who gets less than before leaves room for others.
         let less = window < f64::from(self.w_max);
@@ -73,12 +121,6 @@ impl Cubic {
         self.began = None;
         self.fraction = 0.0;
         (window * BETA) as u32
-    }
-
-    /// Time without sending does not count (section 5.8).
-    #[inline]
-    pub(super) fn shift_epoch(&mut self, idle_nanos: u64) {
-        self.began = self.began.map(|began| began.after_nanos(idle_nanos));
     }
 
     /// The curve that begins at `window`; at or above `w_max` it begins flat (section 4.2).

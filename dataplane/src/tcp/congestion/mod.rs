@@ -120,48 +120,43 @@ enum Algorithm {
 
 /// What a reduction took, to be given back if it was a mistake.
 #[derive(Clone, Copy, Debug)]
-struct Prior {
+pub struct Prior {
     cwnd: u32,
     ssthresh: u32,
+    kind: Kind,
     /// CUBIC's curve; the other algorithms lose nothing that counts.
-    curve: Cubic,
+    cubic: Option<Cubic>,
 }
 
-/// Either no reduction was yet, or the first slow start is over: a connection needs one of both.
-#[derive(Clone, Copy, Debug)]
-enum Past {
-    /// How the first slow start goes.
-    SlowStart(HyStart),
-    /// The last reduction, while it may be undone.
-    Reduction(Prior),
-}
-
-impl Past {
-    const NOTHING: Self = Self::SlowStart(HyStart::NEW);
-}
-
-/// The congestion state of one connection. What every ACK looks at stands first.
+/// The congestion state of one connection. What every ACK looks at stands last.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Congestion {
+    usage: Usage,
     cwnd: u32,
     ssthresh: u32,
     clamp: u32,
-    usage: Usage,
     algorithm: Algorithm,
-    past: Past,
 }
 
 impl Congestion {
+    /// From here on stands what every ACK looks at.
+    pub(in crate::tcp) const HOT_FROM: usize = std::mem::offset_of!(Self, usage) + Usage::HOT_FROM;
+
+    /// The beginning of that, for the processor's cache.
+    #[inline]
+    pub(in crate::tcp) fn hot(&self) -> &u32 {
+        &self.usage.in_flight_max
+    }
+
     /// Of a new connection, with the initial window.
     pub fn new(kind: Kind, now: Instant) -> Self {
         Self {
+            usage: Usage::new(now),
             cwnd: INITIAL_WINDOW,
             ssthresh: SSTHRESH_INFINITE,
             clamp: u32::MAX,
-            usage: Usage::new(now),
             algorithm: Algorithm::new(kind),
-            past: Past::NOTHING,
         }
     }
 
@@ -178,7 +173,6 @@ impl Congestion {
     pub fn set_kind(&mut self, kind: Kind) {
         if kind != self.kind() {
             self.algorithm = Algorithm::new(kind);
-            self.past = Past::NOTHING;
         }
     }
 
@@ -222,10 +216,8 @@ impl Congestion {
         let initial = self.ssthresh >= SSTHRESH_INFINITE;
         match &mut self.algorithm {
             Algorithm::Dctcp(dctcp) => dctcp.observe(sample),
-            Algorithm::Cubic(_) if initial => {
-                if let Past::SlowStart(hystart) = &mut self.past
-                    && hystart.on_ack(sample, self.cwnd)
-                {
+            Algorithm::Cubic(Cubic::SlowStart(hystart)) if initial => {
+                if hystart.on_ack(sample, self.cwnd) {
                     self.ssthresh = self.cwnd.max(SSTHRESH_MIN);
                 }
             }
@@ -248,7 +240,7 @@ impl Congestion {
     /// Grows by what was delivered, up to the threshold (RFC 5681 equation 2, counted in segments delivered as RFC 3465
     /// allows). What is left of `delivered` beyond it.
     fn slow_start(&mut self, delivered: u32) -> u32 {
-        if let (Algorithm::Cubic(_), Past::SlowStart(hystart)) = (&self.algorithm, &mut self.past)
+        if let Algorithm::Cubic(Cubic::SlowStart(hystart)) = &mut self.algorithm
             && self.ssthresh >= SSTHRESH_INFINITE
         {
             self.cwnd = self.cwnd.saturating_add(hystart.growth(delivered)).min(self.ssthresh);
@@ -260,18 +252,19 @@ impl Congestion {
         left
     }
 
-    /// Begins a reduction: a new threshold, and the state before it kept for [`Congestion::undo`]. Called once per
+    /// Begins a reduction: a new threshold. Answers the state before it, for [`Congestion::undo`]. Called once per
     /// window of data; then PRR leads the window to the threshold, or after a timeout [`Congestion::set_cwnd`] sets
     /// it to what is in flight and one more.
-    pub fn reduce(&mut self, signal: Signal) {
-        let curve = if let Algorithm::Cubic(cubic) = self.algorithm { cubic } else { Cubic::default() };
-        self.past = Past::Reduction(Prior { cwnd: self.cwnd, ssthresh: self.current_ssthresh(), curve });
+    pub fn reduce(&mut self, signal: Signal) -> Prior {
+        let cubic = if let Algorithm::Cubic(cubic) = self.algorithm { Some(cubic) } else { None };
+        let prior = Prior { cwnd: self.cwnd, ssthresh: self.current_ssthresh(), kind: self.kind(), cubic };
         let ssthresh = match &mut self.algorithm {
             Algorithm::Cubic(cubic) => cubic.reduce(self.cwnd, signal),
             Algorithm::Reno(reno) => reno.reduce(self.cwnd),
             Algorithm::Dctcp(dctcp) => dctcp.reduce(self.cwnd, signal),
         };
         self.ssthresh = ssthresh.max(SSTHRESH_MIN);
+        prior
     }
 
     /// Ends a reduction: the window is the threshold (`tcp_end_cwnd_reduction`).
@@ -283,28 +276,17 @@ impl Congestion {
     }
 
     /// The reduction was a mistake: window, threshold and curve are as before it (RFC 9438 section 4.9, RFC 4015).
-    /// False if there was none.
-    pub fn undo(&mut self) -> bool {
-        let Past::Reduction(prior) = self.past else { return false };
-        self.past = Past::NOTHING;
+    /// False if it was another algorithm's.
+    pub fn undo(&mut self, prior: &Prior) -> bool {
+        if prior.kind != self.kind() {
+            return false;
+        }
         self.cwnd = self.cwnd.max(prior.cwnd).min(self.clamp);
         self.ssthresh = self.ssthresh.max(prior.ssthresh);
-        if let Algorithm::Cubic(cubic) = &mut self.algorithm {
-            *cubic = prior.curve;
+        if let Some(cubic) = prior.cubic {
+            self.algorithm = Algorithm::Cubic(cubic.begun_again());
         }
         true
-    }
-
-    /// The reduction stands.
-    pub fn forget_prior(&mut self) {
-        if matches!(self.past, Past::Reduction(_)) {
-            self.past = Past::NOTHING;
-        }
-    }
-
-    /// The window before the last reduction, if it may still be undone.
-    pub fn prior_cwnd(&self) -> Option<u32> {
-        if let Past::Reduction(prior) = &self.past { Some(prior.cwnd) } else { None }
     }
 
     /// True if the window is what limits the sender (`tcp_is_cwnd_limited`): in slow start if half of it was used,

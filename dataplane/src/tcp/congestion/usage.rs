@@ -6,22 +6,26 @@ use crate::Instant;
 
 /// What was in flight at most, per window of data and per span of time.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(super) struct Usage {
-    /// The most segments in flight in this window of data (`max_packets_out`).
-    pub(super) in_flight_max: u32,
-    /// The window of data ends when this is acknowledged.
-    window_end: SeqNum,
-    /// In this window of data the congestion window ended sending.
-    pub(super) limited: bool,
-    /// The most segments in flight since `since`, while the application was the limit (`snd_cwnd_used`).
-    pub(super) used_max: u32,
     /// When the window was last full (`snd_cwnd_stamp`).
     pub(super) since: Instant,
+    /// The most segments in flight since `since`, while the application was the limit (`snd_cwnd_used`).
+    pub(super) used_max: u32,
+    /// The window of data ends when this is acknowledged.
+    window_end: SeqNum,
+    /// The most segments in flight in this window of data (`max_packets_out`).
+    pub(super) in_flight_max: u32,
+    /// In this window of data the congestion window ended sending.
+    pub(super) limited: bool,
     /// Whether anything was noted yet.
     begun: bool,
 }
 
 impl Usage {
+    /// From here on stands what every ACK looks at.
+    pub(super) const HOT_FROM: usize = std::mem::offset_of!(Self, in_flight_max);
+
     pub(super) fn new(now: Instant) -> Self {
         Self { in_flight_max: 0, window_end: SeqNum::new(0), limited: false, used_max: 0, since: now, begun: false }
     }

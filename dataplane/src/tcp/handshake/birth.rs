@@ -7,7 +7,7 @@ use crate::tcp::challenge::InvalidLimit;
 use crate::tcp::config::Config;
 use crate::tcp::congestion::Congestion;
 use crate::tcp::connection::{
-    AckPolicy, Agreed, Connection, FastOpenState, Pending, ReceiveSpace, ReceiveTuning, SendSpace, Stats,
+    AckPolicy, Agreed, Connection, FastOpenState, Pending, RareStats, ReceiveSpace, ReceiveTuning, SendSpace, Stats,
 };
 use crate::tcp::deadlines::Deadlines;
 use crate::tcp::flow::Flow;
@@ -96,7 +96,7 @@ impl Connection {
             limited: Limited::default(),
             marks: Marks::new(isn + 1),
             stats: Stats::default(),
-            isn,
+            rare: RareStats::default(),
             peer_isn: SeqNum::default(),
             ident: birth.ident,
             retransmits: 0,
@@ -133,6 +133,7 @@ fn send_space(birth: &Birth<'_>) -> SendSpace {
     SendSpace {
         una: birth.isn,
         nxt: birth.isn,
+        isn: birth.isn,
         end: first,
         pushed: first,
         more: false,

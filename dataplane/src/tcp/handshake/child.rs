@@ -119,7 +119,7 @@ impl Connection {
     /// The handshake is over by `segment`.
     fn establish(&mut self, ctx: &mut Ctx<'_>, request: &Request, segment: &Segment) -> Fate {
         self.inherit(ctx, request);
-        let first = self.isn + 1;
+        let first = self.send.isn + 1;
         (self.send.una, self.send.nxt, self.send.small_end) = (first, first, first);
         self.send.wnd = self.send.scale.to_window(WireWindow(segment.window));
         self.send.wnd_max = self.send.wnd;
@@ -127,7 +127,7 @@ impl Connection {
         self.state = State::Established;
         self.stats.segs_in = 1;
         let spurious = self.sample_handshake(ctx, request, segment);
-        self.stats.total_rto = u16::from(request.timeouts);
+        self.rare.total_rto = u16::from(request.timeouts);
         if self.agreed.timestamps {
             self.receive.advertised_mss = self.receive.advertised_mss.saturating_sub(12);
         }

@@ -54,7 +54,7 @@ impl Connection {
     /// The program wrote while the SYN waited for that.
     pub(in crate::tcp) fn send_deferred_syn(&mut self, ctx: &mut Ctx<'_>) {
         self.look(ctx);
-        if self.send.end.after(self.isn + 1) {
+        if self.send.end.after(self.send.isn + 1) {
             self.send_syn_as_it_is(ctx);
         }
     }
@@ -63,7 +63,7 @@ impl Connection {
     pub(crate) fn send_syn_as_it_is(&mut self, ctx: &mut Ctx<'_>) {
         let Some(room) = self.syn_room() else { return };
         self.look(ctx);
-        self.fast_open = FastOpenState::SentData(self.send.end.earlier(self.isn + 1 + u32::from(room)));
+        self.fast_open = FastOpenState::SentData(self.send.end.earlier(self.send.isn + 1 + u32::from(room)));
         self.send_first_syn(ctx);
     }
 
@@ -79,7 +79,7 @@ impl Connection {
     /// again.
     pub(super) fn on_fast_open_answer(&mut self, ctx: &mut Ctx<'_>, options: &Options<'_>, resends: u32) -> bool {
         let (asked_in, data_end) = match self.fast_open {
-            FastOpenState::Requested(form) => (Some(form), self.isn + 1),
+            FastOpenState::Requested(form) => (Some(form), self.send.isn + 1),
             FastOpenState::SentData(end) => (None, end),
             _ => return false,
         };
@@ -98,7 +98,7 @@ impl Connection {
         if refused {
             ctx.net.counters.inc(Snmp::TcpExtTCPFastOpenActiveFail);
             self.send_syn_data_again(ctx);
-        } else if data_end != self.isn + 1 {
+        } else if data_end != self.send.isn + 1 {
             ctx.net.counters.inc(Snmp::TcpExtTCPFastOpenActive);
             ctx.commons.cookies.on_success();
             self.fast_open = FastOpenState::DataTaken;
@@ -110,7 +110,7 @@ impl Connection {
     /// The data of the SYN is sent again, and not because of congestion (`tcp_non_congestion_loss_retransmit`).
     fn send_syn_data_again(&mut self, ctx: &mut Ctx<'_>) {
         self.sent.mark_all_lost(&mut ctx.commons.slab, false);
-        self.recovery.on_harmless_loss(self.send.nxt);
+        self.recovery.on_harmless_loss(&mut ctx.commons.episodes, self.send.nxt);
         self.pending.send = true;
     }
 

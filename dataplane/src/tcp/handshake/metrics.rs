@@ -54,6 +54,6 @@ impl Connection {
 
     /// The handshake was over once: our SYN is acknowledged.
     fn was_established(&self) -> bool {
-        self.send.una.after(self.isn)
+        self.send.una.after(self.send.isn)
     }
 }

@@ -132,6 +132,7 @@ impl Connection {
         let mut sender = Sender {
             sent: &mut self.sent,
             slab: &mut ctx.commons.slab,
+            episodes: &mut ctx.commons.episodes,
             congestion: &mut self.congestion,
             rtt: &mut self.rtt,
         };
@@ -167,6 +168,7 @@ impl Connection {
         let mut sender = Sender {
             sent: &mut self.sent,
             slab: &mut ctx.commons.slab,
+            episodes: &mut ctx.commons.episodes,
             congestion: &mut self.congestion,
             rtt: &mut self.rtt,
         };
@@ -212,7 +214,7 @@ impl Connection {
 
     /// Bytes of data from `from` to `to`: numbers of SYN and FIN are none.
     pub(in crate::tcp) fn data_between(&self, from: SeqNum, to: SeqNum) -> u32 {
-        let (first, last) = (from.later(self.isn + 1), to.earlier(self.send.end));
+        let (first, last) = (from.later(self.send.isn + 1), to.earlier(self.send.end));
         last.distance(first).max(0).cast_unsigned()
     }
 
@@ -230,10 +232,10 @@ impl Connection {
             self.send.announce_cwr = false;
         }
         if ece {
-            self.stats.delivered_ce = self.stats.delivered_ce.wrapping_add(outcome.delivered);
+            self.rare.delivered_ce = self.rare.delivered_ce.wrapping_add(outcome.delivered);
         }
         if outcome.duplicate.is_some() {
-            self.stats.dsack_dups += 1;
+            self.rare.dsack_dups += 1;
             ctx.net.counters.inc(Snmp::TcpExtTCPDSACKRecv);
         }
         ctx.net.counters.add(Snmp::TcpExtTCPSACKDiscard, outcome.bad_blocks.into());

@@ -131,7 +131,7 @@ impl Connection {
     /// Data ahead of `RCV.NXT`: placed, remembered, and reported at once (RFC 5681 section 4.2).
     fn take_ahead(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, payload: &[u8]) {
         ctx.net.counters.inc(Snmp::TcpExtTCPOFOQueue);
-        self.stats.rcv_ooopack = self.stats.rcv_ooopack.wrapping_add(1);
+        self.rare.rcv_ooopack = self.rare.rcv_ooopack.wrapping_add(1);
         self.prediction = super::established::UNPREDICTED;
         self.ack.scheduled = true;
         self.note_congestion(ctx, segment);

@@ -30,7 +30,7 @@ impl Connection {
         self.remember_timestamp(ctx, segment);
         let crossed = self.state == State::SynReceived && segment.flags.contains(Flags::SYN);
         if self.state == State::SynReceived {
-            if segment.ack == self.isn {
+            if segment.ack == self.send.isn {
                 // Our SYN is not acknowledged yet: a SYN of the peer's again.
                 return Fate::Lives;
             }

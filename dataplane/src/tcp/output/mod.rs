@@ -148,7 +148,7 @@ impl Connection {
     #[inline]
     fn lay_out(&mut self, ctx: &mut Ctx<'_>, to: SeqNum) {
         let cut = Cut { goal: self.size_goal(), half_window: self.send.wnd_max.0 >> 1 };
-        let first = self.isn + 1;
+        let first = self.send.isn + 1;
         self.marks.write(&mut ctx.commons.marks, self.send.nxt.later(first), (self.send.end, to), cut);
     }
 

@@ -148,7 +148,7 @@ impl Connection {
             search.on_failure(headers);
         }
         self.congestion.set_cwnd(self.congestion.cwnd() + 1);
-        self.recovery.on_harmless_loss(self.send.nxt);
+        self.recovery.on_harmless_loss(&mut ctx.commons.episodes, self.send.nxt);
         self.pending.send = true;
         ctx.net.counters.inc(Snmp::TcpExtTCPMTUPFail);
     }

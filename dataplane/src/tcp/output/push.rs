@@ -277,7 +277,7 @@ impl Connection {
             ctx.commons.slab.mark_border(id, border);
         }
         self.send.nxt = end;
-        self.recovery.on_sent_new(1);
+        self.recovery.on_sent_new(&mut ctx.commons.episodes);
         if outbound.len < self.current_mss() {
             self.send.small_end = end;
         }

@@ -56,7 +56,7 @@ impl Connection {
     /// The sequence number of the send ring's first byte (`SND.UNA`; a SYN that is not acknowledged has no byte there).
     #[inline]
     pub(in crate::tcp) fn ring_start(&self) -> SeqNum {
-        if self.send.una == self.isn && !self.syn_acked() { self.isn + 1 } else { self.send.una }
+        if self.send.una == self.send.isn && !self.syn_acked() { self.send.isn + 1 } else { self.send.una }
     }
 
     /// Our SYN was acknowledged. Asked only while `SND.UNA` has the SYN's number.

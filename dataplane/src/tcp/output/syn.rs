@@ -12,15 +12,15 @@ use crate::wire::tcp::Flags;
 impl Connection {
     /// Sends the first SYN, with data if `choose_fast_open` said so.
     pub(in crate::tcp) fn send_syn(&mut self, ctx: &mut Ctx<'_>) {
-        self.send.nxt = self.isn;
-        let mut outbound = Outbound::control(self.isn, Flags::SYN);
+        self.send.nxt = self.send.isn;
+        let mut outbound = Outbound::control(self.send.isn, Flags::SYN);
         if self.asks_for_ecn(ctx) {
             outbound.flags |= Flags::ECE | Flags::CWR;
         }
         match self.fast_open {
             FastOpenState::Requested(_) => outbound.fast_open = true,
             FastOpenState::SentData(end) => {
-                outbound.len = end.since(self.isn + 1);
+                outbound.len = end.since(self.send.isn + 1);
                 outbound.fast_open = self.part.cookie().is_some();
             }
             _ => {}
@@ -30,7 +30,7 @@ impl Connection {
 
     /// Sends the SYN-ACK of simultaneous open, or of a connection that Fast Open made.
     pub(in crate::tcp) fn send_syn_ack(&mut self, ctx: &mut Ctx<'_>) {
-        let mut outbound = Outbound::control(self.isn, Flags::SYN | Flags::ACK);
+        let mut outbound = Outbound::control(self.send.isn, Flags::SYN | Flags::ACK);
         if self.agreed.ecn {
             outbound.flags |= Flags::ECE;
         }
@@ -43,7 +43,7 @@ impl Connection {
             }
             return;
         }
-        self.send.nxt = self.isn;
+        self.send.nxt = self.send.isn;
         self.depart_syn(ctx, &outbound);
     }
 
@@ -52,7 +52,7 @@ impl Connection {
         if let Some(path) = self.route(ctx) {
             let _ = self.transmit(ctx, &path, outbound);
         }
-        let (slab, isn, now) = (&mut ctx.commons.slab, self.isn, ctx.now);
+        let (slab, isn, now) = (&mut ctx.commons.slab, self.send.isn, ctx.now);
         self.sent.push(slab, now, isn, 1, true);
         self.send.nxt = isn + 1;
         if outbound.len > 0 {

@@ -117,7 +117,7 @@ impl Connection {
             self.after_window(ctx, space);
         }
         if let Err(reason) = ip_queue_xmit(ctx.net, ctx.now, path, &out, frame) {
-            self.on_local_loss(reason);
+            self.on_local_loss(ctx, reason);
         }
         Departure::Left
     }
@@ -273,7 +273,7 @@ impl Connection {
             self.on_data_sent(ctx.now);
         }
         if outbound.again {
-            self.stats.bytes_retrans += u64::from(outbound.len);
+            self.rare.bytes_retrans += u64::from(outbound.len);
             ctx.net.counters.inc(Snmp::TcpRetransSegs);
         } else {
             ctx.net.counters.inc(Snmp::TcpOutSegs);
@@ -282,10 +282,11 @@ impl Connection {
 
     /// Our own queues refused it: that is congestion, too (`net_xmit_eval`, `tcp_enter_cwr`).
     #[cold]
-    fn on_local_loss(&mut self, reason: DropReason) {
+    fn on_local_loss(&mut self, ctx: &mut Ctx<'_>, reason: DropReason) {
         let full = matches!(reason, DropReason::QdiscFull | DropReason::BacklogFull);
         if full && self.state.is_synchronized() && self.recovery.phase() < Phase::Cwr {
-            self.recovery.enter_cwr(&mut self.congestion, self.send.nxt, Signal::Loss);
+            let episodes = &mut ctx.commons.episodes;
+            self.recovery.enter_cwr(&mut self.congestion, episodes, self.send.nxt, Signal::Loss);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::super::congestion::Congestion;
 use super::super::rtt::RttEstimator;
 use super::super::sent::{AckOutcome, SegmentSlab, Sent};
 use super::super::seq::SeqNum;
+use super::EpisodeSlab;
 use crate::{Duration, Instant};
 
 /// The connection's other parts, lent for one call.
@@ -13,6 +14,8 @@ pub struct Sender<'a> {
     pub sent: &'a mut Sent,
     /// Where that is kept.
     pub slab: &'a mut SegmentSlab,
+    /// Where its reaction to loss is kept.
+    pub episodes: &'a mut EpisodeSlab,
     /// The window.
     pub congestion: &'a mut Congestion,
     /// The round trip.

@@ -7,7 +7,8 @@
 //!     '-- timeout --> Loss --high_seq acknowledged, or spurious--> Open         (window grows from one segment)
 //! ```
 //!
-//! Owns RACK, TLP, PRR, F-RTO and undo; moves the scoreboard and the window, which it is lent. Sends nothing: a
+//! Owns RACK, TLP, F-RTO and, in a slab of the lane (`episode`), PRR and undo; moves the scoreboard and the window, which it is lent.
+//! Sends nothing: a
 //! [`Directive`] says what may be sent, within `cwnd - in_flight`. Called by the connection once per acceptable ACK
 //! and at the retransmission, reordering and probe timers; [`Recovery::on_retransmit`] and [`Recovery::on_sent_new`]
 //! after each sending.
@@ -16,11 +17,13 @@
 //! SACK, leaves the pipe, so each of the first two lets one new segment out.
 
 mod directive;
+mod episode;
 mod plain;
 #[cfg(test)]
 mod tests;
 
 pub use directive::{AckFacts, Directive, Permit, PlainAck, Sender};
+pub use episode::{Episode, EpisodeSlab};
 
 use super::congestion::{AckSample, Congestion, Signal};
 use super::frto::{Frto, FrtoAck, FrtoVerdict};
@@ -30,8 +33,8 @@ use super::rtt::{self, RttEstimator};
 use super::sent::{Ack, AckOutcome, SegmentId, Sent};
 use super::seq::SeqNum;
 use super::tlp::{Tlp, TlpAck, TlpVerdict};
-use super::undo::Undo;
 use crate::Instant;
+use episode::EpisodeId;
 
 /// Linux's `tcp_ca_state`, in the order of `tcpi_ca_state`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,20 +52,25 @@ pub enum Phase {
     Loss,
 }
 
-/// The machine of one connection.
+/// The machine of one connection. What every ACK looks at stands first.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct Recovery {
     phase: Phase,
+    frto: Frto,
+    episode: EpisodeId,
+    tlp: Tlp,
+    rack: Rack,
     /// `SND.NXT` when the phase began; it ends when this is acknowledged.
     high_seq: SeqNum,
-    rack: Rack,
-    tlp: Tlp,
-    prr: Prr,
-    frto: Frto,
-    undo: Undo,
 }
 
 impl Recovery {
+    /// Gives back what it holds of the lane.
+    pub fn clear(&mut self, episodes: &mut EpisodeSlab) {
+        self.episode.end(episodes);
+    }
+
     /// With other limits of reordering than the usual (`tcp_reordering`, `tcp_max_reordering`).
     pub fn new(reordering: u32, max: u32) -> Self {
         Self { rack: Rack::with_reordering(reordering, max), ..Self::default() }
@@ -81,11 +89,6 @@ impl Recovery {
     /// Whether reordering was seen, and how much is allowed for.
     pub fn rack(&self) -> &Rack {
         &self.rack
-    }
-
-    /// Evidence against the last reduction; when the first retransmission left.
-    pub fn undo(&self) -> &Undo {
-        &self.undo
     }
 
     /// True if a tail loss probe may be scheduled.
@@ -107,13 +110,13 @@ impl Recovery {
         if ack.sack_permitted {
             // Without SACK an acknowledgment of a filled hole would make all that was sent before it look lost.
             self.rack.on_ack(&outcome, ack.ack, ack.nxt);
-            if self.phase != Phase::Loss || self.undo.marker().is_some() {
+            if self.phase != Phase::Loss || self.episode.undo(sender.episodes).marker().is_some() {
                 self.rack.on_late(outcome.overtaken.by_sack, ack.mss);
             }
             self.rack.on_late(outcome.overtaken.by_ack, ack.mss);
         }
-        if let Some(duplicate) = &outcome.duplicate {
-            self.undo.on_duplicate(duplicate, ack.mss);
+        if let (Some(duplicate), Some(episode)) = (&outcome.duplicate, self.episode.get_mut(sender.episodes)) {
+            episode.undo.on_duplicate(duplicate, ack.mss);
         }
         let lost_before = sender.sent.lost();
         let mut directive = Directive::of(outcome);
@@ -141,8 +144,8 @@ impl Recovery {
             || self.high_seq.at_or_before(una)
             || (self.phase == Phase::Loss && timeouts == 0)
         {
-            sender.congestion.reduce(Signal::Timeout);
-            self.undo.begin(una, sender.sent.retransmitted());
+            self.reduce(sender.congestion, sender.episodes, Signal::Timeout);
+            self.doubt(sender, una);
             directive.reduced = true;
         }
         if self.phase <= Phase::Disorder {
@@ -187,20 +190,18 @@ impl Recovery {
             directive.mtu_probe_lost = true;
         } else if lost > 0 && self.phase < Phase::Recovery {
             self.enter_recovery(sender, nxt, &mut directive);
-            if let Some(cwnd) = self.prr.on_ack(1, sender.sent.in_flight(), false) {
-                sender.congestion.set_cwnd(cwnd);
-            }
+            self.follow_prr(sender, 1, false);
         }
         directive
     }
 
     /// Segments were lost that were too long for the path, which is not congestion: they are sent again under the window as it
     /// is (`tcp_non_congestion_loss_retransmit`).
-    pub fn on_harmless_loss(&mut self, nxt: SeqNum) {
+    pub fn on_harmless_loss(&mut self, episodes: &mut EpisodeSlab, nxt: SeqNum) {
         if self.phase != Phase::Loss {
             self.phase = Phase::Loss;
             self.high_seq = nxt;
-            self.undo.end();
+            self.episode.end(episodes);
             self.frto = Frto::begin(false);
             self.tlp.cancel();
         }
@@ -214,23 +215,36 @@ impl Recovery {
     /// Notes that `id` was sent again.
     pub fn on_retransmit(&mut self, sender: &mut Sender<'_>, now: Instant, id: SegmentId) {
         sender.sent.retransmit(sender.slab, now, id);
-        self.undo.on_retransmit(now, 1);
-        self.prr.on_sent(1);
+        if let Some(episode) = self.episode.begin(sender.episodes) {
+            episode.undo.on_retransmit(now, 1);
+            episode.prr.on_sent(1);
+        }
     }
 
-    /// Counts new segments that left.
-    pub fn on_sent_new(&mut self, segments: u32) {
-        self.prr.on_sent(segments);
+    /// Counts a new segment that left.
+    #[inline]
+    pub fn on_sent_new(&mut self, episodes: &mut EpisodeSlab) {
+        if let Some(episode) = self.episode.get_mut(episodes) {
+            episode.prr.on_sent(1);
+        }
     }
 
     /// Reduces the window once per window of data, without loss: for ECE, and for a frame that our own queues refused
     /// (`tcp_enter_cwr`).
-    pub fn enter_cwr(&mut self, congestion: &mut Congestion, nxt: SeqNum, signal: Signal) -> bool {
+    pub fn enter_cwr(
+        &mut self,
+        congestion: &mut Congestion,
+        episodes: &mut EpisodeSlab,
+        nxt: SeqNum,
+        signal: Signal,
+    ) -> bool {
         let enters = self.phase < Phase::Cwr;
         if enters {
-            self.undo.end();
-            self.begin_reduction(congestion, nxt, signal);
-            congestion.forget_prior();
+            self.begin_reduction(congestion, episodes, nxt, signal);
+            if let Some(episode) = self.episode.get_mut(episodes) {
+                episode.undo.end();
+                episode.prior = None;
+            }
             self.phase = Phase::Cwr;
         }
         enters
@@ -242,10 +256,10 @@ impl Recovery {
         let news = outcome.advanced() || outcome.newly_sacked > 0 || !facts.duplicate;
         let duplicate_end = outcome.duplicate.map(|duplicate| duplicate.end);
         let verdict = self.tlp.on_ack(&TlpAck { ack: ack.ack, news, duplicate_end });
-        if verdict == TlpVerdict::Repaired && self.enter_cwr(sender.congestion, ack.nxt, Signal::Loss) {
+        if verdict == TlpVerdict::Repaired && self.enter_cwr(sender.congestion, sender.episodes, ack.nxt, Signal::Loss)
+        {
             // The loss is repaired already: the reduction is over at once.
-            sender.congestion.end_reduction();
-            self.phase = Phase::Open;
+            self.leave_cwr(sender);
             directive.reduced = true;
         }
     }
@@ -253,10 +267,7 @@ impl Recovery {
     /// Ends a reduction or a recovery whose data is acknowledged.
     fn leave_at_high_seq(&mut self, sender: &mut Sender<'_>, ack: &Ack, directive: &mut Directive) {
         match self.phase {
-            Phase::Cwr if ack.ack.after(self.high_seq) => {
-                sender.congestion.end_reduction();
-                self.phase = Phase::Open;
-            }
+            Phase::Cwr if ack.ack.after(self.high_seq) => self.leave_cwr(sender),
             Phase::Recovery if ack.ack.at_or_after(self.high_seq) => {
                 if !ack.sack_permitted {
                     if ack.ack == self.high_seq {
@@ -272,10 +283,16 @@ impl Recovery {
         }
     }
 
+    fn leave_cwr(&mut self, sender: &mut Sender<'_>) {
+        sender.congestion.end_reduction();
+        self.episode.end(sender.episodes);
+        self.phase = Phase::Open;
+    }
+
     /// The recovery's data is acknowledged: undone if it was a mistake (`tcp_try_undo_recovery`). If that is not
     /// known yet, D-SACKs that come later may still tell.
     fn finish(&mut self, sender: &mut Sender<'_>, ack: &Ack, directive: &mut Directive) {
-        if self.undo.may_undo(ack.echoed) {
+        if self.episode.undo(sender.episodes).may_undo(ack.echoed) {
             self.undo_now(sender, directive);
         } else if self.phase == Phase::Recovery {
             sender.congestion.end_reduction();
@@ -299,7 +316,7 @@ impl Recovery {
             return self.enter_recovery(sender, ack.nxt, directive);
         }
         if facts.ece {
-            directive.reduced |= self.enter_cwr(sender.congestion, ack.nxt, Signal::Ece);
+            directive.reduced |= self.enter_cwr(sender.congestion, sender.episodes, ack.nxt, Signal::Ece);
         }
         if self.phase < Phase::Cwr {
             self.keep_open(sender.sent, ack.nxt);
@@ -328,8 +345,9 @@ impl Recovery {
     }
 
     fn in_recovery(&mut self, sender: &mut Sender<'_>, ack: &Ack, directive: &mut Directive) {
-        let by_echo = directive.outcome.advanced() && self.undo.original_echoed(ack.echoed);
-        if by_echo && sender.sent.retransmitted() == 0 && self.undo.marker().is_some() {
+        let undo = self.episode.undo(sender.episodes);
+        let by_echo = directive.outcome.advanced() && undo.original_echoed(ack.echoed);
+        if by_echo && sender.sent.retransmitted() == 0 && undo.marker().is_some() {
             // The hole was filled by the original, and no retransmission is out (`tcp_try_undo_partial`).
             self.undo_now(sender, directive);
             sender.sent.unmark_lost(sender.slab);
@@ -357,7 +375,7 @@ impl Recovery {
             duplicate: outcome.newly_sacked > 0 || facts.duplicate,
             can_send_new: facts.can_send_new,
         });
-        let by_evidence = outcome.advanced() && self.undo.may_undo(ack.echoed);
+        let by_evidence = outcome.advanced() && self.episode.undo(sender.episodes).may_undo(ack.echoed);
         if by_evidence || verdict == FrtoVerdict::Spurious {
             self.undo_now(sender, directive);
             sender.sent.unmark_lost(sender.slab);
@@ -382,9 +400,9 @@ impl Recovery {
     /// `tcp_enter_recovery`.
     fn enter_recovery(&mut self, sender: &mut Sender<'_>, nxt: SeqNum, directive: &mut Directive) {
         let una = sender.sent.first().map_or(nxt, |id| sender.slab[id].start());
-        self.undo.begin(una, sender.sent.retransmitted());
+        self.doubt(sender, una);
         if self.phase < Phase::Cwr {
-            self.begin_reduction(sender.congestion, nxt, Signal::Loss);
+            self.begin_reduction(sender.congestion, sender.episodes, nxt, Signal::Loss);
             directive.reduced = true;
         } else {
             self.high_seq = nxt;
@@ -393,24 +411,62 @@ impl Recovery {
     }
 
     /// `tcp_init_cwnd_reduction`.
-    fn begin_reduction(&mut self, congestion: &mut Congestion, nxt: SeqNum, signal: Signal) {
+    fn begin_reduction(
+        &mut self,
+        congestion: &mut Congestion,
+        episodes: &mut EpisodeSlab,
+        nxt: SeqNum,
+        signal: Signal,
+    ) {
         let prior = congestion.cwnd();
-        congestion.reduce(signal);
-        self.prr = Prr::new(prior, congestion.ssthresh());
+        if let Some(episode) = self.reduce(congestion, episodes, signal) {
+            episode.prr = Prr::new(prior, congestion.ssthresh());
+        }
         self.tlp.cancel();
         self.high_seq = nxt;
     }
 
+    /// Lowers the threshold, and keeps what was before.
+    fn reduce<'s>(
+        &mut self,
+        congestion: &mut Congestion,
+        episodes: &'s mut EpisodeSlab,
+        signal: Signal,
+    ) -> Option<&'s mut Episode> {
+        let prior = congestion.reduce(signal);
+        let episode = self.episode.begin(episodes)?;
+        episode.prior = Some(prior);
+        Some(episode)
+    }
+
+    /// From here on evidence is gathered that the reduction was a mistake (`tcp_init_undo`).
+    fn doubt(&mut self, sender: &mut Sender<'_>, una: SeqNum) {
+        let retransmitted = sender.sent.retransmitted();
+        if let Some(episode) = self.episode.begin(sender.episodes) {
+            episode.undo.begin(una, retransmitted);
+        }
+    }
+
+    /// The window that PRR allows.
+    fn follow_prr(&mut self, sender: &mut Sender<'_>, delivered: u32, safe: bool) {
+        let in_flight = sender.sent.in_flight();
+        let cwnd = self.episode.get_mut(sender.episodes).and_then(|e| e.prr.on_ack(delivered, in_flight, safe));
+        if let Some(cwnd) = cwnd {
+            sender.congestion.set_cwnd(cwnd);
+        }
+    }
+
     /// Everything retransmitted arrived twice (`tcp_try_undo_dsack`).
     fn undo_by_duplicates(&mut self, sender: &mut Sender<'_>, directive: &mut Directive) {
-        if self.undo.all_arrived_twice() {
+        if self.episode.undo(sender.episodes).all_arrived_twice() {
             self.undo_now(sender, directive);
         }
     }
 
     fn undo_now(&mut self, sender: &mut Sender<'_>, directive: &mut Directive) {
-        directive.undone |= sender.congestion.undo();
-        self.undo.end();
+        let prior = self.episode.get_mut(sender.episodes).and_then(|episode| episode.prior.take());
+        directive.undone |= prior.is_some_and(|prior| sender.congestion.undo(&prior));
+        self.episode.end(sender.episodes);
         self.phase = Phase::Open;
     }
 
@@ -464,10 +520,7 @@ impl Recovery {
             may_grow: !reducing && (outcome.advanced() || (self.rack.expects_reordering() && outcome.newly_sacked > 0)),
         });
         if reducing {
-            let safe = outcome.advanced() && !newly_lost;
-            if let Some(cwnd) = self.prr.on_ack(outcome.delivered, sender.sent.in_flight(), safe) {
-                sender.congestion.set_cwnd(cwnd);
-            }
+            self.follow_prr(sender, outcome.delivered, outcome.advanced() && !newly_lost);
         }
     }
 }

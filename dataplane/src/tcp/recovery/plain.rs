@@ -11,7 +11,10 @@ impl Recovery {
     #[inline]
     pub fn on_plain_ack(&mut self, sender: &mut Sender<'_>, ack: &PlainAck) -> Option<RateSample> {
         let PlainAck { now, bytes, ack, nxt, sack_permitted, mss, paced } = *ack;
-        if self.phase != Phase::Open || self.tlp.is_outstanding() || self.undo.all_arrived_twice() {
+        if self.phase != Phase::Open
+            || self.tlp.is_outstanding()
+            || self.episode.undo(sender.episodes).all_arrived_twice()
+        {
             return None;
         }
         let plain = sender.sent.on_plain_ack(sender.slab, now, ack)?;

@@ -121,6 +121,7 @@ struct Transfer {
     receiver: Receiver,
     sent: Sent,
     slab: SegmentSlab,
+    episodes: EpisodeSlab,
     congestion: Congestion,
     rtt: RttEstimator,
     recovery: Recovery,
@@ -151,6 +152,7 @@ macro_rules! lend {
         &mut Sender {
             sent: &mut $transfer.sent,
             slab: &mut $transfer.slab,
+            episodes: &mut $transfer.episodes,
             congestion: &mut $transfer.congestion,
             rtt: &mut $transfer.rtt,
         }
@@ -168,6 +170,7 @@ impl Transfer {
             receiver: Receiver { held: vec![false; total as usize], ..Receiver::default() },
             sent: Sent::new(),
             slab: SegmentSlab::new(4096),
+            episodes: EpisodeSlab::new(1),
             congestion: Congestion::new(kind, Instant::ZERO),
             rtt: RttEstimator::new(RTO_MIN),
             recovery: Recovery::default(),
@@ -334,7 +337,7 @@ impl Transfer {
 
     fn send_new(&mut self) {
         assert!(self.sent.push(&mut self.slab, self.now, seq(self.nxt), MSS, false).is_some());
-        self.recovery.on_sent_new(1);
+        self.recovery.on_sent_new(&mut self.episodes);
         self.transmit(self.nxt);
         self.nxt += 1;
     }

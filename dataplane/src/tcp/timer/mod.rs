@@ -79,6 +79,7 @@ impl Connection {
         let mut sender = Sender {
             sent: &mut self.sent,
             slab: &mut ctx.commons.slab,
+            episodes: &mut ctx.commons.episodes,
             congestion: &mut self.congestion,
             rtt: &mut self.rtt,
         };

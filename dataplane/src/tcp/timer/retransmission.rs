@@ -36,7 +36,7 @@ impl Connection {
         self.enter_loss(ctx);
         if !window_closed {
             self.retransmits = self.retransmits.saturating_add(1);
-            self.stats.total_rto = self.stats.total_rto.saturating_add(1);
+            self.rare.total_rto = self.rare.total_rto.saturating_add(1);
         }
         if self.retransmit_first(ctx) {
             self.stalled_since = self.stalled_since.or(Some(ctx.now));
@@ -55,6 +55,7 @@ impl Connection {
         let mut sender = Sender {
             sent: &mut self.sent,
             slab: &mut ctx.commons.slab,
+            episodes: &mut ctx.commons.episodes,
             congestion: &mut self.congestion,
             rtt: &mut self.rtt,
         };
@@ -76,7 +77,7 @@ impl Connection {
     /// The next timeout: doubled, except for the first SYNs, and within the user timeout.
     fn back_off_timer(&mut self, ctx: &mut Ctx<'_>) {
         let linear =
-            self.state == State::SynSent && self.stats.total_rto <= u16::from(ctx.commons.settings.syn_linear_timeouts);
+            self.state == State::SynSent && self.rare.total_rto <= u16::from(ctx.commons.settings.syn_linear_timeouts);
         if !linear {
             self.rtt.back_off();
         }

@@ -39,7 +39,7 @@ fn an_idle_connection_gives_back_once_what_its_rings_hold() {
 #[test]
 fn what_is_not_read_or_not_acknowledged_is_kept() {
     let mut bench = grown(|_| ());
-    let una = bench.connection().send.nxt.since(bench.connection().isn);
+    let una = bench.connection().send.nxt.since(bench.connection().send.isn);
     bench.receive(In { len: 100, flags: Flags::ACK | Flags::PSH, ..ack(una) });
     bench.pass(Duration::from_secs(60));
     assert_eq!(given_back(&bench), 0, "not read");
