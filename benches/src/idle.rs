@@ -1,7 +1,9 @@
 //! Many connections on one lane, most of them idle: what each takes, and what a request costs among them.
 //!
-//! Memory is what the process holds (`/proc/self/smaps_rollup`), less what was held before. Cost is that of the lane, its stages added
-//! up; the far ends and the servers are beside it. Requests go to connections in a random order, so that each finds its own cold.
+//! Memory is what the process holds (`/proc/self/smaps_rollup`), less what was held before: its own, where the lane keeps connections
+//! and both sides keep tables of slots, and the sessions' regions. Cost is that of the lane, its stages added up; the far ends and the
+//! servers are beside it. Requests go to connections in a random order, so that each finds its own cold; and to one alone, while the
+//! others are idle.
 
 use crate::numbers::numbers;
 use crate::tcp::REQUEST_BYTES;
@@ -31,11 +33,15 @@ pub struct Options {
 pub struct Step {
     /// Connections.
     pub connections: u32,
-    /// Bytes that each takes beside its slot: established, before any data.
+    /// Bytes of the lane that each takes beside its slot: established, before any data.
     pub bytes_established: f64,
+    /// Bytes of the session's region that each takes then: positions that both sides see.
+    pub bytes_shared: f64,
     /// Bytes more for each after one request on each: buffers in use. Not measured beyond [`ASKED_MAX`].
     pub bytes_asked: Option<f64>,
-    /// Cycles of the lane for a request and its answer, one at a time.
+    /// Cycles of the lane for a request and its answer on one connection, while all others are idle.
+    pub cycles_warm: f64,
+    /// The same on another connection each time.
     pub cycles_single: f64,
     /// The same, 32 at a time; with that many connections.
     pub cycles_burst: Option<f64>,
@@ -63,23 +69,32 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
     // What happens once counts for nobody: code that is paged in, tables that begin.
     rig.connect(0..1)?;
     rig.request(&[0], REQUEST_BYTES as u64)?;
-    let (mut outcome, mut connected, mut held) = (Outcome::default(), 1, 0.0);
+    let (mut outcome, mut connected, mut held, mut held_shared) = (Outcome::default(), 1, 0.0, 0.0);
+    if all > CONNECTIONS_PER_PORT {
+        outcome.start_server(&mut rig)?;
+    }
     for &connections in &options.steps {
         let (start, mut sessions) = (resident()?, 0);
         while connected < connections {
             // The rest of this port first, then the next one's server starts.
             let end = connections.min(connected.next_multiple_of(CONNECTIONS_PER_PORT).max(connected + 1));
-            if connected.is_multiple_of(CONNECTIONS_PER_PORT) {
+            if connected.is_multiple_of(CONNECTIONS_PER_PORT) && connected > CONNECTIONS_PER_PORT {
                 sessions += 1;
-                outcome.start_server(&mut rig, connected)?;
+                rig.start_server(connected)?;
             }
             rig.connect(connected..end)?;
             connected = end;
         }
         let tables = outcome.bytes_slot * f64::from(SLOTS * sessions);
-        held += resident()?.saturating_sub(start) as f64 - tables;
-        let each = held / f64::from(connections.max(2) - 1);
-        let mut step = Step { connections, bytes_established: each, ..Step::default() };
+        let (end, others) = (resident()?, f64::from(connections.max(2) - 1));
+        held += end.own.saturating_sub(start.own) as f64 - tables;
+        held_shared += end.shared.saturating_sub(start.shared) as f64;
+        let mut step = Step {
+            connections,
+            bytes_established: held / others,
+            bytes_shared: held_shared / others,
+            ..Step::default()
+        };
         measure(options, &mut rig, &mut step)?;
         outcome.steps.push(step);
     }
@@ -87,14 +102,11 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
 }
 
 impl Outcome {
-    /// The first session that is added shows what its slots take.
-    fn start_server(&mut self, rig: &mut TcpRig, index: u32) -> io::Result<()> {
-        if self.bytes_slot > 0.0 {
-            return rig.start_server(index);
-        }
+    /// The second session shows what slots take, before anything has left memory behind that it could use.
+    fn start_server(&mut self, rig: &mut TcpRig) -> io::Result<()> {
         let before = resident()?;
-        rig.start_server(index)?;
-        self.bytes_slot = resident()?.saturating_sub(before) as f64 / f64::from(SLOTS);
+        rig.start_server(CONNECTIONS_PER_PORT)?;
+        self.bytes_slot = resident()?.own.saturating_sub(before.own) as f64 / f64::from(SLOTS);
         Ok(())
     }
 }
@@ -105,16 +117,17 @@ fn measure(options: &Options, rig: &mut TcpRig, step: &mut Step) -> io::Result<(
         for index in 0..step.connections {
             rig.request(&[index], REQUEST_BYTES as u64)?;
         }
-        step.bytes_asked = Some(resident()?.saturating_sub(start) as f64 / f64::from(step.connections));
+        let end = resident()?;
+        let grown = end.own.saturating_sub(start.own) + end.shared.saturating_sub(start.shared);
+        step.bytes_asked = Some(grown as f64 / f64::from(step.connections));
     }
     // Beyond that, requests go round among the first ones.
     let among = step.connections.min(ASKED_MAX);
-    let single: Vec<_> =
-        numbers(1).take(options.requests as usize).map(|n| vec![(n % u64::from(among)) as u32]).collect();
-    step.cycles_single = cycles_each(rig, &single)?;
+    let requests = options.requests as usize;
+    step.cycles_warm = cycles_each(rig, (0..requests).map(|_| vec![0]))?;
+    step.cycles_single = cycles_each(rig, numbers(1).take(requests).map(|n| vec![(n % u64::from(among)) as u32]))?;
     if among as usize >= BURST {
-        let bursts: Vec<_> = numbers(2).take(options.requests as usize / BURST).map(|n| burst(n, among)).collect();
-        step.cycles_burst = Some(cycles_each(rig, &bursts)?);
+        step.cycles_burst = Some(cycles_each(rig, numbers(2).take(requests / BURST).map(|n| burst(n, among)))?);
     }
     Ok(())
 }
@@ -131,22 +144,33 @@ fn burst(number: u64, among: u32) -> Vec<u32> {
 }
 
 /// Cycles of the lane's stages for each request.
-fn cycles_each(rig: &mut TcpRig, requests: &[Vec<u32>]) -> io::Result<f64> {
+fn cycles_each(rig: &mut TcpRig, requests: impl Iterator<Item = Vec<u32>>) -> io::Result<f64> {
     let spent = |rig: &TcpRig| rig.lane().stages().iter().map(|(_, cycles, _)| cycles).sum::<u64>();
-    let before = spent(rig);
+    let (before, mut count) = (spent(rig), 0);
     for indices in requests {
-        rig.request(indices, REQUEST_BYTES as u64)?;
+        rig.request(&indices, REQUEST_BYTES as u64)?;
+        count += indices.len();
     }
-    let count: usize = requests.iter().map(Vec::len).sum();
     Ok((spent(rig) - before) as f64 / count.max(1) as f64)
 }
 
 /// Bytes of this process that are in memory.
-fn resident() -> io::Result<u64> {
+#[derive(Clone, Copy, Debug)]
+struct Resident {
+    /// Nobody else's.
+    own: u64,
+    /// Of the sessions' regions.
+    shared: u64,
+}
+
+fn resident() -> io::Result<Resident> {
     let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("no Rss in /proc/self/smaps_rollup"))
+    let bytes = |name: &str| {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
+        kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("no {name} in /proc/self/smaps_rollup")))
+    };
+    Ok(Resident { own: bytes("Pss_Anon:")?, shared: bytes("Pss_Shmem:")? })
 }
 
 /// As people read it.
@@ -156,22 +180,34 @@ impl fmt::Display for Outcome {
         writeln!(f, "a session's tables: {:.0} bytes a slot, {client} of them the program's own", self.bytes_slot)?;
         writeln!(
             f,
-            "{:>11} {:>17} {:>14} {:>15} {:>8} {:>15} {:>8}",
-            "connections", "bytes established", "+ bytes asked", "cycles/request", "ratio", "32 at a time", "ratio"
+            "{:>11} {:>17} {:>9} {:>13} {:>15} {:>6} {:>15} {:>6} {:>13} {:>6}",
+            "connections",
+            "bytes established",
+            "+ shared",
+            "+ bytes asked",
+            "cycles, one",
+            "ratio",
+            "one at a time",
+            "ratio",
+            "32 at a time",
+            "ratio"
         )?;
-        let first = self.steps.first().map_or(1.0, |step| step.cycles_single);
+        let first = self.steps.first().copied().unwrap_or_default();
         let first_burst = self.steps.iter().find_map(|step| step.cycles_burst).unwrap_or(1.0);
         for step in &self.steps {
             let or_dash =
                 |value: Option<f64>, digits: usize| value.map_or("-".into(), |value| format!("{value:.digits$}"));
             writeln!(
                 f,
-                "{:>11} {:>17.0} {:>14} {:>15.0} {:>8.2} {:>15} {:>8}",
+                "{:>11} {:>17.0} {:>9.0} {:>13} {:>15.0} {:>6.2} {:>15.0} {:>6.2} {:>13} {:>6}",
                 step.connections,
                 step.bytes_established,
+                step.bytes_shared,
                 or_dash(step.bytes_asked, 0),
+                step.cycles_warm,
+                step.cycles_warm / first.cycles_warm,
                 step.cycles_single,
-                step.cycles_single / first,
+                step.cycles_single / first.cycles_single,
                 or_dash(step.cycles_burst, 0),
                 or_dash(step.cycles_burst.map(|cycles| cycles / first_burst), 2),
             )?;
