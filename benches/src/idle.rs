@@ -56,6 +56,8 @@ pub struct Outcome {
     pub steps: Vec<Step>,
 }
 
+/// Longer than any timer that a request leaves behind, milliseconds.
+const REST_MS: u32 = 1_000;
 /// Requests at once.
 const BURST: usize = 32;
 
@@ -123,6 +125,8 @@ fn measure(options: &Options, rig: &mut TcpRig, step: &mut Step) -> io::Result<(
     }
     // Beyond that, requests go round among the first ones.
     let among = step.connections.min(ASKED_MAX);
+    // The timers of what was said until now are not part of what an idle connection costs.
+    rig.rest(REST_MS)?;
     let requests = options.requests as usize;
     step.cycles_warm = cycles_each(rig, (0..requests).map(|_| vec![0]))?;
     step.cycles_single = cycles_each(rig, numbers(1).take(requests).map(|n| vec![(n % u64::from(among)) as u32]))?;

@@ -14,8 +14,8 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use xmit_nic::{Burst, Caps, Instant, Pool, Port, PortStats, Wakeup};
 
-/// Connections to one port: a session has 4,096 slots, one of them its listener's.
-pub const CONNECTIONS_PER_PORT: u32 = 4000;
+/// Connections to one port, and so in one session; one slot more is its listener's.
+pub const CONNECTIONS_PER_PORT: u32 = 250_000;
 /// The first port; connection `i` goes to this one and `i / CONNECTIONS_PER_PORT`.
 pub const FIRST_PORT: u16 = 1024;
 /// Connections from one address, and their first port.

@@ -9,10 +9,10 @@ use std::ops::Range;
 use xmit_dataplane::counters;
 use xmit_dataplane::lane::Lane;
 use xmit_nic::{Duration, Instant};
-use xmit_shared::session::SessionConfig;
+use xmit_shared::session::{SLOTS_MAX, SessionConfig};
 
 /// Slots of a session: a listener's, its connections', and those on their way.
-pub const SLOTS: u32 = 4096;
+pub const SLOTS: u32 = SLOTS_MAX;
 /// Rings of datagrams, which nobody uses here, and of streams: the smallest; no page is taken before it is touched.
 const DATAGRAM_RING: u32 = 128 << 10;
 /// What streams may grow to.
@@ -215,6 +215,24 @@ impl TcpRig {
             }
         }
         Err(self.stalled())
+    }
+
+    /// Lets `millis` pass in which the far ends say nothing, so that the timers of what was said before expire.
+    ///
+    /// # Errors
+    /// As [`TcpRig::settle`].
+    pub fn rest(&mut self, millis: u32) -> io::Result<()> {
+        for _ in 0..millis {
+            self.now += Duration::from_millis(1);
+            let mut turns = 0;
+            while self.turn(0)? > 0 {
+                turns += 1;
+                if turns > TURNS_MAX {
+                    return Err(self.stalled());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Ends these connections from the far side, and waits until the servers have closed them.

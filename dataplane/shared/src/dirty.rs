@@ -1,23 +1,27 @@
 //! Which sockets have something to send: one bit for each slot, set by clients' threads and collected by the lane. And the other way: which
 //! streams have news, set by the lane once a turn and taken by the client.
 //!
-//! Over the words of bits stands a summary: one bit for each word, so that who finds nothing has read one word, however many slots there are.
+//! Over the words of bits stand two levels of summaries: one bit for each word, and one word with a bit for each word of those. Who finds
+//! nothing has read one word, however many slots there are.
 //!
 //! Invariants:
 //! * a bit is set after the work is published, and cleared before the lane looks for the work: nothing set is lost;
-//! * a word's bit in the summary is set after the word, and cleared before it. Who finds it set need not set it: if a collector had cleared it,
-//!   and the word after it, before our bit came there, then our bit's atomic operation would have seen both (each one acquires and releases);
+//! * a level's bit is set after the word below it, and cleared before it. Who finds it set need not set it: if a collector had cleared it,
+//!   and the word below it, before our bit came there, then our bit's atomic operation would have seen both (each one acquires and releases);
 //! * bits beyond the number of slots are never reported, whoever sets them.
 
 use crate::memory::Words64;
+use crate::slot_set::{SlotSet, each_bit};
 use crate::sync::Ordering;
 
 /// The words that both sides use.
 #[derive(Clone, Debug)]
 pub struct DirtyBits {
-    /// One bit for each of `words`; the first of these words.
+    /// One bit for each of `middle`; the first of these words.
     pub summary: Words64,
-    /// One bit for each slot, at most 64 words.
+    /// One bit for each of `words`, at most 64 words.
+    pub middle: Words64,
+    /// One bit for each slot, at most 64 * 64 words.
     pub words: Words64,
 }
 
@@ -29,29 +33,16 @@ pub struct DirtyMarker(DirtyBits);
 #[derive(Debug)]
 pub struct DirtyBatch {
     shared: DirtyBits,
-    marked: Box<[u64]>,
-    /// Which of `marked` are not zero.
-    touched: u64,
+    marked: SlotSet,
 }
 
 /// The lane's end, with the bits that it collected and has not yet served.
 #[derive(Debug)]
 pub struct DirtyCollector {
     shared: DirtyBits,
-    collected: Box<[u64]>,
-    /// Which of `collected` are not zero.
-    waiting: u64,
+    collected: SlotSet,
     slots: u32,
     next: u32,
-}
-
-/// The indices of the bits of `bits`, lowest first.
-fn each_bit(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let index = (bits != 0).then(|| bits.trailing_zeros() as usize);
-        bits &= bits.wrapping_sub(1);
-        index
-    })
 }
 
 impl DirtyBits {
@@ -65,14 +56,22 @@ impl DirtyBits {
         })
     }
 
-    /// Says that the words of `touched` were set.
+    /// Says that the words of `touched` were set, each with its bit in middle word `group`.
     #[inline]
-    fn announce(&self, touched: u64) {
+    fn announce(&self, group: usize, touched: u64) {
+        if let Some(middle) = self.middle.get(group)
+            && middle.load(Ordering::Relaxed) & touched != touched
+        {
+            // Release pairs with the Acquire in `take`; Acquire: see above.
+            middle.fetch_or(touched, Ordering::AcqRel);
+        }
+        // Also if somebody else has set the bit below: he may be on his way here.
+        let bit = 1 << (group % 64);
         if let Some(summary) = self.summary.first()
-            && summary.load(Ordering::Relaxed) & touched != touched
+            && summary.load(Ordering::Relaxed) & bit == 0
         {
             // Release pairs with the Acquire in `take` and `any`.
-            summary.fetch_or(touched, Ordering::Release);
+            summary.fetch_or(bit, Ordering::Release);
         }
     }
 
@@ -80,10 +79,13 @@ impl DirtyBits {
     #[inline]
     fn take(&self, mut each: impl FnMut(usize, u64)) {
         let Some(summary) = self.summary.first().filter(|summary| summary.load(Ordering::Relaxed) != 0) else { return };
-        for index in each_bit(summary.swap(0, Ordering::Acquire)) {
-            if let Some(word) = self.words.get(index) {
-                // Acquire pairs with the Release in `set`; Release: see above.
-                each(index, word.swap(0, Ordering::AcqRel));
+        for group in each_bit(summary.swap(0, Ordering::Acquire)) {
+            // Acquire pairs with the Release in `announce` and `set`; Release: see above.
+            let touched = self.middle.get(group).map_or(0, |middle| middle.swap(0, Ordering::AcqRel));
+            for index in each_bit(touched).map(|bit| group * 64 + bit) {
+                if let Some(word) = self.words.get(index) {
+                    each(index, word.swap(0, Ordering::AcqRel));
+                }
             }
         }
     }
@@ -105,7 +107,7 @@ impl DirtyMarker {
     pub fn mark(&self, slot: u32) {
         let index = slot as usize / 64;
         if self.0.set(index, 1 << (slot % 64)) {
-            self.0.announce(1 << index);
+            self.0.announce(index / 64, 1 << (index % 64));
         }
     }
 }
@@ -113,33 +115,26 @@ impl DirtyMarker {
 impl DirtyBatch {
     /// Over the session's words of one lane.
     pub fn new(shared: DirtyBits) -> Self {
-        let marked = vec![0; shared.words.len()].into_boxed_slice();
-        Self { shared, marked, touched: 0 }
+        let marked = SlotSet::new(shared.words.len());
+        Self { shared, marked }
     }
 
     /// Remembers `slot` for [`Self::publish`].
     #[inline]
     pub fn mark(&mut self, slot: u32) {
-        let index = slot as usize / 64;
-        if let Some(word) = self.marked.get_mut(index) {
-            *word |= 1 << (slot % 64);
-            self.touched |= 1 << index;
-        }
+        self.marked.insert(slot as usize / 64, 1 << (slot % 64));
     }
 
     /// Shows what was marked. Bounded by the words marked.
     #[inline]
     pub fn publish(&mut self) {
-        let touched = std::mem::take(&mut self.touched);
-        if touched == 0 {
-            return;
-        }
-        for index in each_bit(touched) {
-            if let Some(marked) = self.marked.get_mut(index) {
-                self.shared.set(index, std::mem::take(marked));
+        let Self { shared, marked } = self;
+        marked.drain(|group, touched, word| {
+            for index in each_bit(touched).map(|bit| group * 64 + bit) {
+                shared.set(index, word(index));
             }
-        }
-        self.shared.announce(touched);
+            shared.announce(group, touched);
+        });
     }
 }
 
@@ -155,56 +150,32 @@ pub fn take_marked(bits: &DirtyBits, mut each: impl FnMut(usize, u64)) {
 impl DirtyCollector {
     /// Over the session's words of one lane, for `slots` slots.
     pub fn new(shared: DirtyBits, slots: u32) -> Self {
-        let collected = vec![0; shared.words.len()].into_boxed_slice();
-        Self { shared, collected, waiting: 0, slots, next: 0 }
+        let collected = SlotSet::new(shared.words.len());
+        Self { shared, collected, slots, next: 0 }
     }
 
     /// Takes over the bits set since the last time. Reads one word, and those that are set.
     #[inline]
     pub fn collect(&mut self) {
-        let Self { shared, collected, waiting, slots, .. } = self;
+        let Self { shared, collected, slots, .. } = self;
         shared.take(|index, word| {
             let left = slots.saturating_sub(index as u32 * 64).min(64);
-            let bits = word & u64::MAX.checked_shr(64 - left).unwrap_or(0);
-            if let Some(ours) = collected.get_mut(index).filter(|_| bits != 0) {
-                *ours |= bits;
-                *waiting |= 1 << index;
-            }
+            collected.insert(index, word & u64::MAX.checked_shr(64 - left).unwrap_or(0));
         });
     }
 
     /// The next slot with work, each in turn, and forgets its bit.
     #[inline]
     pub fn next_slot(&mut self) -> Option<u32> {
-        if self.waiting == 0 {
-            return None;
-        }
-        let (start, shift) = (self.next as usize / 64, self.next % 64);
-        // The rest of the word where the last search ended, the words behind it, those before it, then the rest of all.
-        let rest = self.collected.get(start).is_some_and(|word| word & (u64::MAX << shift) != 0);
-        let behind = self.waiting & u64::MAX.checked_shl(start as u32 + 1).unwrap_or(0);
-        let (index, mask) = match (rest, behind) {
-            (true, _) => (start, u64::MAX << shift),
-            (false, 0) => (self.waiting.trailing_zeros() as usize, u64::MAX),
-            (false, behind) => (behind.trailing_zeros() as usize, u64::MAX),
-        };
-        let word = self.collected.get_mut(index)?;
-        let bit = (*word & mask).trailing_zeros();
-        *word &= !1u64.checked_shl(bit)?;
-        if *word == 0 {
-            self.waiting &= !(1 << index);
-        }
-        let slot = index as u32 * 64 + bit;
-        self.next = (slot + 1) % (self.collected.len() as u32 * 64);
+        let slot = self.collected.take_next(self.next)?;
+        self.next = slot + 1;
         Some(slot)
     }
 
     /// Puts `slot` back: its budget was used up before its work.
     pub fn put_back(&mut self, slot: u32) {
-        let index = slot as usize / 64;
-        if let Some(word) = self.collected.get_mut(index).filter(|_| slot < self.slots) {
-            *word |= 1 << (slot % 64);
-            self.waiting |= 1 << index;
+        if slot < self.slots {
+            self.collected.insert(slot as usize / 64, 1 << (slot % 64));
         }
     }
 
@@ -224,7 +195,7 @@ impl DirtyCollector {
 
     /// True if any slot has work, collected or not: the look before sleeping.
     pub fn any(&self) -> bool {
-        self.waiting != 0 || self.any_new()
+        !self.collected.is_empty() || self.any_new()
     }
 }
 
@@ -233,10 +204,13 @@ impl DirtyCollector {
 mod tests {
     use super::*;
     use crate::memory::Memory;
+    use crate::slot_set::SLOTS_MAX;
+    use std::collections::BTreeSet;
 
     fn bits(words: usize) -> DirtyBits {
-        let memory = Memory::anonymous(4096).unwrap();
-        DirtyBits { summary: memory.words64(0, 1).unwrap(), words: memory.words64(8, words).unwrap() }
+        let memory = Memory::anonymous(65_536).unwrap();
+        let middle = memory.words64(8, words.div_ceil(64)).unwrap();
+        DirtyBits { summary: memory.words64(0, 1).unwrap(), middle, words: memory.words64(1024, words).unwrap() }
     }
 
     fn pair(slots: u32) -> (DirtyMarker, DirtyCollector, DirtyBits) {
@@ -246,17 +220,38 @@ mod tests {
 
     #[test]
     fn all_slots_of_a_full_table_are_served_once() {
-        let (marker, mut dirty, bits) = pair(4096);
+        let (marker, mut dirty, bits) = pair(SLOTS_MAX);
         for round in 0..3u32 {
-            (0..4096).for_each(|slot| marker.mark(slot));
+            (0..SLOTS_MAX).for_each(|slot| marker.mark(slot));
             dirty.collect();
             let served: Vec<_> = std::iter::from_fn(|| dirty.next_slot()).collect();
-            assert_eq!(served.len(), 4096, "round {round}");
-            assert!(served.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 4096), "round {round}");
+            assert_eq!(served.len(), SLOTS_MAX as usize, "round {round}");
+            assert!(served.windows(2).all(|pair| pair[1] == (pair[0] + 1) % SLOTS_MAX), "round {round}");
             assert!(!dirty.any() && bits.summary[0].load(Ordering::Relaxed) == 0);
-            marker.mark(1000 * round);
+            marker.mark(100_000 * round);
             dirty.collect();
-            assert_eq!(dirty.next_slot(), Some(1000 * round));
+            assert_eq!(dirty.next_slot(), Some(100_000 * round));
+        }
+    }
+
+    #[test]
+    fn slots_far_apart_are_served_as_a_sorted_set_would() {
+        let slots = 200_000;
+        let (marker, mut dirty, _) = pair(slots);
+        let (mut model, mut next, mut state) = (BTreeSet::new(), 0, 7u32);
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if state >> 31 == 0 {
+                let slot = (state >> 4) % slots;
+                marker.mark(slot);
+                model.insert(slot);
+            } else {
+                dirty.collect();
+                let expected = model.range(next..).next().or(model.first()).copied();
+                expected.iter().for_each(|slot| next = slot + 1);
+                expected.iter().for_each(|slot| assert!(model.remove(slot)));
+                assert_eq!(dirty.next_slot(), expected);
+            }
         }
     }
 
@@ -316,6 +311,7 @@ mod tests {
     fn bits_beyond_the_table_are_not_reported() {
         let (_, mut dirty, bits) = pair(70);
         bits.words[1].store(u64::MAX, Ordering::Relaxed);
+        bits.middle[0].store(u64::MAX, Ordering::Relaxed);
         bits.summary[0].store(u64::MAX, Ordering::Relaxed);
         dirty.collect();
         let slots: Vec<_> = (0..80).filter_map(|_| dirty.next_slot()).collect();
@@ -329,18 +325,21 @@ mod loom_model {
     use super::*;
     use crate::memory::Word32;
 
-    #[test]
-    fn loom_marked_work_is_found() {
-        loom::model(|| {
-            let bits = DirtyBits { summary: Words64::new(1), words: Words64::new(1) };
-            let (marker, mut dirty) = (DirtyMarker::new(bits.clone()), DirtyCollector::new(bits, 2));
+    /// Two threads mark a slot each; the lane looks while they do, and once more.
+    fn marked_work_is_found(slots: [u32; 2]) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(move || {
+            let words = slots[1] as usize / 64 + 1;
+            let bits = DirtyBits { summary: Words64::new(1), middle: Words64::new(1), words: Words64::new(words) };
+            let (marker, mut dirty) = (DirtyMarker::new(bits.clone()), DirtyCollector::new(bits, slots[1] + 1));
             let work: Vec<_> = (0..2).map(|_| Word32::private().unwrap()).collect();
-            let threads: Vec<_> = (0..2u32)
-                .map(|slot| {
-                    let (marker, work) = (marker.clone(), work[slot as usize].clone());
+            let threads: Vec<_> = (0..2)
+                .map(|at| {
+                    let (marker, work) = (marker.clone(), work[at].clone());
                     loom::thread::spawn(move || {
                         work.store(1, Ordering::Relaxed);
-                        marker.mark(slot);
+                        marker.mark(slots[at]);
                     })
                 })
                 .collect();
@@ -348,8 +347,9 @@ mod loom_model {
             let mut look = |dirty: &mut DirtyCollector| {
                 dirty.collect();
                 while let Some(slot) = dirty.next_slot() {
-                    assert_eq!(work[slot as usize].load(Ordering::Relaxed), 1, "marked before its work was visible");
-                    found[slot as usize] = true;
+                    let at = slots.iter().position(|marked| *marked == slot).unwrap();
+                    assert_eq!(work[at].load(Ordering::Relaxed), 1, "marked before its work was visible");
+                    found[at] = true;
                 }
             };
             look(&mut dirty);
@@ -357,5 +357,15 @@ mod loom_model {
             look(&mut dirty);
             assert_eq!(found, [true; 2]);
         });
+    }
+
+    #[test]
+    fn loom_marked_work_is_found() {
+        marked_work_is_found([0, 1]);
+    }
+
+    #[test]
+    fn loom_marked_work_of_two_words_is_found() {
+        marked_work_is_found([0, 64]);
     }
 }

@@ -47,7 +47,7 @@ fn loom_a_kicked_datagram_is_found_by_a_sleeping_lane() {
     model.preemption_bound = Some(3); // without a bound it passes too, and takes a minute and a half
     model.check(|| {
         let (mut writer, mut reader) = rings(256);
-        let bits = DirtyBits { summary: Words64::new(1), words: Words64::new(1) };
+        let bits = DirtyBits { summary: Words64::new(1), middle: Words64::new(1), words: Words64::new(1) };
         let (marker, mut dirty) = (DirtyMarker::new(bits.clone()), DirtyCollector::new(bits, 1));
         let (word, bell) = (SleepWord::new(Word32::private().unwrap()), Arc::new(Bell::new()));
         let client = {

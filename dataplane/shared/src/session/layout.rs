@@ -21,13 +21,13 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// The version of the layout. A client and a daemon of different versions refuse each other.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 /// "xmit", the first word of every region.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"xmit");
 /// Lanes of one session: one bell each is passed, and a message carries at most 253 descriptors.
 pub const LANES_MAX: u32 = 64;
-/// Slots of one session: the dirty bits of a lane are then 64 words, each with a bit in the one word that is read in every turn.
-pub const SLOTS_MAX: u32 = 64 * 64;
+/// Slots of one session: the dirty bits of a lane have three levels of 64, and one word is read in every turn.
+pub const SLOTS_MAX: u32 = crate::slot_set::SLOTS_MAX;
 
 const PAGE: usize = 4096;
 const LINE: usize = 64;
@@ -137,7 +137,7 @@ impl SessionConfig {
         let stream = "a power of two from 4096 to 1073741824";
         let ranges = [
             ("lanes", self.lanes, 1, LANES_MAX, false, "1 to 64"),
-            ("slots", self.slots, 1, SLOTS_MAX, false, "1 to 4096"),
+            ("slots", self.slots, 1, SLOTS_MAX, false, "1 to 262144"),
             ("control_entries", self.control_entries, CONTROL_MIN, CONTROL_MAX, true, "a power of two from 8 to 4096"),
             ("tx_bytes", self.tx_bytes, BUFFER_MIN, RECORD_RING_MAX, true, buffer),
             ("rx_bytes", self.rx_bytes, BUFFER_MIN, RECORD_RING_MAX, true, buffer),
@@ -258,14 +258,21 @@ impl Layout {
 
     /// The dirty bits of one lane.
     pub(super) fn dirty_bits(&self, memory: &Arc<Memory>, at: &LaneOffsets) -> Result<DirtyBits, Outside> {
-        let words = memory.words64(at.dirty, self.dirty_words())?;
-        Ok(DirtyBits { summary: memory.words64(at.dirty_summary, 1)?, words })
+        self.bits(memory, at.dirty_summary, at.dirty)
     }
 
     /// Its news bits.
     pub(super) fn news_bits(&self, memory: &Arc<Memory>, at: &LaneOffsets) -> Result<DirtyBits, Outside> {
-        let words = memory.words64(at.news, self.dirty_words())?;
-        Ok(DirtyBits { summary: memory.words64(at.news_summary, 1)?, words })
+        self.bits(memory, at.news_summary, at.news)
+    }
+
+    fn bits(&self, memory: &Arc<Memory>, summary: usize, words: usize) -> Result<DirtyBits, Outside> {
+        let middle = memory.words64(words + lines(self.dirty_words()), self.dirty_words().div_ceil(64))?;
+        Ok(DirtyBits {
+            summary: memory.words64(summary, 1)?,
+            middle,
+            words: memory.words64(words, self.dirty_words())?,
+        })
     }
 
     pub(crate) fn dirty_words(&self) -> usize {
@@ -279,9 +286,15 @@ pub(super) const fn stream_area(ring: u32) -> usize {
     2 * ring as usize
 }
 
-/// Bytes of a lane's dirty bits, whole cache lines.
+/// Bytes of a lane's dirty bits and of the bits over their words, whole cache lines each.
 const fn dirty_bytes(slots: u32) -> usize {
-    (slots as usize).div_ceil(64 * 8) * LINE
+    let words = (slots as usize).div_ceil(64);
+    lines(words) + lines(words.div_ceil(64))
+}
+
+/// Bytes of the cache lines that so many words of 64 bits fill.
+const fn lines(words: usize) -> usize {
+    words.div_ceil(8) * LINE
 }
 
 // The words of streams stand behind those of datagrams, on the same two lines, each at its place for good.
@@ -335,7 +348,7 @@ mod tests {
         let bad = |config: SessionConfig| Layout::new(&config).unwrap_err().name;
         let good = SessionConfig::default();
         assert_eq!(bad(SessionConfig { lanes: 0, ..good }), "lanes");
-        assert_eq!(bad(SessionConfig { slots: 4097, ..good }), "slots");
+        assert_eq!(bad(SessionConfig { slots: SLOTS_MAX + 1, ..good }), "slots");
         assert_eq!(bad(SessionConfig { control_entries: 9, ..good }), "control_entries");
         assert_eq!(bad(SessionConfig { tx_bytes: 1 << 16, ..good }), "tx_bytes");
         assert_eq!(bad(SessionConfig { rx_bytes: u32::MAX, ..good }), "rx_bytes");
