@@ -8,7 +8,7 @@
 use crate::numbers::numbers;
 use crate::tcp::REQUEST_BYTES;
 use crate::tcp::peer::CONNECTIONS_PER_PORT;
-use crate::tcp::rig::{SLOTS, TcpRig};
+use crate::tcp::rig::TcpRig;
 use crate::tcp::server::Service;
 use std::fmt;
 use std::fs;
@@ -87,7 +87,7 @@ pub fn run(options: &Options) -> io::Result<Outcome> {
             rig.connect(connected..end)?;
             connected = end;
         }
-        let tables = outcome.bytes_slot * f64::from(SLOTS * sessions);
+        let tables = outcome.bytes_slot * f64::from(rig.slots() * sessions);
         let (end, others) = (resident()?, f64::from(connections.max(2) - 1));
         held += end.own.saturating_sub(start.own) as f64 - tables;
         held_shared += end.shared.saturating_sub(start.shared) as f64;
@@ -108,7 +108,7 @@ impl Outcome {
     fn start_server(&mut self, rig: &mut TcpRig) -> io::Result<()> {
         let before = resident()?;
         rig.start_server(CONNECTIONS_PER_PORT)?;
-        self.bytes_slot = resident()?.own.saturating_sub(before.own) as f64 / f64::from(SLOTS);
+        self.bytes_slot = resident()?.own.saturating_sub(before.own) as f64 / f64::from(rig.slots());
         Ok(())
     }
 }

@@ -11,8 +11,8 @@ use xmit_dataplane::lane::Lane;
 use xmit_nic::{Duration, Instant};
 use xmit_shared::session::{SLOTS_MAX, SessionConfig};
 
-/// Slots of a session: a listener's, its connections', and those on their way.
-pub const SLOTS: u32 = SLOTS_MAX;
+/// Slots of a session beside its connections': its listener's, and those on their way.
+const SLOTS_MORE: u32 = 96;
 /// Rings of datagrams, which nobody uses here, and of streams: the smallest; no page is taken before it is touched.
 const DATAGRAM_RING: u32 = 128 << 10;
 /// What streams may grow to.
@@ -30,6 +30,8 @@ pub struct TcpRig {
     /// By [`TcpRig::server_of`].
     servers: Vec<RingServer>,
     service: Service,
+    /// Of each session.
+    slots: u32,
     now: Instant,
 }
 
@@ -50,7 +52,8 @@ impl TcpRig {
         let mut host = Host::new(ENDS, Box::new(port), Instant::ZERO, cycles)?;
         // A few more: those that end are in their places a little longer than in their servers.
         host.make_room(Instant::ZERO, connections as usize + 1024);
-        Ok(Self { host, peer, servers: Vec::new(), service, now: Instant::ZERO })
+        let slots = (connections.min(CONNECTIONS_PER_PORT) + SLOTS_MORE).min(SLOTS_MAX);
+        Ok(Self { host, peer, servers: Vec::new(), service, slots, now: Instant::ZERO })
     }
 
     /// Makes a session and starts the server of connection `index` in it, unless it runs.
@@ -66,7 +69,7 @@ impl TcpRig {
             return Err(io::Error::other("servers are started in order"));
         }
         let config = SessionConfig {
-            slots: SLOTS,
+            slots: self.slots,
             tx_bytes: DATAGRAM_RING,
             rx_bytes: DATAGRAM_RING,
             stream_tx_bytes: STREAM_RING,
@@ -100,6 +103,11 @@ impl TcpRig {
 
     fn server(&mut self, number: usize) -> io::Result<&mut RingServer> {
         self.servers.get_mut(number).ok_or_else(|| io::Error::other("no such server"))
+    }
+
+    /// Slots of each session.
+    pub fn slots(&self) -> u32 {
+        self.slots
     }
 
     /// The lane.
