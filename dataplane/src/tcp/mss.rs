@@ -3,6 +3,9 @@
 //! A peer's MSS is believed only above [`Mss::MIN`]: one byte per segment would let a peer make us build a thousand
 //! times the segments and scoreboard entries for the same data (CVE-2019-11479; `tcp_min_snd_mss`).
 
+/// IPv4 and TCP headers without options.
+pub const HEADERS_LEN: u16 = 40;
+
 /// A segment size that was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mss(u16);
@@ -25,7 +28,7 @@ impl Mss {
 
     /// Of an IPv4 path: what fits beside headers without options.
     pub const fn of_mtu(mtu: u16) -> Self {
-        Self::new(mtu.saturating_sub(40))
+        Self::new(mtu.saturating_sub(HEADERS_LEN))
     }
 
     /// Bytes.

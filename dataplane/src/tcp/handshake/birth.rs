@@ -14,6 +14,7 @@ use crate::tcp::flow::Flow;
 use crate::tcp::input::UNPREDICTED;
 use crate::tcp::limited::Limited;
 use crate::tcp::marks::Marks;
+use crate::tcp::mss::Mss;
 use crate::tcp::mtu_search::MtuStage;
 use crate::tcp::out_of_order::OutOfOrder;
 use crate::tcp::part::Part;
@@ -29,7 +30,7 @@ use crate::tcp::window::{Window, WindowScale};
 use std::sync::Arc;
 
 /// The segment size before the peer's is known (`TCP_MSS_DEFAULT`), and the least that is guessed (`TCP_MIN_MSS`).
-const SEGMENT_DEFAULT: u16 = 536;
+const SEGMENT_DEFAULT: u16 = Mss::DEFAULT.bytes();
 const SEGMENT_MIN: u16 = 88;
 
 /// What is known of a connection when it begins.

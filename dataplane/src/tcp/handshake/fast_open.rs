@@ -11,7 +11,7 @@ use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::fastopen::{CookieVerdict, Form, ServerCookie, Told};
 use crate::tcp::flow::Flow;
 use crate::tcp::listener::Listener;
-use crate::tcp::mss::Mss;
+use crate::tcp::mss::{HEADERS_LEN, Mss};
 use crate::tcp::part::Part;
 use crate::wire::tcp_options::{FastOpen, LEN_MAX, Options};
 use std::net::IpAddr;
@@ -25,8 +25,6 @@ const CLIENT_NO_COOKIE: u32 = 4;
 const SERVER_NO_COOKIE: u32 = 0x200;
 /// Every listener does, also without `TCP_FASTOPEN`.
 const SERVER_WITHOUT_OPTION: u32 = 0x400;
-/// Bytes of IPv4 and TCP headers without options.
-const HEADERS: u16 = 40;
 
 impl Connection {
     /// Whether the SYN waits for data of the program, or asks for a cookie, or neither (`tcp_fastopen_cookie_check`). `wanted`: the
@@ -71,7 +69,7 @@ impl Connection {
     /// options that anybody may add on the way.
     pub(crate) fn syn_room(&self) -> Option<u16> {
         let mss = self.send.mss_clamp.min(self.receive.advertised_mss);
-        let segment = self.send.pmtu.saturating_sub(HEADERS).min(mss);
+        let segment = self.send.pmtu.saturating_sub(HEADERS_LEN).min(mss);
         (self.fast_open == FastOpenState::Deferred).then(|| segment.saturating_sub(LEN_MAX as u16))
     }
 

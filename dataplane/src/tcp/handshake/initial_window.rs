@@ -1,15 +1,14 @@
 //! The window and the segment size that a handshake announces (`tcp_select_initial_window`, `ipv4_default_advmss`).
 
 use crate::tcp::config::Config;
+use crate::tcp::mss::HEADERS_LEN;
 use crate::tcp::settings::Settings;
 use crate::tcp::window::{WINDOW_SCALE_MAX, WindowScale};
 
 /// The largest window of a peer that takes it for a signed number.
 const SIGNED_WINDOW_MAX: u32 = 32_767;
-/// Bytes of IPv4 and TCP headers without options.
-const HEADERS: u16 = 40;
 /// The longest segment: what an IPv4 datagram holds.
-const MSS_MAX: u16 = u16::MAX - HEADERS;
+const MSS_MAX: u16 = u16::MAX - HEADERS_LEN;
 
 /// What a SYN or SYN-ACK announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub(in crate::tcp) fn first_buffer(settings: &Settings, config: &Config) -> u32 
 
 /// The MSS option for a path of `mtu` (`tcp_mss_clamp` of `dst_metric_advmss`).
 pub(super) fn advertised_mss(settings: &Settings, config: &Config, mtu: u16) -> u16 {
-    let path = mtu.saturating_sub(HEADERS).max(settings.min_adv_mss).min(MSS_MAX);
+    let path = mtu.saturating_sub(HEADERS_LEN).max(settings.min_adv_mss).min(MSS_MAX);
     if config.max_segment != 0 { path.min(config.max_segment) } else { path }
 }
 

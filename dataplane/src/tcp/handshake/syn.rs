@@ -14,6 +14,7 @@ use crate::tcp::congestion::Kind;
 use crate::tcp::fastopen::ServerCookie;
 use crate::tcp::isn;
 use crate::tcp::listener::Listener;
+use crate::tcp::mss::Mss;
 use crate::tcp::request::Request;
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
@@ -26,8 +27,6 @@ use crate::{Duration, Instant};
 use std::sync::Arc;
 use xmit_shared::session::LaneEnd;
 
-/// What a peer takes that sent no MSS option.
-const MSS_DEFAULT: u16 = 536;
 /// Until a SYN-ACK is sent again for the first time (`TCP_TIMEOUT_INIT`).
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -143,7 +142,7 @@ impl Tcp {
         let beside = if options.timestamps.is_some() { TIMESTAMPS_LEN as u16 } else { 0 };
         let scaling = options.window_scale.is_some();
         let opening = Opening::choose(settings, &config, u32::MAX, ours.saturating_sub(beside), scaling);
-        let mss = options.mss.unwrap_or(MSS_DEFAULT);
+        let mss = options.mss.unwrap_or(Mss::DEFAULT.bytes());
         Ok(Request {
             flow,
             listener: index,

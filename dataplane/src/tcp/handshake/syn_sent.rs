@@ -10,6 +10,7 @@ use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::deadlines::{Retransmission, Timer};
 use crate::tcp::input::UNPREDICTED;
+use crate::tcp::mss::Mss;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::window::{Window, WindowScale};
@@ -18,8 +19,6 @@ use crate::wire::tcp_options::Options;
 
 /// A SYN that met an old connection of the peer's is sent again so soon after the reset (`TCP_TIMEOUT_MIN`).
 const SOON: Duration = Duration::from_millis(2);
-/// What a peer takes that sent no MSS option.
-const MSS_DEFAULT: u16 = 536;
 /// How long the ACK of a SYN-ACK waits for data to carry it (`TCP_DELACK_MAX`), and how many follow at once.
 const ACK_WAIT: Duration = Duration::from_millis(200);
 const QUICK_ACKS: u8 = 16;
@@ -216,7 +215,7 @@ impl Connection {
         self.receive.nxt = segment.seq + 1;
         self.receive.wup = self.receive.nxt;
         self.receive.last_ack = self.receive.nxt;
-        self.send.mss_clamp = options.mss.unwrap_or(MSS_DEFAULT).min(match self.config.max_segment {
+        self.send.mss_clamp = options.mss.unwrap_or(Mss::DEFAULT.bytes()).min(match self.config.max_segment {
             0 => u16::MAX,
             mss => mss,
         });

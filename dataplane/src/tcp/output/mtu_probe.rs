@@ -4,13 +4,13 @@
 
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
+use super::super::mss::HEADERS_LEN;
 use super::super::mtu_search::{MtuSearch, MtuStage};
 use super::super::part::Part;
 use super::super::recovery::Phase;
 use super::super::seq::SeqNum;
 use super::super::settings::MtuProbing;
 use super::segment::Outbound;
-use super::size::HEADERS_LEN;
 use super::transmit::Departure;
 use crate::counters::Snmp;
 use crate::ip::Path;

@@ -2,12 +2,11 @@
 
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
+use super::super::mss::HEADERS_LEN;
 use super::super::mtu_search::MtuStage;
 use super::super::settings::Settings;
 use crate::wire::tcp_options::{LEN_MAX, SACK_BLOCKS_MAX, TIMESTAMPS_LEN};
 
-/// IP and TCP headers without options.
-pub(super) const HEADERS_LEN: u16 = 40;
 /// A peer whose largest window is above this gets segments of half of it at most (`tcp_bound_to_half_wnd`).
 const SMALL_WINDOW: u32 = 536;
 /// The least segment with its options (`tcp_bound_to_half_wnd`).
