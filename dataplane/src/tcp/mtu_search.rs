@@ -11,6 +11,7 @@
 
 use super::seq::SeqNum;
 use crate::{Duration, Instant};
+use std::num::NonZeroU16;
 
 /// How far the search is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,15 +102,19 @@ impl MtuSearch {
     }
 
     /// The probe, a packet of `headers` bytes more than its data, arrived. Its size.
-    pub fn on_success(&mut self, headers: u16) -> u16 {
-        self.low = self.probe_len.saturating_add(headers);
+    pub fn on_success(&mut self, headers: NonZeroU16) -> u16 {
+        self.low = self.probe_size(headers).get();
         self.high = self.high.max(self.low);
         self.low
     }
 
-    /// The probe alone was lost.
-    pub fn on_failure(&mut self, headers: u16) {
-        self.high = self.probe_len.saturating_add(headers) - 1;
+    /// The probe alone was lost: only what is smaller passes.
+    pub fn on_failure(&mut self, headers: NonZeroU16) {
+        self.high = self.probe_size(headers).get() - 1;
+    }
+
+    fn probe_size(&self, headers: NonZeroU16) -> NonZeroU16 {
+        headers.saturating_add(self.probe_len)
     }
 }
 
@@ -122,17 +127,18 @@ mod tests {
     use super::*;
 
     const START: SeqNum = SeqNum::new(u32::MAX - 100);
+    const HEADERS: NonZeroU16 = NonZeroU16::new(40).unwrap();
 
     /// Searches a path of `mtu` to the end; answers what was found and how many probes that took.
     fn search(mtu: u16) -> (u16, u32) {
         let mut search = MtuSearch::new(Instant::ZERO, 1064, 1500);
         let mut probes = 0;
         while let Some(size) = search.candidate(u16::MAX, 8) {
-            search.on_sent(START, size - 40);
+            search.on_sent(START, size - HEADERS.get());
             if size <= mtu {
-                assert_eq!(search.on_success(40), size)
+                assert_eq!(search.on_success(HEADERS), size)
             } else {
-                search.on_failure(40)
+                search.on_failure(HEADERS)
             }
             probes += 1;
         }

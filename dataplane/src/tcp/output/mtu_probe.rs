@@ -15,7 +15,10 @@ use super::transmit::Departure;
 use crate::counters::Snmp;
 use crate::ip::Path;
 use crate::wire::tcp::Flags;
+use std::num::NonZeroU16;
 
+/// What every packet has.
+const HEADERS: NonZeroU16 = NonZeroU16::new(HEADERS_LEN).unwrap();
 /// A smaller window would feel the segment that a probe takes of it.
 const CWND_MIN: u32 = 11;
 
@@ -46,12 +49,12 @@ impl Connection {
     }
 
     /// Headers with the options of every segment.
-    fn headers_len(&self) -> u16 {
-        HEADERS_LEN + self.options_len()
+    fn headers_len(&self) -> NonZeroU16 {
+        HEADERS.saturating_add(self.options_len())
     }
 
     fn mss_to_mtu(&self, mss: u16) -> u16 {
-        mss.saturating_add(self.headers_len())
+        mss.saturating_add(self.headers_len().get())
     }
 
     /// Sends a probe if it is time for one.
