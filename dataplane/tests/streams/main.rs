@@ -9,7 +9,7 @@ mod world;
 
 use program::Program;
 use std::net::{SocketAddr, SocketAddrV4};
-use world::{LIMIT, PORT, connect, connect_from, for_seeds, nothing_is_left, options, pair, run, standing, wire_of};
+use world::{LIMIT, PORT, World, for_seeds, mild_wire_of, nothing_is_left, options, run, standing, wire_of};
 use xmit_dataplane::tcp::isn::{Secret, initial_sequence};
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
@@ -57,12 +57,10 @@ pub(crate) fn programs(rng: &mut Rng, slots: (u32, u32), len_max: u64) -> [Progr
 #[test]
 fn every_byte_arrives_once_and_in_order() {
     for_seeds(3000, |seed| {
-        let mut rng = Rng::new(seed.wrapping_mul(0x9e37_79b9));
-        let wire = wire_of(&mut rng, seed);
-        let mut pair = pair(&mut rng, seed, wire);
-        let slots = connect(&mut pair, &mut rng, wire);
-        transfer(&mut pair, &mut programs(&mut rng, slots, 300_000));
-        nothing_is_left(pair);
+        let mut world = World::new(seed, Rng::new(seed.wrapping_mul(0x9e37_79b9)), wire_of);
+        let slots = world.connect();
+        transfer(&mut world.pair, &mut programs(&mut world.rng, slots, 300_000));
+        nothing_is_left(world.pair);
     });
 }
 
@@ -70,17 +68,15 @@ fn every_byte_arrives_once_and_in_order() {
 #[test]
 fn a_reader_that_stops_for_long() {
     for_seeds(500, |seed| {
-        let mut rng = Rng::new(seed ^ 0x5709);
-        let wire = wire_of(&mut rng, seed);
-        let wire = Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire };
-        let mut pair = pair(&mut rng, seed, wire);
-        let slots = connect(&mut pair, &mut rng, wire);
-        let mut programs = [Program::new(slots.0, 200_000, &mut rng), Program::new(slots.1, 1000, &mut rng)];
+        let mut world = World::new(seed, Rng::new(seed ^ 0x5709), mild_wire_of);
+        let slots = world.connect();
+        let World { rng, pair, .. } = &mut world;
+        let mut programs = [Program::new(slots.0, 200_000, rng), Program::new(slots.1, 1000, rng)];
         programs[0].reads_after = 0;
         programs[1].reads_after = 0;
         programs[1].reads_from = pair.now + Duration::from_secs(60 + rng.below(3_000));
-        transfer(&mut pair, &mut programs);
-        nothing_is_left(pair);
+        transfer(pair, &mut programs);
+        nothing_is_left(world.pair);
     });
 }
 
@@ -88,20 +84,20 @@ fn a_reader_that_stops_for_long() {
 #[test]
 fn our_numbers_wrap() {
     for_seeds(100, |seed| {
-        let mut rng = Rng::new(seed ^ 0x3a9);
-        let wire = wire_of(&mut rng, seed);
-        let mut pair = pair(&mut rng, seed, wire);
+        let mut world = World::new(seed, Rng::new(seed ^ 0x3a9), wire_of);
+        let pair = &mut world.pair;
         let slot = pair.a.stream(pair.now).unwrap();
         let local = pair.a.call(pair.now, slot, Op::Bind(SocketAddrV4::new(pair.a.address, 1000))).unwrap();
         let remote = SocketAddr::V4(SocketAddrV4::new(pair.b.address, PORT));
         let first = |secret: &Secret| initial_sequence(secret, pair.now, SocketAddr::V4(local), remote).number();
         let secret = (0..).map(|n| Secret::new([seed, n])).find(|secret| first(secret) > u32::MAX - 50_000).unwrap();
         pair.a.host.lane().stack.tcp.commons.secret = secret;
-        let slots = connect_from(&mut pair, &mut rng, wire, slot);
-        let mut programs = [Program::new(slots.0, 100_000, &mut rng), Program::new(slots.1, 20_000, &mut rng)];
+        let slots = world.connect_from(slot);
+        let rng = &mut world.rng;
+        let mut programs = [Program::new(slots.0, 100_000, rng), Program::new(slots.1, 20_000, rng)];
         programs[1].reads_after = 0;
-        transfer(&mut pair, &mut programs);
-        nothing_is_left(pair);
+        transfer(&mut world.pair, &mut programs);
+        nothing_is_left(world.pair);
     });
 }
 
@@ -120,14 +116,14 @@ enum Abrupt {
 fn abrupt_ends() {
     use Abrupt::{Close, CutWire, Kill, Reset, ShutdownBoth};
     for_seeds(900, |seed| {
-        let mut rng = Rng::new(seed ^ 0xab79);
-        let wire = wire_of(&mut rng, seed);
-        let mut pair = pair(&mut rng, seed, wire);
-        let slots = connect(&mut pair, &mut rng, wire);
-        let mut programs = [Program::new(slots.0, 150_000, &mut rng), Program::new(slots.1, 150_000, &mut rng)];
+        let mut world = World::new(seed, Rng::new(seed ^ 0xab79), wire_of);
+        let slots = world.connect();
+        let rng = &mut world.rng;
+        let mut programs = [Program::new(slots.0, 150_000, rng), Program::new(slots.1, 150_000, rng)];
         programs[1].reads_after = 0;
-        let at = pair.now + Duration::from_micros(rng.below(300_000));
-        run(&mut pair, &mut programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
+        let at = world.pair.now + Duration::from_micros(rng.below(300_000));
+        world.run_until(&mut programs, at);
+        let World { mut rng, wire, mut pair } = world;
         let how = [Close, Reset, ShutdownBoth, Kill, CutWire][rng.below(5) as usize];
         end_abruptly(&mut pair, slots.0, how, wire);
         let heard = survive(&mut pair, &mut programs, how);
@@ -180,9 +176,8 @@ fn survive(pair: &mut Pair, [a, b]: &mut [Program; 2], how: Abrupt) -> bool {
 fn many_at_once() {
     const COUNT: usize = 100;
     for_seeds(10, |seed| {
-        let mut rng = Rng::new(seed ^ 0x100);
         let wire = Impairment { loss_ppm: 5_000, delay: Duration::from_millis(5), ..Impairment::NONE };
-        let mut pair = pair(&mut rng, seed, wire);
+        let World { mut rng, mut pair, .. } = World::new(seed, Rng::new(seed ^ 0x100), |_, _| wire);
         let cookies = seed.is_multiple_of(2);
         pair.b.host.lane().stack.tcp.commons.settings.syncookies = if cookies { 2 } else { 0 };
         let listener = pair.b.listen(pair.now, PORT, if cookies { 128 } else { 16 }, 8).unwrap();

@@ -1,22 +1,19 @@
 //! Paths that swallow large packets without a word, and take them again later (RFC 4821).
 
-use crate::world::{LIMIT, PORT, connect, for_seeds, nothing_is_left, pair, run, standing, wire_of};
+use crate::world::{World, for_seeds, mild_wire_of, nothing_is_left, standing};
 use crate::{programs, transfer};
-use std::net::SocketAddrV4;
 use xmit_dataplane::tcp::settings::MtuProbing;
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
 use xmit_nic::sim::Impairment;
 use xmit_script::Pair;
-use xmit_shared::session::Op;
 
 /// What the wire lets pass beyond its MTU: it knows of no tags.
 const TAG: u16 = 4;
 
 /// A wire whose faults are few enough to be told from a path that swallows segments.
 fn calm_wire(rng: &mut Rng, seed: u64) -> Impairment {
-    let wire = wire_of(rng, seed);
-    Impairment { corrupt_ppm: 0, loss_ppm: wire.loss_ppm.min(20_000), ..wire }
+    Impairment { corrupt_ppm: 0, ..mild_wire_of(rng, seed) }
 }
 
 fn probe(pair: &mut Pair, probing: MtuProbing, interval: Duration) {
@@ -30,18 +27,16 @@ fn probe(pair: &mut Pair, probing: MtuProbing, interval: Duration) {
 #[test]
 fn a_black_hole_is_found() {
     for_seeds(500, |seed| {
-        let mut rng = Rng::new(seed ^ 0xb1ac);
-        let wire = calm_wire(&mut rng, seed);
-        let mut pair = pair(&mut rng, seed, wire);
-        probe(&mut pair, MtuProbing::BlackHole, Duration::from_secs(600));
-        let slots = connect(&mut pair, &mut rng, wire);
-        let mut programs = programs(&mut rng, slots, 200_000);
-        let at = pair.now + Duration::from_micros(rng.below(300_000));
-        run(&mut pair, &mut programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
-        let mtu = [1400, 1100, 600][rng.below(3) as usize];
-        pair.impair(Impairment { mtu, ..wire });
-        transfer(&mut pair, &mut programs);
-        nothing_is_left(pair);
+        let mut world = World::new(seed, Rng::new(seed ^ 0xb1ac), calm_wire);
+        probe(&mut world.pair, MtuProbing::BlackHole, Duration::from_secs(600));
+        let slots = world.connect();
+        let mut programs = programs(&mut world.rng, slots, 200_000);
+        let at = world.pair.now + Duration::from_micros(world.rng.below(300_000));
+        world.run_until(&mut programs, at);
+        let mtu = [1400, 1100, 600][world.rng.below(3) as usize];
+        world.pair.impair(Impairment { mtu, ..world.wire });
+        transfer(&mut world.pair, &mut programs);
+        nothing_is_left(world.pair);
     });
 }
 
@@ -49,36 +44,19 @@ fn a_black_hole_is_found() {
 #[test]
 fn the_path_narrows_and_widens_under_a_transfer() {
     for_seeds(500, |seed| {
-        let mut rng = Rng::new(seed ^ 0x4821);
-        let wire = calm_wire(&mut rng, seed);
-        let mut pair = pair(&mut rng, seed, wire);
-        let probing = [MtuProbing::BlackHole, MtuProbing::Always][rng.below(2) as usize];
-        probe(&mut pair, probing, Duration::from_millis(500 + rng.below(5_000)));
-        let slots = connect(&mut pair, &mut rng, wire);
-        let mut programs = programs(&mut rng, slots, 400_000);
-        for mtu in [[1400, 1100, 600][rng.below(3) as usize], 1500, 1250, 1500] {
-            let at = pair.now + Duration::from_micros(rng.below(2_000_000));
-            run(&mut pair, &mut programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
-            pair.impair(Impairment { mtu, ..wire });
+        let mut world = World::new(seed, Rng::new(seed ^ 0x4821), calm_wire);
+        let probing = [MtuProbing::BlackHole, MtuProbing::Always][world.rng.below(2) as usize];
+        probe(&mut world.pair, probing, Duration::from_millis(500 + world.rng.below(5_000)));
+        let slots = world.connect();
+        let mut programs = programs(&mut world.rng, slots, 400_000);
+        for mtu in [[1400, 1100, 600][world.rng.below(3) as usize], 1500, 1250, 1500] {
+            let at = world.pair.now + Duration::from_micros(world.rng.below(2_000_000));
+            world.run_until(&mut programs, at);
+            world.pair.impair(Impairment { mtu, ..world.wire });
         }
-        transfer(&mut pair, &mut programs);
-        nothing_is_left(pair);
+        transfer(&mut world.pair, &mut programs);
+        nothing_is_left(world.pair);
     });
-}
-
-/// A connection with buffers that leave room for probes.
-fn connect_plainly(pair: &mut Pair, wire: Impairment) -> (u32, u32) {
-    let now = pair.now;
-    let listener = pair.b.listen(now, PORT, 16, 4).unwrap();
-    let slot = pair.a.stream(now).unwrap();
-    pair.a.call(now, slot, Op::Connect(SocketAddrV4::new(pair.b.address, PORT))).unwrap();
-    let mut accepted = None;
-    assert!(pair.drive_until(LIMIT, |pair| {
-        accepted = accepted.or_else(|| pair.b.client.accept(listener).unwrap());
-        accepted.is_some()
-    }));
-    pair.impair(wire);
-    (slot, accepted.unwrap().slot)
 }
 
 /// Writes at one end and reads at the other, until `done` of the writer's segment size, without options. False if that takes more than
@@ -109,18 +87,21 @@ fn pump(pair: &mut Pair, (a, b): (u32, u32), done: impl Fn(u16) -> bool) -> bool
 #[test]
 fn the_segment_size_follows_the_path() {
     for_seeds(20, |seed| {
-        let mut rng = Rng::new(seed ^ 0x4822);
-        let delay = Duration::from_micros(1_000 + rng.below(20_000));
-        let wire = Impairment { delay, rate_bps: 20_000_000, ..Impairment::NONE };
-        let mut pair = pair(&mut rng, seed, wire);
-        let probing = [MtuProbing::BlackHole, MtuProbing::Always][rng.below(2) as usize];
-        probe(&mut pair, probing, Duration::from_secs(5));
-        for end in [&mut pair.a, &mut pair.b] {
+        let slow_wire = |rng: &mut Rng, _| {
+            let delay = Duration::from_micros(1_000 + rng.below(20_000));
+            Impairment { delay, rate_bps: 20_000_000, ..Impairment::NONE }
+        };
+        let mut world = World::new(seed, Rng::new(seed ^ 0x4822), slow_wire);
+        let probing = [MtuProbing::BlackHole, MtuProbing::Always][world.rng.below(2) as usize];
+        probe(&mut world.pair, probing, Duration::from_secs(5));
+        for end in [&mut world.pair.a, &mut world.pair.b] {
             // Without SACK what was sent again in pieces looks like reordering, and a probe wants more behind it than a small window takes.
             let settings = &mut end.host.lane().stack.tcp.commons.settings;
             (settings.sack, settings.window_scaling) = (true, true);
         }
-        let slots = connect_plainly(&mut pair, wire);
+        // The buffers leave room for probes.
+        let slots = world.connect_plainly();
+        let World { mut rng, wire, mut pair } = world;
         for mtu in [1500, 1100 + rng.below(300) as u16, 1500, 600 + rng.below(400) as u16, 1500] {
             pair.impair(Impairment { mtu, ..wire });
             let found = pump(&mut pair, slots, |mss| (mtu - 7..=mtu + TAG).contains(&(mss + 40)));

@@ -40,8 +40,76 @@ pub(crate) fn wire_of(rng: &mut Rng, seed: u64) -> Impairment {
     }
 }
 
+/// The same, of which few frames are lost.
+pub(crate) fn mild_wire_of(rng: &mut Rng, seed: u64) -> Impairment {
+    let wire = wire_of(rng, seed);
+    Impairment { loss_ppm: wire.loss_ppm.min(20_000), ..wire }
+}
+
+/// What one seed makes: two hosts, the wire between them, and who decides what follows.
+pub(crate) struct World {
+    /// Decides what follows.
+    pub(crate) rng: Rng,
+    /// How bad the wire is once there is a connection.
+    pub(crate) wire: Impairment,
+    /// The hosts.
+    pub(crate) pair: Pair,
+}
+
+impl World {
+    /// Of `seed`, from which `rng` was made; the wire's faults are those of `wire`.
+    pub(crate) fn new(seed: u64, mut rng: Rng, wire: impl FnOnce(&mut Rng, u64) -> Impairment) -> Self {
+        let wire = wire(&mut rng, seed);
+        let pair = pair(&mut rng, seed, wire);
+        Self { rng, wire, pair }
+    }
+
+    /// A connection from `a` to `b`; answers the slots. Then the wire is as bad as it will be.
+    pub(crate) fn connect(&mut self) -> (u32, u32) {
+        let slot = self.pair.a.stream(self.pair.now).unwrap();
+        self.connect_from(slot)
+    }
+
+    /// The same, from the socket in `slot`.
+    pub(crate) fn connect_from(&mut self, slot: u32) -> (u32, u32) {
+        let (now, pair) = (self.pair.now, &mut self.pair);
+        let listener = pair.b.listen(now, PORT, 16, 4).unwrap();
+        options(&mut pair.a, now, slot, &mut self.rng);
+        options(&mut pair.b, now, listener, &mut self.rng);
+        self.establish(slot, listener)
+    }
+
+    /// The same, between two sockets whose options nobody sets.
+    pub(crate) fn connect_plainly(&mut self) -> (u32, u32) {
+        let (now, pair) = (self.pair.now, &mut self.pair);
+        let listener = pair.b.listen(now, PORT, 16, 4).unwrap();
+        let slot = pair.a.stream(now).unwrap();
+        self.establish(slot, listener)
+    }
+
+    fn establish(&mut self, slot: u32, listener: u32) -> (u32, u32) {
+        let (now, pair) = (self.pair.now, &mut self.pair);
+        let (to, mut accepted) = (SocketAddrV4::new(pair.b.address, PORT), None);
+        pair.a.call(now, slot, Op::Connect(to)).unwrap();
+        let connected = pair.drive_until(LIMIT, |pair| {
+            accepted = accepted.or_else(|| pair.b.client.accept(listener).unwrap());
+            let error = pair.a.client.take_error(slot);
+            assert_eq!(error, None, "seed {}: no connection", pair.seed);
+            accepted.is_some() && pair.a.client.events(slot).contains(StreamEvents::CONNECTED)
+        });
+        assert!(connected, "seed {}: no connection: {}", pair.seed, standing(&mut pair.a, slot));
+        pair.impair(self.wire);
+        (slot, accepted.unwrap().slot)
+    }
+
+    /// Runs both programs until `at`, or until they are done.
+    pub(crate) fn run_until(&mut self, programs: &mut [Program; 2], at: Instant) {
+        run(&mut self.pair, programs, |pair, programs| pair.now >= at || programs.iter().all(|p| p.done()));
+    }
+}
+
 /// Two hosts on `wire`, each with or without TCP's extensions, which know each other's station address.
-pub(crate) fn pair(rng: &mut Rng, seed: u64, wire: Impairment) -> Pair {
+fn pair(rng: &mut Rng, seed: u64, wire: Impairment) -> Pair {
     let calm = Impairment { loss_ppm: wire.loss_ppm.min(LOSS_OF_HANDSHAKES), ..wire };
     let mut pair = Pair::with(PairConfig { wire: calm, resolved: true, ..PairConfig::new(seed) }).unwrap();
     for end in [&mut pair.a, &mut pair.b] {
@@ -67,31 +135,6 @@ pub(crate) fn options(end: &mut End, now: Instant, slot: u32, rng: &mut Rng) {
             end.call(now, slot, Op::SetOption(option, 2304 << rng.below(7))).unwrap();
         }
     }
-}
-
-/// A connection from `a` to `b`; answers the slots. Then the wire is as bad as `wire` says.
-pub(crate) fn connect(pair: &mut Pair, rng: &mut Rng, wire: Impairment) -> (u32, u32) {
-    let slot = pair.a.stream(pair.now).unwrap();
-    connect_from(pair, rng, wire, slot)
-}
-
-/// The same, from the socket in `slot`.
-pub(crate) fn connect_from(pair: &mut Pair, rng: &mut Rng, wire: Impairment, slot: u32) -> (u32, u32) {
-    let now = pair.now;
-    let listener = pair.b.listen(now, PORT, 16, 4).unwrap();
-    options(&mut pair.a, now, slot, rng);
-    options(&mut pair.b, now, listener, rng);
-    let (to, mut accepted) = (SocketAddrV4::new(pair.b.address, PORT), None);
-    pair.a.call(now, slot, Op::Connect(to)).unwrap();
-    let connected = pair.drive_until(LIMIT, |pair| {
-        accepted = accepted.or_else(|| pair.b.client.accept(listener).unwrap());
-        let error = pair.a.client.take_error(slot);
-        assert_eq!(error, None, "seed {}: no connection", pair.seed);
-        accepted.is_some() && pair.a.client.events(slot).contains(StreamEvents::CONNECTED)
-    });
-    assert!(connected, "seed {}: no connection: {}", pair.seed, standing(&mut pair.a, slot));
-    pair.impair(wire);
-    (slot, accepted.unwrap().slot)
 }
 
 /// Runs both programs until `done`. False if neither reads nor writes anything for [`LIMIT`].
