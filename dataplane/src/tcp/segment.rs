@@ -37,6 +37,27 @@ pub struct Segment {
     pub tos: u8,
 }
 
+/// A segment and the packet that holds its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// What it says.
+    pub segment: &'a Segment,
+    /// Where its options and its data are.
+    pub packet: &'a Packet,
+}
+
+impl<'a> Incoming<'a> {
+    /// The bytes of its TCP header.
+    pub fn header(self) -> &'a [u8] {
+        self.segment.header_in(self.packet)
+    }
+
+    /// The bytes of its data.
+    pub fn payload(self) -> &'a [u8] {
+        self.segment.payload_in(self.packet)
+    }
+}
+
 /// The ECN field of the type of service (RFC 3168 section 5).
 const ECN_MASK: u8 = 3;
 const ECN_CE: u8 = 3;

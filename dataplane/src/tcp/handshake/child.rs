@@ -2,14 +2,13 @@
 
 use crate::Instant;
 use crate::counters::Snmp;
-use crate::ip::Packet;
 use crate::net::Net;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::fastopen::ServerCookie;
 use crate::tcp::part::Part;
 use crate::tcp::request::Request;
-use crate::tcp::segment::Segment;
+use crate::tcp::segment::{Incoming, Segment};
 use crate::tcp::state::State;
 use crate::tcp::table::ConnectionId;
 use crate::tcp::transport::Tcp;
@@ -26,15 +25,15 @@ impl Tcp {
         now: Instant,
         mut end: Option<&mut LaneEnd>,
         request: &Request,
-        segment: &Segment,
-        packet: &Packet,
+        incoming: Incoming<'_>,
     ) -> bool {
         let Some(id) = self.insert_child(net, now, request) else { return false };
+        let segment = incoming.segment;
         net.counters.inc(Snmp::TcpPassiveOpens);
         self.with(net, now, None, id, |child, ctx| child.establish(ctx, request, segment));
         self.hand_over(net, now, end.as_deref_mut(), request.listener, id);
         if segment.len > 0 || segment.flags.intersects(Flags::FIN | Flags::URG) {
-            let payload = segment.payload_in(packet);
+            let payload = incoming.payload();
             let end = end.filter(|_| self.owner(id).is_some());
             self.with(net, now, end, id, |child, ctx| child.receive(ctx, segment, payload));
         }
@@ -42,15 +41,13 @@ impl Tcp {
     }
 
     /// A SYN with a valid cookie: a connection at once, with its data (`tcp_fastopen_create_child`).
-    #[allow(clippy::too_many_arguments)] // as every segment for a listener, with its request and cookie
     pub(super) fn open_fast(
         &mut self,
         net: &mut Net,
         now: Instant,
         mut end: Option<&mut LaneEnd>,
         request: &Request,
-        segment: &Segment,
-        packet: &Packet,
+        incoming: Incoming<'_>,
         cookie: Option<ServerCookie>,
     ) {
         let Some(id) = self.insert_child(net, now, request) else {
@@ -74,7 +71,7 @@ impl Tcp {
         });
         self.hand_over(net, now, end.as_deref_mut(), request.listener, id);
         let end = end.filter(|_| self.owner(id).is_some());
-        let payload = segment.payload_in(packet);
+        let (segment, payload) = (incoming.segment, incoming.payload());
         self.with(net, now, end, id, |child, ctx| child.take_data_of_syn(ctx, segment, payload));
     }
 

@@ -6,11 +6,10 @@ use super::reply::reply_reset;
 use super::syn_ack;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
-use crate::ip::Packet;
 use crate::net::Net;
 use crate::tcp::mss::Mss;
 use crate::tcp::request::Request;
-use crate::tcp::segment::Segment;
+use crate::tcp::segment::{Incoming, Segment};
 use crate::tcp::syncookies::{self, CookieFlow, CookieOptions};
 use crate::tcp::transport::Tcp;
 use crate::wire::tcp::Flags;
@@ -44,11 +43,10 @@ impl Tcp {
         now: Instant,
         mut end: Option<&mut LaneEnd>,
         listener: u32,
-        segment: &Segment,
-        packet: &Packet,
+        incoming: Incoming<'_>,
     ) {
-        let header = segment.header_in(packet);
-        let options = options_of(&self.commons.settings, header);
+        let segment = incoming.segment;
+        let options = options_of(&self.commons.settings, incoming.header());
         let Some(request) = self.request_of_cookie(net, now, listener, segment, &options) else {
             net.counters.dropped(DropReason::TcpNoSocket);
             return reply_reset(net, now, segment);
@@ -59,7 +57,7 @@ impl Tcp {
             net.counters.inc(Snmp::TcpExtListenOverflows);
             return self.drop_syn(net, DropReason::TcpAcceptQueueFull);
         }
-        let _ = self.create_child(net, now, end, &request, segment, packet);
+        let _ = self.create_child(net, now, end, &request, incoming);
     }
 
     /// What the cookie kept for us.

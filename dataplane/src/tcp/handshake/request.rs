@@ -6,14 +6,13 @@ use super::syn::{TIMEOUT, backlog};
 use super::{options_of, syn_ack};
 use crate::counters::Snmp;
 use crate::drop::DropReason;
-use crate::ip::Packet;
 use crate::net::Net;
 use crate::tcp::challenge::INVALID_RATELIMIT;
 use crate::tcp::deadlines::Due;
 use crate::tcp::listener::Listener;
 use crate::tcp::request::Request;
 use crate::tcp::rtt::RTO_MAX;
-use crate::tcp::segment::Segment;
+use crate::tcp::segment::{Incoming, Segment};
 use crate::tcp::seq::SeqNum;
 use crate::tcp::settings::Settings;
 use crate::tcp::transport::Tcp;
@@ -53,18 +52,17 @@ impl Tcp {
         now: Instant,
         end: Option<&mut LaneEnd>,
         index: u32,
-        segment: &Segment,
-        packet: &Packet,
+        incoming: Incoming<'_>,
     ) {
         let Some(request) = self.table.requests.get_mut(index) else { return };
-        let header = segment.header_in(packet);
+        let (segment, header) = (incoming.segment, incoming.header());
         let timestamps = options_of(&self.commons.settings, header).timestamps.filter(|_| request.timestamp.is_some());
         let verdict = judge(request, segment, timestamps);
         match verdict {
             Verdict::SynAgain => self.on_syn_again(net, now, index),
             Verdict::NotOurs => {
                 let listener = request.listener;
-                self.on_listener_ack(net, now, end, listener, segment, packet);
+                self.on_listener_ack(net, now, end, listener, incoming);
             }
             Verdict::Unacceptable(reason) => {
                 net.counters.dropped(reason);
@@ -89,7 +87,7 @@ impl Tcp {
                 if let Some(timestamps) = timestamps.filter(|_| !segment.seq.after(request.peer_isn + 1)) {
                     request.timestamp = Some(timestamps.value);
                 }
-                self.complete(net, now, end, index, segment, packet);
+                self.complete(net, now, end, index, incoming);
             }
         }
     }
@@ -112,13 +110,12 @@ impl Tcp {
         now: Instant,
         mut end: Option<&mut LaneEnd>,
         index: u32,
-        segment: &Segment,
-        packet: &Packet,
+        incoming: Incoming<'_>,
     ) {
         let Some(request) = self.table.requests.get_mut(index) else { return };
         let listener = request.listener;
         let deferred = self.listeners.get(listener).map_or(0, |place| retries_in(place.config.defer_accept.into()));
-        if request.timeouts < deferred && segment.end() == request.peer_isn + 1 {
+        if request.timeouts < deferred && incoming.segment.end() == request.peer_isn + 1 {
             request.acked = true;
             net.counters.inc(Snmp::TcpExtTCPDeferAcceptDrop);
             net.counters.dropped(DropReason::TcpDeferred);
@@ -127,11 +124,11 @@ impl Tcp {
         if self.accept_queue_is_full(end.as_deref_mut(), listener) || self.table.connections.is_full() {
             net.counters.inc(Snmp::TcpExtListenOverflows);
             self.drop_syn(net, DropReason::TcpAcceptQueueFull);
-            return self.overflow(net, now, index, segment);
+            return self.overflow(net, now, index, incoming.segment);
         }
         if let Some(request) = self.remove_request(index) {
             // There is room: nobody took it since.
-            let _ = self.create_child(net, now, end, &request, segment, packet);
+            let _ = self.create_child(net, now, end, &request, incoming);
         }
     }
 

@@ -7,7 +7,6 @@ use super::initial_window::{Opening, advertised_mss};
 use super::{options_of, syn_ack};
 use crate::counters::Snmp;
 use crate::drop::DropReason;
-use crate::ip::Packet;
 use crate::net::Net;
 use crate::tcp::config::Config;
 use crate::tcp::congestion::Kind;
@@ -16,7 +15,7 @@ use crate::tcp::isn;
 use crate::tcp::listener::Listener;
 use crate::tcp::mss::Mss;
 use crate::tcp::request::Request;
-use crate::tcp::segment::Segment;
+use crate::tcp::segment::{Incoming, Segment};
 use crate::tcp::seq::SeqNum;
 use crate::tcp::settings::{EcnMode, Settings};
 use crate::tcp::transport::Tcp;
@@ -31,37 +30,22 @@ use xmit_shared::session::LaneEnd;
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Tcp {
-    /// Takes a SYN.
-    pub(in crate::tcp) fn on_syn(
-        &mut self,
-        net: &mut Net,
-        now: Instant,
-        end: Option<&mut LaneEnd>,
-        listener: u32,
-        segment: &Segment,
-        packet: &Packet,
-    ) {
-        self.on_syn_numbered(net, now, end, listener, segment, packet, None);
-    }
-
     /// Takes a SYN; with `isn` it follows a connection in TIME_WAIT, whose peer is no stranger.
-    #[allow(clippy::too_many_arguments)] // what every segment for a listener comes with, and the number
-    pub(super) fn on_syn_numbered(
+    pub(in crate::tcp) fn on_syn(
         &mut self,
         net: &mut Net,
         now: Instant,
         mut end: Option<&mut LaneEnd>,
         listener: u32,
-        segment: &Segment,
-        packet: &Packet,
+        incoming: Incoming<'_>,
         isn: Option<SeqNum>,
     ) {
         let by_cookie = match self.admit_syn(net, end.as_deref_mut(), listener, isn.is_some()) {
             Ok(by_cookie) => by_cookie,
             Err(reason) => return self.drop_syn(net, reason),
         };
-        let header = segment.header_in(packet);
-        let mut options = options_of(&self.commons.settings, header);
+        let segment = incoming.segment;
+        let mut options = options_of(&self.commons.settings, incoming.header());
         let fast_open = options.fast_open.take();
         if by_cookie && options.timestamps.is_none() {
             // There is no place to keep them.
@@ -80,7 +64,7 @@ impl Tcp {
         let Some(place) = self.listeners.get(listener) else { return };
         match welcome(net, &self.commons, place, &segment.flow, fast_open, segment.len) {
             Welcome::Connection(cookie) => {
-                self.open_fast(net, now, end, &request, segment, packet, cookie);
+                self.open_fast(net, now, end, &request, incoming, cookie);
             }
             Welcome::Handshake(cookie) => self.enqueue_request(net, now, request, cookie),
         }

@@ -6,12 +6,11 @@ use super::reply::{ReplyAck, reply_ack, reply_reset};
 use super::request::in_window;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
-use crate::ip::Packet;
 use crate::net::Net;
 use crate::tcp::challenge::INVALID_RATELIMIT;
 use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::Due;
-use crate::tcp::segment::Segment;
+use crate::tcp::segment::{Incoming, Segment};
 use crate::tcp::time_wait::TimeWait;
 use crate::tcp::transport::Tcp;
 use crate::wire::tcp::Flags;
@@ -73,11 +72,10 @@ impl Tcp {
         now: Instant,
         end: Option<&mut LaneEnd>,
         index: u32,
-        segment: &Segment,
-        packet: &Packet,
+        incoming: Incoming<'_>,
     ) {
         let Some(time_wait) = self.table.time_waits.get_mut(index) else { return };
-        let header = segment.header_in(packet);
+        let (segment, header) = (incoming.segment, incoming.header());
         let timestamps = options_of(&self.commons.settings, header).timestamps;
         let verdict = time_wait.judge(now, segment, timestamps, self.commons.settings.rfc1337);
         match verdict {
@@ -112,21 +110,13 @@ impl Tcp {
                     self.arm_time_wait(now + LENGTH, index);
                 }
             }
-            Verdict::Reopens => self.reopen(net, now, end, index, segment, packet),
+            Verdict::Reopens => self.reopen(net, now, end, index, incoming),
         }
     }
 
     /// A SYN for a new connection of the same flow: the listener's, if there is one.
-    fn reopen(
-        &mut self,
-        net: &mut Net,
-        now: Instant,
-        end: Option<&mut LaneEnd>,
-        index: u32,
-        segment: &Segment,
-        packet: &Packet,
-    ) {
-        let Some(listener) = self.listener_for(&segment.flow) else {
+    fn reopen(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, index: u32, incoming: Incoming<'_>) {
+        let Some(listener) = self.listener_for(&incoming.segment.flow) else {
             net.counters.dropped(DropReason::TcpTimeWait);
             if let Some(time_wait) = self.table.time_waits.get_mut(index) {
                 time_wait.answer(net, now);
@@ -134,7 +124,7 @@ impl Tcp {
             return;
         };
         let Some(old) = self.remove_time_wait(index) else { return };
-        self.on_syn_numbered(net, now, end, listener, segment, packet, Some(isn_behind(&old)));
+        self.on_syn(net, now, end, listener, incoming, Some(isn_behind(&old)));
     }
 
     /// Takes a TIME_WAIT out of table and wheel.

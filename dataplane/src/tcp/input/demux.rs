@@ -8,7 +8,7 @@ use crate::net::Net;
 use crate::owner::Owner;
 use crate::tcp::flow::Flow;
 use crate::tcp::handshake;
-use crate::tcp::segment::Segment;
+use crate::tcp::segment::{Incoming, Segment};
 use crate::tcp::table::{ConnectionId, Place};
 use crate::tcp::transport::Tcp;
 use crate::wire::checksum::{Sum, Verdict};
@@ -136,14 +136,15 @@ impl Tcp {
         segment: &Segment,
         packet: &Packet,
     ) {
+        let incoming = Incoming { segment, packet };
         match target {
             Target::Connection(id) => {
                 let payload = segment.payload_in(packet);
                 self.with(net, now, end, id, |connection, ctx| connection.input(ctx, segment, payload, packet));
             }
-            Target::Request(index) => self.on_request_segment(net, now, end, index, segment, packet),
-            Target::TimeWait(index) => self.on_time_wait_segment(net, now, end, index, segment, packet),
-            Target::Listener(index) => self.listener_input(net, now, end, index, segment, packet),
+            Target::Request(index) => self.on_request_segment(net, now, end, index, incoming),
+            Target::TimeWait(index) => self.on_time_wait_segment(net, now, end, index, incoming),
+            Target::Listener(index) => self.listener_input(net, now, end, index, incoming),
             // One that was handed over already goes no further.
             Target::Elsewhere(_) | Target::Nobody => nobody(net, now, segment),
         }
@@ -156,16 +157,15 @@ impl Tcp {
         now: Instant,
         end: Option<&mut LaneEnd>,
         listener: u32,
-        segment: &Segment,
-        packet: &Packet,
+        incoming: Incoming<'_>,
     ) {
-        let flags = segment.flags;
+        let flags = incoming.segment.flags;
         if flags.contains(Flags::RST) {
             net.counters.dropped(DropReason::TcpReset);
         } else if flags.contains(Flags::ACK) {
-            self.on_listener_ack(net, now, end, listener, segment, packet);
+            self.on_listener_ack(net, now, end, listener, incoming);
         } else if flags.contains(Flags::SYN) && !flags.contains(Flags::FIN) {
-            self.on_syn(net, now, end, listener, segment, packet);
+            self.on_syn(net, now, end, listener, incoming, None);
         } else {
             net.counters.dropped(DropReason::TcpFlags);
         }
