@@ -11,7 +11,7 @@ use xmit_dataplane::device::Queue;
 use xmit_dataplane::lane::{Lane, LaneCommand, LaneMail, LaneReport};
 use xmit_dataplane::limits;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
-use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
+use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Snapshot, StaticNeighbour};
 use xmit_dataplane::socket::Report;
 use xmit_dataplane::tcp::{Capacity, Settings};
 use xmit_nic::{Instant, MacAddr, Pool, Port};
@@ -122,18 +122,8 @@ impl Host {
 fn snapshot(ends: Ends) -> Snapshot {
     let interface = InterfaceId(0);
     let (address, mac) = ends.host;
-    let config = InterfaceConfig {
-        id: interface,
-        name: "mem0".into(),
-        mac,
-        mtu: 1500,
-        up: true,
-        addresses: vec![InterfaceAddress { address, prefix_len: 24 }],
-        vlan: None,
-        resolution: Resolution::Arp,
-        reverse_path: ReversePath::Off,
-        accept_unfinished_checksums: false,
-    };
+    let mut config = InterfaceConfig::new(interface, "mem0", mac, 1500);
+    config.addresses.push(InterfaceAddress { address, prefix_len: 24 });
     let prefix = |address, len| Prefix::new(address, len).unwrap_or(Prefix::DEFAULT).canonical();
     let network = route(prefix(address, 24), RouteKind::Unicast);
     let far = Route { gateway: Some(ends.peer.0), ..route(prefix(FAR.0, FAR.1), RouteKind::Unicast) };
@@ -145,14 +135,5 @@ fn snapshot(ends: Ends) -> Snapshot {
 
 /// A route by the only interface.
 pub fn route(prefix: Prefix, kind: RouteKind) -> Route {
-    Route {
-        prefix,
-        kind,
-        gateway: None,
-        interface: InterfaceId(0),
-        preferred_source: Some(HOST),
-        mtu: None,
-        metric: 0,
-        tos: 0,
-    }
+    Route { preferred_source: Some(HOST), ..Route::new(prefix, kind, InterfaceId(0)) }
 }

@@ -96,6 +96,22 @@ impl Snapshot {
 }
 
 impl InterfaceConfig {
+    /// One that is up and has no addresses yet; untagged, its neighbours asked by ARP, nothing but good checksums taken.
+    pub fn new(id: InterfaceId, name: &str, mac: MacAddr, mtu: u16) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            mac,
+            mtu,
+            up: true,
+            addresses: Vec::new(),
+            vlan: None,
+            resolution: Resolution::Arp,
+            reverse_path: ReversePath::Off,
+            accept_unfinished_checksums: false,
+        }
+    }
+
     /// True if `address` is one of this interface's.
     #[inline]
     pub fn has(&self, address: Ipv4Addr) -> bool {

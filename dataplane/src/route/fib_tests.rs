@@ -6,16 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 fn route(prefix: Prefix, metric: u32, tos: u8, interface: u16) -> Route {
-    Route {
-        prefix,
-        kind: RouteKind::Unicast,
-        gateway: None,
-        interface: InterfaceId(interface),
-        preferred_source: None,
-        mtu: None,
-        metric,
-        tos,
-    }
+    Route { metric, tos, ..Route::new(prefix, RouteKind::Unicast, InterfaceId(interface)) }
 }
 
 fn to(text: &str, interface: u16) -> Route {

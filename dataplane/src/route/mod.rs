@@ -60,3 +60,10 @@ pub struct Route {
     /// For packets of this type of service only; 0 for all.
     pub tos: u8,
 }
+
+impl Route {
+    /// The best way to `prefix`, without a gateway, for packets of all types of service.
+    pub const fn new(prefix: Prefix, kind: RouteKind, interface: InterfaceId) -> Self {
+        Self { prefix, kind, gateway: None, interface, preferred_source: None, mtu: None, metric: 0, tos: 0 }
+    }
+}

@@ -44,18 +44,7 @@ impl Default for Setup {
 }
 
 fn interface(id: InterfaceId, name: &str) -> InterfaceConfig {
-    InterfaceConfig {
-        id,
-        name: name.to_owned(),
-        mac: HOST_MAC,
-        mtu: 1500,
-        up: true,
-        addresses: Vec::new(),
-        vlan: None,
-        resolution: Resolution::Arp,
-        reverse_path: ReversePath::Off,
-        accept_unfinished_checksums: false,
-    }
+    InterfaceConfig::new(id, name, HOST_MAC, 1500)
 }
 
 impl Setup {
@@ -105,7 +94,7 @@ impl Setup {
     /// `route 192.0.2.0/24 via 10.0.0.1 [from A] [mtu N]`, `route 192.0.2.0/24 unreachable|prohibit|blackhole`.
     pub(crate) fn route(&mut self, words: &mut Words) -> Result<(), String> {
         let prefix = if words.take("default") { Prefix::DEFAULT } else { words.value("a prefix")? };
-        let mut route = route_to(prefix, RouteKind::Unicast, InterfaceId(0));
+        let mut route = Route::new(prefix, RouteKind::Unicast, InterfaceId(0));
         while !words.is_empty() {
             if words.take("via") {
                 route.gateway = Some(words.value("an address")?);
@@ -173,7 +162,7 @@ impl Setup {
     /// The configuration as lanes see it.
     pub fn snapshot(&self) -> Snapshot {
         let mut routes = self.routes.clone();
-        routes.push(route_to(loopback_net(), RouteKind::Local, InterfaceId(0)));
+        routes.push(Route::new(loopback_net(), RouteKind::Local, InterfaceId(0)));
         for interface in &self.interfaces {
             let known = |i: usize, a: &InterfaceAddress| interface.addresses[..i].iter().any(|b| same_network(*a, *b));
             for (i, address) in interface.addresses.iter().enumerate() {
@@ -187,21 +176,17 @@ impl Setup {
 
 /// What the kernel enters for an address: itself, its network, the network's broadcast (`fib_add_ifaddr`).
 fn routes_of(interface: InterfaceId, of: InterfaceAddress, secondary: bool) -> impl Iterator<Item = Route> {
-    let local = route_to(Prefix::host(of.address), RouteKind::Local, interface);
+    let local = Route::new(Prefix::host(of.address), RouteKind::Local, interface);
     let on_link = Prefix::new(of.address, of.prefix_len).filter(|_| !secondary).map(|net| Route {
         preferred_source: Some(of.address),
-        ..route_to(net.canonical(), RouteKind::Unicast, interface)
+        ..Route::new(net.canonical(), RouteKind::Unicast, interface)
     });
-    let all = of.broadcast().map(|ip| route_to(Prefix::host(ip), RouteKind::Broadcast, interface));
+    let all = of.broadcast().map(|ip| Route::new(Prefix::host(ip), RouteKind::Broadcast, interface));
     [Some(local), on_link, all].into_iter().flatten()
 }
 
 fn same_network(a: InterfaceAddress, b: InterfaceAddress) -> bool {
     a.prefix_len == b.prefix_len && a.contains(b.address)
-}
-
-fn route_to(prefix: Prefix, kind: RouteKind, interface: InterfaceId) -> Route {
-    Route { prefix, kind, gateway: None, interface, preferred_source: None, mtu: None, metric: 0, tos: 0 }
 }
 
 fn loopback_net() -> Prefix {

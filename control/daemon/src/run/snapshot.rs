@@ -39,8 +39,7 @@ pub fn snapshot(network: &Network) -> Snapshot {
 /// This host by its name for itself: without this route 127.0.0.1 would follow the default route out of the host.
 fn loopback(network: &Network) -> Option<Route> {
     let prefix = Prefix::new(Ipv4Addr::new(127, 0, 0, 0), 8).filter(|_| !network.interfaces.is_empty())?;
-    let (kind, interface) = (RouteKind::Local, InterfaceId(0));
-    Some(Route { prefix, kind, gateway: None, interface, preferred_source: None, mtu: None, metric: 0, tos: 0 })
+    Some(Route::new(prefix, RouteKind::Local, InterfaceId(0)))
 }
 
 fn route(route: &NetworkRoute) -> Route {

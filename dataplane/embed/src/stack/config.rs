@@ -6,7 +6,7 @@ use crate::errno::{Result, fail};
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 use xmit_dataplane::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
-use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
+use xmit_dataplane::snapshot::{InterfaceAddress, InterfaceConfig, Snapshot, StaticNeighbour};
 use xmit_nic::MacAddr;
 
 /// The configuration of one run.
@@ -72,18 +72,9 @@ impl Config {
     /// The configuration as a lane sees it.
     pub(super) fn snapshot(&self) -> Snapshot {
         let address = InterfaceAddress { address: self.local, prefix_len: self.prefix_len };
-        let interface = InterfaceConfig {
-            id: INTERFACE,
-            name: "xm0".to_owned(),
-            mac: OUR_MAC,
-            mtu: self.mtu,
-            up: true,
-            addresses: vec![address],
-            vlan: None,
-            resolution: Resolution::Arp,
-            reverse_path: ReversePath::Off,
-            accept_unfinished_checksums: false,
-        };
+        let mut interface = InterfaceConfig::new(INTERFACE, "xm0", OUR_MAC, self.mtu);
+        interface.addresses.push(address);
+        let route = |prefix, kind| Route::new(prefix, kind, INTERFACE);
         let loopback = Prefix::new(Ipv4Addr::new(127, 0, 0, 0), 8).unwrap_or(Prefix::host(Ipv4Addr::LOCALHOST));
         let out = Route {
             gateway: Some(self.gateway),
@@ -100,10 +91,6 @@ impl Config {
 
 fn number<T: FromStr>(text: &str) -> Result<T> {
     text.trim().parse().or(fail(libc::EINVAL))
-}
-
-fn route(prefix: Prefix, kind: RouteKind) -> Route {
-    Route { prefix, kind, gateway: None, interface: INTERFACE, preferred_source: None, mtu: None, metric: 0, tos: 0 }
 }
 
 #[cfg(test)]

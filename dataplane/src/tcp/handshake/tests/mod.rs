@@ -10,7 +10,7 @@ use crate::counters::Snmp;
 use crate::net::Net;
 use crate::owner::Owner;
 use crate::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
-use crate::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot};
+use crate::snapshot::{InterfaceAddress, InterfaceConfig, Snapshot};
 use crate::tcp::Dial;
 use crate::tcp::arrival::arrival;
 use crate::tcp::commons::{Capacity, News};
@@ -255,28 +255,9 @@ impl World {
 }
 
 fn snapshot() -> Snapshot {
-    let local = |address| Route {
-        prefix: Prefix::new(address, 32).unwrap(),
-        kind: RouteKind::Local,
-        gateway: None,
-        interface: InterfaceId(0),
-        preferred_source: None,
-        mtu: None,
-        metric: 0,
-        tos: 0,
-    };
-    let interface = InterfaceConfig {
-        id: InterfaceId(0),
-        name: "sim0".into(),
-        mac: MacAddr([2, 0, 0, 0, 0, 1]),
-        mtu: 1500,
-        up: true,
-        addresses: vec![InterfaceAddress { address: US, prefix_len: 24 }],
-        vlan: None,
-        resolution: Resolution::Arp,
-        reverse_path: ReversePath::Off,
-        accept_unfinished_checksums: false,
-    };
+    let local = |address| Route::new(Prefix::host(address), RouteKind::Local, InterfaceId(0));
+    let mut interface = InterfaceConfig::new(InterfaceId(0), "sim0", MacAddr([2, 0, 0, 0, 0, 1]), 1500);
+    interface.addresses.push(InterfaceAddress { address: US, prefix_len: 24 });
     // The peer is local, too: its segments come by the loopback queue, where they are looked at.
     Snapshot { interfaces: vec![interface], fib: Fib::build([local(US), local(PEER)]), neighbours: Vec::new() }
 }

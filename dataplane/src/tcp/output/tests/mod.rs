@@ -13,7 +13,7 @@ use crate::device::{Device, Queue};
 use crate::net::Net;
 use crate::owner::Owner;
 use crate::route::{Fib, InterfaceId, Prefix, Route, RouteKind};
-use crate::snapshot::{InterfaceAddress, InterfaceConfig, Resolution, ReversePath, Snapshot, StaticNeighbour};
+use crate::snapshot::{InterfaceAddress, InterfaceConfig, Snapshot, StaticNeighbour};
 use crate::tcp::Dial;
 use crate::tcp::arrival::arrival;
 use crate::tcp::commons::{Capacity, News};
@@ -338,30 +338,12 @@ fn shown(view: &View<'_>, isn: u32) -> String {
 }
 
 fn snapshot() -> Snapshot {
-    let route = |prefix, kind| Route {
-        prefix,
-        kind,
-        gateway: None,
-        interface: InterfaceId(0),
-        preferred_source: None,
-        mtu: None,
-        metric: 0,
-        tos: 0,
-    };
+    let route = |prefix, kind| Route::new(prefix, kind, InterfaceId(0));
+    let mut interface = InterfaceConfig::new(InterfaceId(0), "mem0", MacAddr([2, 0, 0, 0, 0, 2]), 1500);
+    interface.addresses.push(InterfaceAddress { address: *OURS.ip(), prefix_len: 24 });
     let net = Prefix::new(Ipv4Addr::new(10, 0, 0, 0), 24).unwrap();
     Snapshot {
-        interfaces: vec![InterfaceConfig {
-            id: InterfaceId(0),
-            name: "mem0".into(),
-            mac: MacAddr([2, 0, 0, 0, 0, 2]),
-            mtu: 1500,
-            up: true,
-            addresses: vec![InterfaceAddress { address: *OURS.ip(), prefix_len: 24 }],
-            vlan: None,
-            resolution: Resolution::Arp,
-            reverse_path: ReversePath::Off,
-            accept_unfinished_checksums: false,
-        }],
+        interfaces: vec![interface],
         fib: Fib::build([route(Prefix::host(*OURS.ip()), RouteKind::Local), route(net, RouteKind::Unicast)]),
         neighbours: vec![StaticNeighbour {
             interface: InterfaceId(0),
