@@ -103,6 +103,21 @@ impl<T: Copy> Wheel<T> {
         Some(TimerId { index, generation })
     }
 
+    /// Has `timer`, scheduled or not, hand out `token` at `at` as [`Wheel::schedule`] does.
+    #[inline]
+    pub fn move_to(&mut self, timer: &mut Option<TimerId>, at: Instant, token: T) {
+        self.stop(timer);
+        *timer = self.schedule(at, token);
+    }
+
+    /// Takes `timer` out, if it is scheduled.
+    #[inline]
+    pub fn stop(&mut self, timer: &mut Option<TimerId>) {
+        if let Some(scheduled) = timer.take() {
+            self.cancel(scheduled);
+        }
+    }
+
     /// Takes the timer out. False if it expired or was cancelled before.
     pub fn cancel(&mut self, id: TimerId) -> bool {
         let known = self.entries.get(id.index as usize);
@@ -331,6 +346,19 @@ mod tests {
             }
             prop_assert!(wheel.is_empty() && model.due.is_empty());
         }
+    }
+
+    #[test]
+    fn a_timer_that_moves_expires_once() {
+        let (mut wheel, mut timer) = (Wheel::new(Instant::ZERO, 1, Duration::from_millis(1)), None);
+        wheel.stop(&mut timer);
+        wheel.move_to(&mut timer, Instant::from_millis(5), 'a');
+        wheel.move_to(&mut timer, Instant::from_millis(9), 'b');
+        assert_eq!(wheel.expire(Instant::from_millis(8), 9, |_| ()), 0);
+        assert_eq!(wheel.expire(Instant::from_millis(9), 9, |token| assert_eq!(token, 'b')), 1);
+        wheel.move_to(&mut timer, Instant::from_millis(12), 'c');
+        wheel.stop(&mut timer);
+        assert!(timer.is_none() && wheel.is_empty());
     }
 
     #[test]

@@ -4,8 +4,7 @@
 
 use super::arp;
 use super::neighbour::{
-    BROADCAST_PROBES, DELAY_PROBE_TIME, LINK_HEADER_MAX, Neighbour, NeighbourState, REACHABLE_TIME, RETRANS_TIME,
-    UNICAST_PROBES,
+    BROADCAST_PROBES, DELAY_PROBE_TIME, LINK_HEADER_MAX, NeighbourState, REACHABLE_TIME, RETRANS_TIME, UNICAST_PROBES,
 };
 use super::table::NeighbourId;
 use crate::counters::Snmp;
@@ -326,16 +325,14 @@ fn vary(net: &mut Net, base: Duration) -> Duration {
 }
 
 fn rearm(net: &mut Net, id: NeighbourId, at: Instant) {
-    disarm(net, id);
-    let timer = net.timers.schedule(at, Timer::Neighbour(id.index));
     if let Some(neighbour) = net.neighbours.get_mut(id) {
-        neighbour.timer = timer;
+        net.timers.move_to(&mut neighbour.timer, at, Timer::Neighbour(id.index));
     }
 }
 
 fn disarm(net: &mut Net, id: NeighbourId) {
-    if let Some(timer) = net.neighbours.get_mut(id).and_then(|n: &mut Neighbour| n.timer.take()) {
-        net.timers.cancel(timer);
+    if let Some(neighbour) = net.neighbours.get_mut(id) {
+        net.timers.stop(&mut neighbour.timer);
     }
 }
 

@@ -147,18 +147,13 @@ impl Deadlines {
 
     /// Stops everything.
     pub fn clear(&mut self, wheel: &mut Wheel<Due>) {
-        if let Some(entry) = self.entry.take() {
-            wheel.cancel(entry);
-        }
+        wheel.stop(&mut self.entry);
         *self = Self::new();
     }
 
     fn enter(&mut self, wheel: &mut Wheel<Due>, connection: u32, at: Instant) {
-        if let Some(entry) = self.entry.take() {
-            wheel.cancel(entry);
-        }
         // The wheel has a place for every connection.
-        self.entry = wheel.schedule(at, Due::Connection(connection));
+        wheel.move_to(&mut self.entry, at, Due::Connection(connection));
         self.entered_at = if self.entry.is_some() { at } else { Instant::FAR_FUTURE };
     }
 }

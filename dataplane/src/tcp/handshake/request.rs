@@ -151,10 +151,8 @@ impl Tcp {
 
     /// Takes a request out of table, wheel and its listener's count.
     pub(in crate::tcp) fn remove_request(&mut self, index: u32) -> Option<Request> {
-        let request = self.table.remove_request(index)?;
-        if let Some(timer) = request.timer {
-            self.commons.wheel.cancel(timer);
-        }
+        let mut request = self.table.remove_request(index)?;
+        self.commons.wheel.stop(&mut request.timer);
         if let Some(listener) = self.listeners.get_mut(request.listener) {
             listener.half_open = listener.half_open.saturating_sub(1);
             listener.young = listener.young.saturating_sub(u32::from(request.timeouts == 0));
@@ -195,10 +193,7 @@ impl Tcp {
     /// Has the request's timer expire at `at`.
     pub(super) fn arm_request(&mut self, at: Instant, index: u32) {
         let Some(request) = self.table.requests.get_mut(index) else { return };
-        if let Some(timer) = request.timer.take() {
-            self.commons.wheel.cancel(timer);
-        }
-        request.timer = self.commons.wheel.schedule(at, Due::Request(index));
+        self.commons.wheel.move_to(&mut request.timer, at, Due::Request(index));
     }
 
     fn send_syn_ack_again(&mut self, net: &mut Net, now: Instant, index: u32) {

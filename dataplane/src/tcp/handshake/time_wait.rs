@@ -129,19 +129,14 @@ impl Tcp {
 
     /// Takes a TIME_WAIT out of table and wheel.
     pub(in crate::tcp) fn remove_time_wait(&mut self, index: u32) -> Option<TimeWait> {
-        let time_wait = self.table.remove_time_wait(index)?;
-        if let Some(timer) = time_wait.timer {
-            self.commons.wheel.cancel(timer);
-        }
+        let mut time_wait = self.table.remove_time_wait(index)?;
+        self.commons.wheel.stop(&mut time_wait.timer);
         Some(time_wait)
     }
 
     fn arm_time_wait(&mut self, at: Instant, index: u32) {
         let Some(time_wait) = self.table.time_waits.get_mut(index) else { return };
-        if let Some(timer) = time_wait.timer.take() {
-            self.commons.wheel.cancel(timer);
-        }
-        time_wait.timer = self.commons.wheel.schedule(at, Due::TimeWait(index));
+        self.commons.wheel.move_to(&mut time_wait.timer, at, Due::TimeWait(index));
     }
 }
 
