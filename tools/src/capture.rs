@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use xmitd::api::client::unexpected;
-use xmitd::api::{CaptureStarted, CaptureStopped, Client, Request, Response};
+use xmitd::api::{CaptureStopped, Client};
 
 use crate::Failure;
-use crate::view::{print, print_json};
+use crate::view::print_as;
 use crate::wait::Interrupt;
 
 /// What to capture.
@@ -32,10 +31,7 @@ pub fn run(mut client: Client, options: Options) -> Result<ExitCode, Failure> {
     let Options { interface, path, snaplen, limit, json } = options;
     // The daemon has another working directory than the person.
     let path = path.map(std::path::absolute).transpose().map_err(Failure::io("name the file"))?;
-    let started: CaptureStarted = match client.request(&Request::CaptureStart { interface, path, snaplen })? {
-        Response::CaptureStarted(started) => started,
-        other => return Err(unexpected(&other).into()),
-    };
+    let started = client.start_capture(interface, path, snaplen)?;
     if !json {
         let until = if limit.is_some() { "until the time is over, or Ctrl-C" } else { "until Ctrl-C" };
         eprintln!("capture {} to {} {until}", started.id, started.path.display());
@@ -47,15 +43,7 @@ pub fn run(mut client: Client, options: Options) -> Result<ExitCode, Failure> {
 
 /// Ends a capture and says what it holds.
 pub fn stop(mut client: Client, id: u64, json: bool) -> Result<ExitCode, Failure> {
-    let stopped = match client.request(&Request::CaptureStop { id })? {
-        Response::CaptureStopped(stopped) => stopped,
-        other => return Err(unexpected(&other).into()),
-    };
-    if json {
-        print_json(&stopped)?
-    } else {
-        print(&text(&stopped))?
-    }
+    print_as(json, &client.stop_capture(id)?, text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -184,11 +184,7 @@ fn lab(action: LabAction, name: &str, json: bool) -> Result<ExitCode, Failure> {
         LabAction::Down => Lab::new(name, 1).down()?,
         LabAction::Show => Lab::new(name, 1).state(),
     };
-    if json {
-        view::print_json(&state)?;
-    } else {
-        view::print(&state.to_string())?;
-    }
+    view::print_as(json, &state, ToString::to_string)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::Failure;
-use crate::view::{print, print_json};
+use crate::view::print_as;
 
 pub mod interfaces;
 pub mod kernel;
@@ -81,11 +81,7 @@ impl fmt::Display for Finding {
 pub fn run(interfaces: &[String], json: bool) -> Result<ExitCode, Failure> {
     let mut findings = examine();
     findings.extend(interfaces.iter().flat_map(|name| modes::examine(name)));
-    if json {
-        print_json(&findings)?
-    } else {
-        print(&text(&findings))?
-    }
+    print_as(json, &findings, |findings| text(findings))?;
     let worst = findings.iter().map(|finding| finding.verdict).max();
     Ok(if worst == Some(Verdict::Missing) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

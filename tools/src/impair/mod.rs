@@ -29,7 +29,7 @@ use xmit_shared::clock;
 
 use crate::Failure;
 use crate::namespace::inside;
-use crate::view::{print, print_json};
+use crate::view::print_as;
 use args::{ImpairArgs, Interface};
 use report::Report;
 use signals::Signals;
@@ -56,7 +56,7 @@ pub fn run(args: &ImpairArgs, json: bool) -> Result<ExitCode, Failure> {
     eprintln!("{} and {} are joined; seed {seed}", args.a, args.b);
     let show = |join: &Join| {
         let report = Report::of(join, [&args.a, &args.b], seed);
-        if json { print_json(&report) } else { print(&report.to_string()) }
+        print_as(json, &report, Report::to_string)
     };
     let outcome = carry(&mut join, args, &signals, show);
     let shown = show(&join);

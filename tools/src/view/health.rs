@@ -3,41 +3,30 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use xmitd::api::client::unexpected;
-use xmitd::api::{Client, Health, Request, Response};
+use xmitd::api::{Client, Health, Reloaded};
 
 use crate::Failure;
 use crate::table::Table;
-use crate::view::{print, print_json};
+use crate::view::print_as;
 
 /// Prints the lanes and what is wrong. Exit code 1 if something is.
 pub fn run(mut client: Client, json: bool) -> Result<ExitCode, Failure> {
-    let health = match client.request(&Request::Health)? {
-        Response::Health(health) => health,
-        other => return Err(unexpected(&other).into()),
-    };
-    if json {
-        print_json(&health)?
-    } else {
-        print(&text(&health))?
-    }
+    let health = client.health()?;
+    print_as(json, &health, text)?;
     Ok(if health.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Has the configuration read again and prints what changed.
 pub fn reload(mut client: Client, json: bool) -> Result<ExitCode, Failure> {
-    let reloaded = match client.request(&Request::Reload)? {
-        Response::Reloaded(reloaded) => reloaded,
-        other => return Err(unexpected(&other).into()),
-    };
-    if json {
-        print_json(&reloaded)?;
-    } else if reloaded.applied.is_empty() {
-        print("The configuration was read again; nothing in it changed.\n")?;
-    } else {
-        print(&(reloaded.applied.join("\n") + "\n"))?;
-    }
+    print_as(json, &client.reload()?, changes)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn changes(reloaded: &Reloaded) -> String {
+    if reloaded.applied.is_empty() {
+        return "The configuration was read again; nothing in it changed.\n".to_owned();
+    }
+    reloaded.applied.join("\n") + "\n"
 }
 
 fn text(health: &Health) -> String {

@@ -39,12 +39,13 @@ pub fn show(mut client: Client, what: Show, json: bool) -> Result<ExitCode, Fail
 }
 
 fn list<T: Serialize>(rows: &[T], table: fn(&[T]) -> crate::table::Table, json: bool) -> Result<ExitCode, Failure> {
-    if json {
-        print_json(rows)?
-    } else {
-        print(&table(rows).to_string())?
-    }
+    print_as(json, rows, |rows| table(rows).to_string())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a value: as JSON for programs, or as `text` tells it to people.
+pub fn print_as<T: Serialize + ?Sized>(json: bool, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+    if json { print_json(value) } else { print(&text(value)) }
 }
 
 /// Prints text. That the reader has gone (`| head`) is no failure.

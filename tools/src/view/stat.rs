@@ -8,7 +8,7 @@ use xmitd::api::{Client, Counters, PortStat, Stages, Stat};
 
 use crate::Failure;
 use crate::table::Table;
-use crate::view::{print, print_json};
+use crate::view::{print, print_as};
 use crate::wait::{Interrupt, Waited};
 
 /// What to show and how.
@@ -32,15 +32,10 @@ pub fn run(mut client: Client, options: StatOptions) -> Result<ExitCode, Failure
     let mut before = None;
     loop {
         if options.stages {
-            let stages = client.stages()?;
-            if options.json { print_json(&stages)? } else { print(&stages_text(&stages))? }
+            print_as(options.json, &client.stages()?, stages_text)?;
         } else {
             let stat = client.stat()?;
-            if options.json {
-                print_json(&stat)?
-            } else {
-                print(&stat_text(&stat, before.as_ref(), options))?
-            }
+            print_as(options.json, &stat, |stat| stat_text(stat, before.as_ref(), options))?;
             before = Some(stat);
         }
         let Some(interrupt) = &interrupt else { return Ok(ExitCode::SUCCESS) };

@@ -1,6 +1,9 @@
 //! The tools' end of the operator API: blocking, one question at a time.
 
-use super::{Interface, Neighbor, Qdisc, Request, Response, Route, Socket, Stages, Stat, Version};
+use super::{
+    CaptureStarted, CaptureStopped, Health, Interface, Neighbor, Qdisc, Reloaded, Request, Response, Route, Socket,
+    Stages, Stat, Version,
+};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -88,10 +91,15 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub fn version(&mut self) -> Result<Version, ClientError> {
-        match self.request(&Request::Version)? {
-            Response::Version(value) => Ok(value),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&Request::Version, |answer| if let Response::Version(value) = answer { Some(value) } else { None })
+    }
+
+    /// [`Request::Health`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn health(&mut self) -> Result<Health, ClientError> {
+        self.ask(&Request::Health, |answer| if let Response::Health(value) = answer { Some(value) } else { None })
     }
 
     /// [`Request::Stat`].
@@ -99,10 +107,7 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub fn stat(&mut self) -> Result<Stat, ClientError> {
-        match self.request(&Request::Stat)? {
-            Response::Stat(value) => Ok(value),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&Request::Stat, |answer| if let Response::Stat(value) = answer { Some(value) } else { None })
     }
 
     /// [`Request::Stages`].
@@ -110,10 +115,7 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub fn stages(&mut self) -> Result<Stages, ClientError> {
-        match self.request(&Request::Stages)? {
-            Response::Stages(value) => Ok(value),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&Request::Stages, |answer| if let Response::Stages(value) = answer { Some(value) } else { None })
     }
 
     /// [`Request::Interfaces`].
@@ -121,10 +123,10 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub fn interfaces(&mut self) -> Result<Vec<Interface>, ClientError> {
-        match self.request(&Request::Interfaces)? {
-            Response::Interfaces(value) => Ok(value),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(
+            &Request::Interfaces,
+            |answer| if let Response::Interfaces(value) = answer { Some(value) } else { None },
+        )
     }
 
     /// [`Request::Sockets`].
@@ -132,10 +134,7 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub fn sockets(&mut self) -> Result<Vec<Socket>, ClientError> {
-        match self.request(&Request::Sockets)? {
-            Response::Sockets(value) => Ok(value),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&Request::Sockets, |answer| if let Response::Sockets(value) = answer { Some(value) } else { None })
     }
 
     /// [`Request::Routes`].
@@ -143,10 +142,7 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub fn routes(&mut self) -> Result<Vec<Route>, ClientError> {
-        match self.request(&Request::Routes)? {
-            Response::Routes(value) => Ok(value),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&Request::Routes, |answer| if let Response::Routes(value) = answer { Some(value) } else { None })
     }
 
     /// [`Request::Neighbors`].
@@ -154,10 +150,7 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub fn neighbors(&mut self) -> Result<Vec<Neighbor>, ClientError> {
-        match self.request(&Request::Neighbors)? {
-            Response::Neighbors(value) => Ok(value),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&Request::Neighbors, |answer| if let Response::Neighbors(value) = answer { Some(value) } else { None })
     }
 
     /// [`Request::Qdisc`].
@@ -165,16 +158,47 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub fn qdisc(&mut self) -> Result<Vec<Qdisc>, ClientError> {
-        match self.request(&Request::Qdisc)? {
-            Response::Qdisc(value) => Ok(value),
-            other => Err(unexpected(&other)),
-        }
+        self.ask(&Request::Qdisc, |answer| if let Response::Qdisc(value) = answer { Some(value) } else { None })
     }
-}
 
-/// The error for a well-formed answer to another question.
-pub fn unexpected(response: &Response) -> ClientError {
-    ClientError::NotUnderstood(response.kind().to_owned())
+    /// [`Request::Reload`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn reload(&mut self) -> Result<Reloaded, ClientError> {
+        self.ask(&Request::Reload, |answer| if let Response::Reloaded(value) = answer { Some(value) } else { None })
+    }
+
+    /// [`Request::CaptureStart`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn start_capture(
+        &mut self,
+        interface: Option<String>,
+        path: Option<PathBuf>,
+        snaplen: u32,
+    ) -> Result<CaptureStarted, ClientError> {
+        let request = Request::CaptureStart { interface, path, snaplen };
+        self.ask(&request, |answer| if let Response::CaptureStarted(value) = answer { Some(value) } else { None })
+    }
+
+    /// [`Request::CaptureStop`].
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn stop_capture(&mut self, id: u64) -> Result<CaptureStopped, ClientError> {
+        self.ask(&Request::CaptureStop { id }, |answer| {
+            if let Response::CaptureStopped(value) = answer { Some(value) } else { None }
+        })
+    }
+
+    /// Asks, and has `take` take its value out of an answer of the right kind.
+    fn ask<T>(&mut self, request: &Request, take: fn(Response) -> Option<T>) -> Result<T, ClientError> {
+        let answer = self.request(request)?;
+        let kind = answer.kind();
+        take(answer).ok_or_else(|| ClientError::NotUnderstood(kind.to_owned()))
+    }
 }
 
 #[cfg(test)]
