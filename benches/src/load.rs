@@ -4,9 +4,8 @@
 //! window on by one. A window of one uses `send` and `recv`, a larger one `sendmmsg` and `recvmmsg`, so that generating
 //! is cheap. Latency is what this client sees, its own waiting in the window included.
 
-use crate::cpu::Usage;
 use crate::mmsg::Batch;
-use crate::outcome::{Outcome, latencies};
+use crate::outcome::{Meter, Outcome, latencies};
 use hdrhistogram::Histogram;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
@@ -53,13 +52,9 @@ pub fn run(load: &Load) -> io::Result<Outcome> {
     };
     client.drive(load.window, load.warm_up)?;
     (client.latency, client.lost) = (latencies()?, 0);
-    let me = [("load", std::process::id())];
-    let (start, before) = (clock::monotonic(), Usage::now(&me));
+    let meter = Meter::start();
     client.drive(load.window, load.duration)?;
-    let seconds = clock::monotonic().saturating_since(start).as_secs_f64();
-    let cpu: f64 = Usage::now(&me).since(&before).processes.values().sum();
-    let outcome = Outcome::new(client.latency.len(), seconds, client.lost, &client.latency);
-    Ok(Outcome { cpu_percent: 100.0 * cpu / seconds, ..outcome })
+    Ok(meter.outcome(client.latency.len(), client.lost, &client.latency))
 }
 
 struct Client {

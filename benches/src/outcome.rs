@@ -1,8 +1,11 @@
 //! What a load saw in the measured time, and how its counts are told.
 
+use crate::cpu::Usage;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::io;
+use xmit_shared::clock;
+use xmit_shared::time::Instant;
 
 /// The longest latency that is told apart.
 const LATENCY_MAX_NANOS: u64 = 10_000_000_000;
@@ -28,11 +31,26 @@ pub struct Outcome {
     pub cpu_percent: f64,
 }
 
-impl Outcome {
-    /// `count` things in `seconds`, with their latencies in nanoseconds.
-    pub fn new(count: u64, seconds: f64, lost: u64, latency: &Histogram<u64>) -> Self {
+/// The measured time of a load, and the CPU time that this process uses in it.
+#[derive(Debug)]
+pub struct Meter {
+    /// When it began.
+    pub start: Instant,
+    before: Usage,
+}
+
+impl Meter {
+    /// It begins now.
+    pub fn start() -> Self {
+        Self { start: clock::monotonic(), before: Self::usage() }
+    }
+
+    /// It ends now: there were `count` things in it, with their latencies in nanoseconds, and `lost` were not answered.
+    pub fn outcome(&self, count: u64, lost: u64, latency: &Histogram<u64>) -> Outcome {
+        let seconds = clock::monotonic().saturating_since(self.start).as_secs_f64();
+        let cpu: f64 = Self::usage().since(&self.before).processes.values().sum();
         let micros = |quantile| latency.value_at_quantile(quantile) as f64 / 1e3;
-        Self {
+        Outcome {
             count,
             seconds,
             lost,
@@ -40,10 +58,16 @@ impl Outcome {
             p99_us: micros(0.99),
             p999_us: micros(0.999),
             max_us: latency.max() as f64 / 1e3,
-            cpu_percent: 0.0,
+            cpu_percent: 100.0 * cpu / seconds,
         }
     }
 
+    fn usage() -> Usage {
+        Usage::now(&[("load", std::process::id())])
+    }
+}
+
+impl Outcome {
     /// Counts in a second.
     pub fn rate(&self) -> f64 {
         if self.seconds > 0.0 { self.count as f64 / self.seconds } else { 0.0 }

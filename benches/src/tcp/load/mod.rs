@@ -9,8 +9,7 @@ mod requests;
 
 use super::{CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, Scenario, raise_descriptor_limit};
 use crate::contender::ADDRESSES;
-use crate::cpu::Usage;
-use crate::outcome::{Outcome, latencies};
+use crate::outcome::{Meter, Outcome, latencies};
 use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -86,13 +85,9 @@ fn measure(load: &Load, driven: &mut impl Drive) -> io::Result<Outcome> {
     let mut tally = Tally::new()?;
     driven.drive(clock::monotonic() + load.warm_up, &mut tally)?;
     tally = Tally::new()?;
-    let me = [("load", std::process::id())];
-    let (start, before) = (clock::monotonic(), Usage::now(&me));
-    driven.drive(start + load.duration, &mut tally)?;
-    let seconds = clock::monotonic().saturating_since(start).as_secs_f64();
-    let cpu: f64 = Usage::now(&me).since(&before).processes.values().sum();
-    let outcome = Outcome::new(tally.count, seconds, tally.lost, &tally.latency);
-    Ok(Outcome { cpu_percent: 100.0 * cpu / seconds, ..outcome })
+    let meter = Meter::start();
+    driven.drive(meter.start + load.duration, &mut tally)?;
+    Ok(meter.outcome(tally.count, tally.lost, &tally.latency))
 }
 
 impl Tally {
