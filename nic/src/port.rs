@@ -1,6 +1,6 @@
 //! The NIC boundary: one receive/transmit queue pair, owned by one lane.
 
-use crate::{BURST_FRAMES_MAX, Burst, Caps, Instant, Pool};
+use crate::{BURST_FRAMES_MAX, Burst, Caps, Frame, Instant, Pool};
 use arrayvec::ArrayVec;
 use std::os::fd::RawFd;
 
@@ -80,6 +80,18 @@ pub struct PortStats {
 }
 
 impl PortStats {
+    /// Counts what a port received that copies: `bytes`, which go into `frame` and with it to `burst`, or do not fit.
+    pub fn receive(&mut self, bytes: &[u8], mut frame: Frame, pool: &mut Pool, burst: &mut Burst) {
+        if frame.fill(bytes) {
+            self.rx_packets += 1;
+            self.rx_bytes += bytes.len() as u64;
+            burst.push(frame);
+        } else {
+            self.rx_length_errors += 1;
+            pool.release(frame);
+        }
+    }
+
     /// Every counter with its name, in the order of `rtnl_link_stats64`.
     pub fn named(&self) -> [(&'static str, u64); 13] {
         [

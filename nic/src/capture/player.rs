@@ -56,17 +56,9 @@ impl Port for PcapPort {
             if self.due(record) > now {
                 break;
             }
-            let Some(mut frame) = pool.acquire() else { break };
-            let bytes = self.file.data(record);
+            let Some(frame) = pool.acquire() else { break };
             self.next += 1;
-            if frame.fill(bytes) {
-                self.stats.rx_packets += 1;
-                self.stats.rx_bytes += bytes.len() as u64;
-                burst.push(frame);
-            } else {
-                self.stats.rx_length_errors += 1;
-                pool.release(frame);
-            }
+            self.stats.receive(self.file.data(record), frame, pool, burst);
         }
     }
 

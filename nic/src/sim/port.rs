@@ -61,15 +61,8 @@ impl Port for SimPort {
         while !burst.is_full() {
             let Some(bytes) = line.peek(now) else { break };
             // Without a buffer the frame waits on the line, whose bound makes the drop and counts it.
-            let Some(mut frame) = pool.acquire() else { break };
-            if frame.fill(bytes) {
-                self.stats.rx_packets += 1;
-                self.stats.rx_bytes += bytes.len() as u64;
-                burst.push(frame);
-            } else {
-                self.stats.rx_length_errors += 1;
-                pool.release(frame);
-            }
+            let Some(frame) = pool.acquire() else { break };
+            self.stats.receive(bytes, frame, pool, burst);
             line.pop();
         }
     }

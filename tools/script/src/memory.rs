@@ -33,15 +33,10 @@ impl Port for MemoryPort {
 
     fn rx_burst(&mut self, _now: Instant, pool: &mut Pool, burst: &mut Burst) {
         let mut rx = self.rx.lock().unwrap_or_else(PoisonError::into_inner);
-        while !burst.is_full() && !rx.is_empty() {
-            let Some(mut frame) = pool.acquire() else { break };
-            if rx.pop_front().is_some_and(|bytes| frame.fill(&bytes)) {
-                self.stats.rx_packets += 1;
-                burst.push(frame);
-            } else {
-                self.stats.rx_length_errors += 1;
-                pool.release(frame);
-            }
+        while let Some(bytes) = rx.front().filter(|_| !burst.is_full()) {
+            let Some(frame) = pool.acquire() else { break };
+            self.stats.receive(bytes, frame, pool, burst);
+            rx.pop_front();
         }
     }
 
