@@ -73,7 +73,7 @@ fn end(pid: Pid, limit: Timespec) {
     let _ = kill_process(pid, Signal::TERM);
     if poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) == Ok(0) {
         let _ = kill_process(pid, Signal::KILL);
-        let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit));
+        let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&END_MAX));
     }
 }
 
