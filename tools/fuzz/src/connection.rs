@@ -1,14 +1,14 @@
 //! The body of the target `tcp_connection`: the input is a script of what a stranger and a program do to one established
-//! connection and its listener, four bytes a step. Whatever it is, the connection keeps its invariants, and in the end
+//! connection and its listener, six bytes a step. Whatever it is, the connection keeps its invariants, and in the end
 //! nothing is left of it.
 
 use crate::stranger::{Known, PORT, Stranger};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use xmit_dataplane::tcp::table::ConnectionId;
-use xmit_dataplane::wire::tcp::Flags;
+use xmit_dataplane::wire::tcp::{self, Flags};
 use xmit_dataplane::wire::tcp_options::{Options, SackBlock, Timestamps};
 use xmit_nic::Duration;
-use xmit_shared::session::{How, Op};
+use xmit_shared::session::{CongestionName, How, Op, SocketOption};
 
 /// Steps of one script.
 const STEPS_MAX: usize = 64;
@@ -23,24 +23,33 @@ const AROUND: [i32; 16] = [0, 0, 0, 1, -1, 2, -2, 10, -10, 1460, -1460, 3000, 70
 const FLAGS: [u16; 16] =
     [0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x11, 0x14, 0x04, 0x02, 0x12, 0x30, 0x50, 0x90, 0x00, 0x3f];
 
-/// A script on a connection whose options follow from the first byte.
+/// Urgent pointers that a step chooses: around the lengths of its data, and far ahead.
+const URGENT: [u16; 16] = [0, 1, 2, 99, 100, 101, 1399, 1400, 1401, 1460, 3000, 10_000, 0x7fff, 0x8000, 0xfffe, 0xffff];
+
+/// A script on a connection whose options follow from the first two bytes.
 pub fn tcp_connection(bytes: &[u8]) {
-    let Some((first, script)) = bytes.split_first() else { return };
+    let [first, second, script @ ..] = bytes else { return };
     let mut stranger = Stranger::new(u64::from(*first), FRAMES);
+    stranger.end.host.lane().stack.tcp.commons.settings.stdurg = second & 4 != 0;
     let listener = stranger.end.listen(stranger.now, PORT, 2, 2).unwrap();
+    if second & 2 != 0 {
+        let dctcp = Op::SetOption(SocketOption::Congestion, CongestionName::Dctcp.number());
+        stranger.end.call(stranger.now, listener, dctcp).unwrap();
+    }
     let timestamps = (first & 1 != 0).then_some(Timestamps { value: 1, echo: 0 });
     let sack_permitted = first & 2 != 0;
     let window_scale = (first & 4 != 0).then_some(first >> 5);
     let mss = Some([1, 536, 1460, u16::MAX][usize::from(first >> 3 & 3)]);
     let options = Options { mss, timestamps, sack_permitted, window_scale, ..Options::NONE };
+    let syn = if second & 1 != 0 { Flags::SYN | Flags::ECE | Flags::CWR } else { Flags::SYN };
     // Numbers wrap while the script runs.
-    let known = stranger.connect(FROM, u32::MAX - 500, 60_000, options);
+    let known = stranger.connect_with(FROM, u32::MAX - 500, syn, 60_000, options);
     let slot = stranger.end.client.accept(listener).unwrap().map(|accepted| accepted.slot);
     let mut run = Run { stranger, known, slot, closed: false, edge: None };
-    for step in script.chunks(4).take(STEPS_MAX) {
-        let mut four = [0; 4];
-        four[..step.len()].copy_from_slice(step);
-        run.step(four);
+    for step in script.chunks(6).take(STEPS_MAX) {
+        let mut six = [0; 6];
+        six[..step.len()].copy_from_slice(step);
+        run.step(six);
         run.check();
     }
     run.end(listener);
@@ -56,18 +65,19 @@ struct Run {
 }
 
 impl Run {
-    fn step(&mut self, [what, a, b, c]: [u8; 4]) {
+    fn step(&mut self, [what, a, b, c, urgent, tos]: [u8; 6]) {
         match what % 8 {
-            0..4 => self.segment(what >> 3, a, b, c),
+            0..4 => self.segment([what >> 3, a, b, c], urgent, tos),
             4 => self.stranger.pass(Duration::from_micros(u64::from(a) << (b % 20))),
+            5 if urgent != 0 => self.write_urgent(usize::from(a) << (b % 8)),
             5 => self.write(usize::from(a) << (b % 8), c & 1 != 0),
             6 => self.read(usize::from(a) << (b % 8)),
             _ => self.call(a),
         }
     }
 
-    /// A segment near the edges of what the host expects.
-    fn segment(&mut self, options: u8, flags: u8, around: u8, size: u8) {
+    /// A segment near the edges of what the host expects. The highest bit of `urgent` sets URG, if `flags` does not choose it.
+    fn segment(&mut self, [options, flags, around, size]: [u8; 4], urgent: u8, tos: u8) {
         let (seq, ack) = self.stranger.connection(&self.known).map_or((self.known.seq, self.known.ack), |c| {
             // Odd sizes count from the far edges.
             let far = size & 1 != 0;
@@ -88,13 +98,29 @@ impl Run {
         let data = &[0x5a; 1460][..[0, 1, 100, 1400][usize::from(size >> 1 & 3)]];
         let port = if flags & 0xe0 == 0xe0 { FROM.port() + 1 } else { FROM.port() };
         let from = SocketAddrV4::new(*FROM.ip(), port);
-        let flags = Flags::from_bits(FLAGS[usize::from(flags & 15)]);
-        self.stranger.send(&Known { from, seq, ack }, flags, window, all, data);
+        let flags = Flags::from_bits(FLAGS[usize::from(flags & 15)] | u16::from(urgent >> 7) << 5);
+        let header = tcp::Header {
+            source_port: from.port(),
+            destination_port: PORT,
+            seq,
+            ack: if flags.contains(Flags::ACK) { ack } else { 0 },
+            flags,
+            window,
+            urgent: URGENT[usize::from(urgent & 15)],
+            options: all,
+        };
+        self.stranger.send_as(*from.ip(), tos, &header, data);
     }
 
     fn write(&mut self, len: usize, more: bool) {
         let Some(slot) = self.slot.filter(|_| !self.closed) else { return };
         self.stranger.end.client.write(slot, &vec![0xa5; len], more).unwrap();
+        self.stranger.settle();
+    }
+
+    fn write_urgent(&mut self, len: usize) {
+        let Some(slot) = self.slot.filter(|_| !self.closed) else { return };
+        self.stranger.end.client.write_urgent(slot, &vec![0xa5; len]).unwrap();
         self.stranger.settle();
     }
 

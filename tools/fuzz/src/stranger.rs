@@ -9,7 +9,7 @@ use xmit_dataplane::snapshot::{Snapshot, StaticNeighbour};
 use xmit_dataplane::tcp::Connection;
 use xmit_dataplane::wire::compose;
 use xmit_dataplane::wire::ethernet::{EtherType, Ethernet};
-use xmit_dataplane::wire::ipv4::{Ipv4, Protocol};
+use xmit_dataplane::wire::ipv4::{self, Ipv4, Protocol};
 use xmit_dataplane::wire::tcp::{self, Flags, Tcp};
 use xmit_dataplane::wire::tcp_options::Options;
 use xmit_nic::sim::{SimPort, Wire};
@@ -94,7 +94,12 @@ impl Stranger {
             urgent: 0,
             options,
         };
-        let frame = self.frame(*known.from.ip(), &header, data);
+        self.send_as(*known.from.ip(), 0, &header, data);
+    }
+
+    /// Sends a segment with this header in a datagram with this type of service, and lets the host answer.
+    pub fn send_as(&mut self, from: Ipv4Addr, tos: u8, header: &tcp::Header<'_>, data: &[u8]) {
+        let frame = self.frame(from, tos, header, data);
         let mut burst = Burst::new();
         let mut place = self.pool.acquire().unwrap();
         assert!(place.fill(&frame));
@@ -103,8 +108,10 @@ impl Stranger {
         self.settle();
     }
 
-    fn frame(&self, from: Ipv4Addr, header: &tcp::Header<'_>, data: &[u8]) -> Vec<u8> {
-        let datagram = compose::tcp(from, self.end.address, header, data);
+    fn frame(&self, from: Ipv4Addr, tos: u8, header: &tcp::Header<'_>, data: &[u8]) -> Vec<u8> {
+        let usual = compose::tcp(from, self.end.address, header, data);
+        let ip = ipv4::Header { tos, ..ipv4::Header::new(from, self.end.address, Protocol::TCP) };
+        let datagram = compose::ipv4(&ip, &usual[ip.len()..]);
         let [host, ours] = self.macs;
         compose::ethernet(ours, host, EtherType::IPV4, &datagram)
     }
@@ -144,9 +151,21 @@ impl Stranger {
 
     /// Opens a connection from `from` with this first number; it is established when this returns.
     pub fn connect(&mut self, from: SocketAddrV4, isn: u32, window: u16, options: Options<'_>) -> Known {
+        self.connect_with(from, isn, Flags::SYN, window, options)
+    }
+
+    /// The same with more control bits beside SYN.
+    pub fn connect_with(
+        &mut self,
+        from: SocketAddrV4,
+        isn: u32,
+        syn: Flags,
+        window: u16,
+        options: Options<'_>,
+    ) -> Known {
         self.take();
         let mut known = Known { from, seq: isn, ack: 0 };
-        self.send(&known, Flags::SYN, window, options, &[]);
+        self.send(&known, syn, window, options, &[]);
         let answer = self.take();
         let answer = answer.iter().find(|s| s.flags.contains(Flags::SYN) && s.port == from.port());
         let Some(answer) = answer else { panic!("{from}: no SYN-ACK") };
