@@ -116,8 +116,14 @@ impl Connection {
         if let Some(twice) = self.out_of_order.overlap(&ctx.commons.ranges, nxt) {
             self.report_duplicate(ctx, twice);
         }
-        self.receive.nxt =
-            if self.is_in_order() { nxt } else { self.out_of_order.advance(&mut ctx.commons.ranges, nxt) };
+        self.receive.nxt = if self.is_in_order() {
+            nxt
+        } else {
+            let nxt = self.out_of_order.advance(&mut ctx.commons.ranges, nxt);
+            // RFC 5681 section 4.2: what fills the last hole is acknowledged at once.
+            self.pending.ack_now |= self.out_of_order.is_empty();
+            nxt
+        };
         let run = self.receive.nxt.since(from);
         self.stats.bytes_received += u64::from(run);
         if let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) {
