@@ -14,6 +14,7 @@ use xmit_dataplane::wire::tcp::Flags;
 use xmit_dataplane::wire::tcp_options::Options;
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
+use xmit_shared::session::{Op, SocketOption};
 
 const FLOOD: u32 = 100_000;
 const MILLI: Duration = Duration::from_millis(1);
@@ -183,6 +184,49 @@ fn holes_of_one_byte_are_kept_up_to_a_bound() {
     let mut read = vec![0; 4000];
     let len = stranger.end.client.read(slot, &mut read).unwrap();
     assert!(len >= filling.len());
+    assert!(read[..len].iter().enumerate().all(|(i, byte)| *byte == i as u8));
+    assert_eq!(stranger.end.host.lane().stack.tcp.commons.ranges.in_use(), 0);
+    ends(stranger);
+}
+
+/// A thousand pieces of one byte, in any order, as far as the small window goes: what has no place is sent again, and in the end
+/// everything is there once.
+#[test]
+fn a_thousand_pieces_of_one_byte_fit_a_small_window() {
+    const PIECES: u32 = 1000;
+    let mut stranger = Stranger::new(8, 1024);
+    let listener = stranger.end.listen(stranger.now, PORT, 128, 2).unwrap();
+    stranger.end.call(stranger.now, listener, Op::SetOption(SocketOption::ReceiveBuffer, 4096)).unwrap();
+    let known = stranger.connect(FROM, 1000, 60_000, mss(1460));
+    let slot = stranger.end.client.accept(listener).unwrap().unwrap().slot;
+    let mut order: Vec<u32> = (1..=PIECES).collect();
+    let mut rng = Rng::new(8);
+    let mut rounds = 0;
+    loop {
+        (1..order.len()).for_each(|i| order.swap(i, rng.below(i as u64 + 1) as usize));
+        for piece in &order {
+            let ahead = Known { seq: known.seq.wrapping_add(*piece), ..known };
+            stranger.send(&ahead, Flags::ACK, 60_000, Options::NONE, &[*piece as u8]);
+            let c = stranger.connection(&known).unwrap();
+            assert_eq!(
+                (c.receive.nxt.number(), c.receive.wnd.0),
+                (known.seq, 2920),
+                "nothing is taken from the window"
+            );
+            let kept = stranger.end.host.lane().stack.tcp.commons.ranges.in_use();
+            assert!(kept <= usize::from(RANGES_MAX), "{kept} ranges");
+        }
+        rounds += 1;
+        let kept = stranger.end.host.lane().stack.tcp.commons.ranges.in_use();
+        if kept == 1 {
+            break;
+        }
+        assert!(rounds < 100, "{kept} ranges after {rounds} rounds");
+    }
+    stranger.send(&known, Flags::ACK, 60_000, Options::NONE, &[0]);
+    let mut read = vec![0; 4000];
+    let len = stranger.end.client.read(slot, &mut read).unwrap();
+    assert_eq!(len, PIECES as usize + 1);
     assert!(read[..len].iter().enumerate().all(|(i, byte)| *byte == i as u8));
     assert_eq!(stranger.end.host.lane().stack.tcp.commons.ranges.in_use(), 0);
     ends(stranger);
