@@ -3,47 +3,21 @@
 //! every run a pcapng as well.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so
 
+mod bounds;
+mod ends;
 mod path_mtu;
 mod program;
 mod world;
 
+use ends::{Abrupt, close, end_abruptly, survive, transfer};
 use program::Program;
 use std::net::{SocketAddr, SocketAddrV4};
-use world::{LIMIT, PORT, World, for_seeds, mild_wire_of, nothing_is_left, options, run, standing, wire_of};
+use world::{LIMIT, PORT, World, drive_until, for_seeds, mild_wire_of, nothing_is_left, options, standing, wire_of};
 use xmit_dataplane::tcp::isn::{Secret, initial_sequence};
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
 use xmit_nic::sim::Impairment;
-use xmit_script::Pair;
-use xmit_shared::session::{How, Op, SocketOption, StreamEvents};
-
-/// Transfers both ways to their end, and closes; everything must arrive.
-pub(crate) fn transfer(pair: &mut Pair, programs: &mut [Program; 2]) {
-    let (seed, began) = (pair.seed, pair.now);
-    let done = run(pair, programs, |_, programs| programs.iter().all(|program| program.done()));
-    let progress: Vec<_> = programs.iter().map(|p| (p.written, p.outgoing.len(), p.incoming.len(), p.done())).collect();
-    let slots = [programs[0].slot, programs[1].slot];
-    let errors = [pair.a.client.take_error(slots[0]), pair.b.client.take_error(slots[1])];
-    let took = pair.now.saturating_since(began);
-    let (at_a, at_b) = (standing(&mut pair.a, slots[0]), standing(&mut pair.b, slots[1]));
-    assert!(done, "seed {seed}: stalled after {took:?}: {progress:?} {errors:?}\n  {at_a}\n  {at_b}");
-    assert_eq!(errors, [None, None], "seed {seed}");
-    programs[0].check(&programs[1], true, &format!("seed {seed}, to a"));
-    programs[1].check(&programs[0], true, &format!("seed {seed}, to b"));
-    close(pair, slots);
-}
-
-/// A close completes when what was sent is acknowledged.
-fn close(pair: &mut Pair, [a, b]: [u32; 2]) {
-    pair.a.close(a).unwrap();
-    pair.b.close(b).unwrap();
-    let mut closed = 0;
-    let done = pair.drive_until(LIMIT, |pair| {
-        closed += [&mut pair.a, &mut pair.b].into_iter().filter_map(|e| e.client.completion().unwrap()).count();
-        closed == 2
-    });
-    assert!(done, "seed {}: {closed} of 2 sockets were closed", pair.seed);
-}
+use xmit_shared::session::Op;
 
 pub(crate) fn programs(rng: &mut Rng, slots: (u32, u32), len_max: u64) -> [Program; 2] {
     let mut sizes = || [0, 1, rng.below(3_000), rng.below(len_max)][rng.below(4) as usize] as usize;
@@ -101,16 +75,6 @@ fn our_numbers_wrap() {
     });
 }
 
-/// How one side ends a transfer that is under way.
-#[derive(Clone, Copy, Debug)]
-enum Abrupt {
-    Close,
-    Reset,
-    ShutdownBoth,
-    Kill,
-    CutWire,
-}
-
 /// What was read is a beginning of what was written; the other side hears of it; nothing is left.
 #[test]
 fn abrupt_ends() {
@@ -138,39 +102,6 @@ fn abrupt_ends() {
     });
 }
 
-fn end_abruptly(pair: &mut Pair, a: u32, how: Abrupt, wire: Impairment) {
-    match how {
-        Abrupt::Close => pair.a.close(a).unwrap(),
-        Abrupt::Reset => {
-            pair.a.call(pair.now, a, Op::SetOption(SocketOption::Linger, 0)).unwrap();
-            pair.a.close(a).unwrap();
-        }
-        Abrupt::ShutdownBoth => _ = pair.a.call(pair.now, a, Op::Shutdown(How::Both)),
-        Abrupt::Kill => pair.a.host.detach(1).unwrap(),
-        Abrupt::CutWire => pair.impair(Impairment { loss_ppm: 1_000_000, ..wire }),
-    }
-}
-
-/// `b` goes on by itself until its stream ends, or for as long as a connection may take to be given up.
-fn survive(pair: &mut Pair, [a, b]: &mut [Program; 2], how: Abrupt) -> bool {
-    let limit = pair.now + LIMIT;
-    while pair.now < limit {
-        let now = pair.now;
-        if matches!(how, Abrupt::ShutdownBoth) {
-            a.act(&mut pair.a, now);
-        }
-        let busy = b.act(&mut pair.b, now);
-        let events = pair.b.client.events(b.slot);
-        // A reset may be lost, and then nobody is left who would answer: data, or a probe, finds that out.
-        if !busy && (events.contains(StreamEvents::CLOSED) || events.contains(StreamEvents::RECEIVE_END)) {
-            return true;
-        }
-        pair.step(if busy { now + Duration::from_micros(10) } else { limit });
-    }
-    // It had nothing to send, and what said that the other side is gone was lost.
-    b.written == b.outgoing.len()
-}
-
 /// A hundred connections at once: SYN cookies for most of them, or, without cookies, through a queue for sixteen.
 #[test]
 fn many_at_once() {
@@ -191,7 +122,7 @@ fn many_at_once() {
             clients.push(Program::new(slot, len, &mut rng));
         }
         let (mut servers, mut read) = (Vec::new(), 0);
-        let done = pair.drive_until(LIMIT, |pair| {
+        let done = drive_until(&mut pair, LIMIT, |pair| {
             let now = pair.now;
             while let Some(accepted) = pair.b.client.accept(listener).unwrap() {
                 servers.push(Program::new(accepted.slot, 0, &mut Rng::new(0)));

@@ -1,7 +1,8 @@
 //! Paths that swallow large packets without a word, and take them again later (RFC 4821).
 
-use crate::world::{World, for_seeds, mild_wire_of, nothing_is_left, standing};
-use crate::{programs, transfer};
+use crate::ends::transfer;
+use crate::programs;
+use crate::world::{World, for_seeds, mild_wire_of, nothing_is_left, standing, step};
 use xmit_dataplane::tcp::settings::MtuProbing;
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
@@ -70,9 +71,9 @@ fn pump(pair: &mut Pair, (a, b): (u32, u32), done: impl Fn(u16) -> bool) -> bool
         let read = pair.b.client.read(b, &mut room).unwrap();
         assert!(room[..read].iter().all(|byte| *byte == 0x5a));
         if written == 0 && read == 0 {
-            pair.step(now + Duration::from_secs(1));
+            step(pair, now + Duration::from_secs(1));
         } else {
-            pair.step(now + Duration::from_micros(10));
+            step(pair, now + Duration::from_micros(10));
         }
         let (_, connection) = pair.a.host.lane().stack.tcp.table.connections.iter().next().unwrap();
         let options = if connection.agreed.timestamps { 12 } else { 0 };

@@ -51,21 +51,29 @@ impl Program {
             return false;
         }
         let before = (self.written, self.incoming.len());
-        self.write(end, now);
+        self.write(end, now, self.gulp);
         if self.written >= self.reads_after && now >= self.reads_from {
-            let mut room = vec![0; self.gulp];
-            let len = end.client.read(self.slot, &mut room).unwrap();
-            self.incoming.extend(&room[..len]);
-            self.ended = len == 0 && events.contains(StreamEvents::RECEIVE_END);
+            self.read(end, self.gulp);
         }
         before != (self.written, self.incoming.len())
     }
 
-    fn write(&mut self, end: &mut End, now: Instant) {
-        let upto = (self.written + self.gulp).min(self.outgoing.len());
+    /// Reads at most `gulp` bytes, one at least.
+    pub(crate) fn read(&mut self, end: &mut End, gulp: usize) {
+        // What was to be read when the end was told of is all.
+        let events = end.client.events(self.slot);
+        let mut room = vec![0; gulp.max(1)];
+        let len = end.client.read(self.slot, &mut room).unwrap();
+        self.incoming.extend(&room[..len]);
+        self.ended = len == 0 && events.contains(StreamEvents::RECEIVE_END);
+    }
+
+    /// Writes at most `gulp` bytes; when nothing is left to write it ends this half.
+    pub(crate) fn write(&mut self, end: &mut End, now: Instant, gulp: usize) {
+        let upto = (self.written + gulp).min(self.outgoing.len());
         if self.written < upto {
             self.written += end.client.write(self.slot, &self.outgoing[self.written..upto], false).unwrap();
-        } else if !self.shut {
+        } else if !self.shut && self.written == self.outgoing.len() {
             self.shut = true;
             // A connection that has failed meanwhile has nothing to shut.
             let _ = end.call(now, self.slot, Op::Shutdown(How::Write));

@@ -1,5 +1,6 @@
 //! Two hosts with settings, a wire and sockets that follow from a seed; how they stand, and that nothing is left.
 
+use crate::bounds;
 use crate::program::Program;
 use std::net::SocketAddrV4;
 use xmit_dataplane::tcp::Connection;
@@ -15,7 +16,7 @@ pub(crate) const PORT: u16 = 7;
 /// So long without progress is a stall.
 pub(crate) const LIMIT: Duration = Duration::from_secs(3600);
 /// What a program needs for a look at its socket.
-const PAUSE: Duration = Duration::from_micros(10);
+pub(crate) const PAUSE: Duration = Duration::from_micros(10);
 /// A wire that loses six SYN-ACKs, or their answers, in a row would leave a half-open connection, and rightly so.
 const LOSS_OF_HANDSHAKES: u32 = 20_000;
 
@@ -91,7 +92,7 @@ impl World {
         let (now, pair) = (self.pair.now, &mut self.pair);
         let (to, mut accepted) = (SocketAddrV4::new(pair.b.address, PORT), None);
         pair.a.call(now, slot, Op::Connect(to)).unwrap();
-        let connected = pair.drive_until(LIMIT, |pair| {
+        let connected = drive_until(pair, LIMIT, |pair| {
             accepted = accepted.or_else(|| pair.b.client.accept(listener).unwrap());
             let error = pair.a.client.take_error(slot);
             assert_eq!(error, None, "seed {}: no connection", pair.seed);
@@ -137,6 +138,21 @@ pub(crate) fn options(end: &mut End, now: Instant, slot: u32, rng: &mut Rng) {
     }
 }
 
+/// A step of `pair`, after which all bounds hold.
+pub(crate) fn step(pair: &mut Pair, until: Instant) -> bool {
+    let goes_on = pair.step(until);
+    bounds::hold(pair);
+    goes_on
+}
+
+/// [`Pair::drive_until`], with all bounds kept all the time.
+pub(crate) fn drive_until(pair: &mut Pair, limit: Duration, mut done: impl FnMut(&mut Pair) -> bool) -> bool {
+    pair.drive_until(limit, |pair| {
+        bounds::hold(pair);
+        done(pair)
+    })
+}
+
 /// Runs both programs until `done`. False if neither reads nor writes anything for [`LIMIT`].
 pub(crate) fn run(
     pair: &mut Pair,
@@ -153,7 +169,7 @@ pub(crate) fn run(
         // A program that waits for a time is woken by it.
         let wakes = [a.reads_from, b.reads_from].into_iter().filter(|at| *at > now).min().unwrap_or(limit);
         let until = if busy { now + PAUSE } else { wakes.min(limit) };
-        if !pair.step(until) && !busy && until == limit {
+        if !step(pair, until) && !busy && until == limit {
             return done(pair, [a, b]);
         }
     }
@@ -179,13 +195,16 @@ fn one(c: &Connection) -> String {
 /// After what lingers has passed neither host holds anything of TCP, and all frames are in their pools.
 pub(crate) fn nothing_is_left(mut pair: Pair) {
     let seed = pair.seed;
-    pair.drive_for(Duration::from_secs(1200));
+    drive_until(&mut pair, Duration::from_secs(1200), |_| false);
     for end in [&mut pair.a, &mut pair.b] {
         let tcp = &end.host.lane().stack.tcp;
         let left = (tcp.table.connections.len(), tcp.table.requests.len(), tcp.table.time_waits.len());
-        let held = (tcp.commons.slab.in_use(), tcp.commons.ranges.in_use(), tcp.commons.orphans);
+        let commons = &tcp.commons;
+        let memory =
+            [commons.slab.in_use(), commons.ranges.in_use(), commons.marks.in_use(), commons.episodes.in_use()];
         assert_eq!(left, (0, 0, 0), "seed {seed}: {}", standing(end, 0));
-        assert_eq!(held, (0, 0, 0), "seed {seed}: segments, ranges, orphans");
+        assert_eq!(memory, [0; 4], "seed {seed}: segments, ranges, marks, episodes");
+        assert_eq!(commons.orphans, 0, "seed {seed}: orphans");
     }
     assert_eq!(pair.finish().unwrap(), [0, 0], "seed {seed}: frames are lost");
 }

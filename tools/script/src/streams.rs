@@ -105,6 +105,20 @@ impl Client {
         self.slot(slot).map_or(Ok((0, 0)), |place| place.stream_tx.outstanding())
     }
 
+    /// Bytes that have arrived and were not read, and bytes of the ring that they stand in.
+    ///
+    /// # Errors
+    /// If the lane's side holds rubbish.
+    pub fn unread(&mut self, slot: u32) -> Result<(u32, u32), Rubbish> {
+        let Some(place) = self.slot(slot) else { return Ok((0, 0)) };
+        Ok((place.stream_rx.available()?, place.stream_rx.size()))
+    }
+
+    /// Bytes of the ring that is written to, as of the last look.
+    pub fn send_size(&mut self, slot: u32) -> u32 {
+        self.slot(slot).map_or(0, |place| place.stream_tx.size())
+    }
+
     /// Urgent bytes so far, and where the last one stands from the next byte to read.
     pub fn urgent(&mut self, slot: u32) -> (u32, i32) {
         self.slot(slot).map_or((0, 0), |place| place.stream_rx.urgent())
