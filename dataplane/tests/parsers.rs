@@ -10,9 +10,24 @@ mod bodies;
 #[path = "../../tools/fuzz/src/connection.rs"]
 #[allow(unreachable_pub)] // public in the crate of the fuzz targets
 mod connection;
+#[path = "../../tools/fuzz/src/pair.rs"]
+#[allow(unreachable_pub)] // public in the crate of the fuzz targets
+mod pair;
 #[path = "../../tools/fuzz/src/stranger.rs"]
 #[allow(unreachable_pub, dead_code)] // the same, and attacks use more of it
 mod stranger;
+
+// What `pair` does is what the simulations do, which use more of it.
+#[path = "streams/bounds.rs"]
+mod bounds;
+#[path = "streams/ends.rs"]
+mod ends;
+#[path = "streams/program.rs"]
+#[allow(dead_code)]
+mod program;
+#[path = "streams/world.rs"]
+#[allow(dead_code)]
+mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -20,6 +35,8 @@ use std::path::Path;
 const INPUTS_PER_TARGET: usize = 100_000;
 /// A script on a connection takes a host of its own.
 const SCRIPTS: usize = 2_000;
+/// One on a pair takes two, and ends with whole transfers.
+const PAIR_SCRIPTS: usize = 500;
 const SEED: u64 = 0x6d69_7478;
 
 /// SplitMix64.
@@ -97,4 +114,9 @@ fn every_parser_survives_seeds_and_random_inputs() {
 #[test]
 fn a_connection_survives_seeds_and_random_scripts() {
     survives("tcp_connection", connection::tcp_connection, SCRIPTS);
+}
+
+#[test]
+fn a_pair_keeps_to_the_model_over_seeds_and_random_scripts() {
+    survives("tcp_pair", pair::tcp_pair, PAIR_SCRIPTS);
 }

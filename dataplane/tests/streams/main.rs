@@ -1,6 +1,6 @@
 //! Transfers between two stacks on an unkind wire against a model, over many seeds: every byte arrives once and in order,
-//! or an error is reported; nothing stalls; nothing is kept. A failure names its seed; `XMIT_PCAP=directory` makes
-//! every run a pcapng as well.
+//! or an error is reported; nothing stalls; windows and memory keep their bounds after every step; nothing is kept. A failure names its
+//! seed; `XMIT_PCAP=directory` makes every run a pcapng as well. The fuzz target `tcp_pair` has the same operations.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on says so
 
 mod bounds;

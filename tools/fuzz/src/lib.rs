@@ -6,4 +6,17 @@
 
 pub mod bodies;
 pub mod connection;
+pub mod pair;
 pub mod stranger;
+
+// What the simulations do to a pair, and what must hold of it. They use more of it.
+#[path = "../../../dataplane/tests/streams/bounds.rs"]
+mod bounds;
+#[path = "../../../dataplane/tests/streams/ends.rs"]
+mod ends;
+#[path = "../../../dataplane/tests/streams/program.rs"]
+#[allow(dead_code)]
+mod program;
+#[path = "../../../dataplane/tests/streams/world.rs"]
+#[allow(dead_code)]
+mod world;
