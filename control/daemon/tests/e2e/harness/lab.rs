@@ -25,6 +25,9 @@ pub(crate) const OURS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 /// The address of the kernel in the daemon's namespace.
 pub(crate) const KERNEL: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 3);
 
+/// The station address of an emulated card.
+pub(crate) const CARD_MAC: &str = "02:60:8c:00:00:02";
+
 /// How fast a card's wire is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timing {
@@ -124,7 +127,12 @@ impl Lab {
 
     /// A daemon on an emulated card, its host reachable.
     pub(crate) fn card_daemon(&self, card: Card) -> Daemon {
-        let daemon = self.daemon(&card.configuration());
+        self.card_daemon_with(card, "")
+    }
+
+    /// The same, with `rest` behind the configuration of its lane and interface.
+    pub(crate) fn card_daemon_with(&self, card: Card, rest: &str) -> Daemon {
+        let daemon = self.daemon(&(card.configuration() + rest));
         if card.tap {
             self.b.command(&format!("ip addr add {HOST}/24 dev xm0")).unwrap();
             self.b.command("ip link set xm0 up").unwrap();
@@ -150,8 +158,8 @@ impl Card {
         let timing = if self.timing == Timing::Wire { "wire" } else { "free-run" };
         let peer = if self.peer_is_card { "card" } else { "wire" };
         format!(
-            "[[lane]]\ncore = 0\n[[interface]]\nname = \"el0\"\nkind = \"el3c501\"\naddresses = [\"10.77.0.2/24\"]\n\
-             gateway = \"10.77.0.1\"\n[interface.el3c501]\nsegment = \"coax0\"\njoin = \"{join}\"\ntiming = \"{timing}\"\n\
+            "[[lane]]\ncore = 0\n[[interface]]\nname = \"el0\"\nkind = \"el3c501\"\nmac = \"{CARD_MAC}\"\n\
+             addresses = [\"10.77.0.2/24\"]\ngateway = \"10.77.0.1\"\n[interface.el3c501]\nsegment = \"coax0\"\njoin = \"{join}\"\ntiming = \"{timing}\"\n\
              peer = \"{peer}\"\n"
         )
     }

@@ -55,10 +55,24 @@ pub(super) fn sending_to_nobody_resets(players: &Players<'_>) {
     players.either_way(|leaves, mut stays| {
         drop(leaves);
         assert_eq!(stays.rest().unwrap(), b"");
-        until("the reset", || match stays.write(b"anybody?") {
-            Ok(_) => false,
-            Err(error) => matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset),
+        speaks_until_reset(stays);
+    });
+}
+
+/// A reset is sent once. Where it may be lost, who goes on speaking hears another one in the end.
+pub(super) fn lost_resets(players: &Players<'_>) {
+    for _ in 0..5 {
+        players.either_way(|leaves, stays| {
+            leaves.reset();
+            speaks_until_reset(stays);
         });
+    }
+}
+
+fn speaks_until_reset(mut stream: Stream) {
+    until("the reset", || match stream.write(b"anybody?") {
+        Ok(_) => false,
+        Err(error) => matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset),
     });
 }
 

@@ -219,6 +219,16 @@ impl Stream {
         }
     }
 
+    /// `SO_SNDBUF`: what is written and not acknowledged stays within it.
+    pub(super) fn set_send_buffer(&self, bytes: u32) {
+        match self {
+            Self::Kernel(stream) => sockopt::set_socket_send_buffer_size(stream, bytes as usize).unwrap(),
+            Self::Xmit(stream) => {
+                stream.socket().set_option(SocketOption::SendBuffer, bytes.cast_signed()).unwrap();
+            }
+        }
+    }
+
     /// Another handle of the same connection.
     pub(super) fn again(&self) -> Self {
         match self {

@@ -1,6 +1,10 @@
 //! TCP with the kernel as the peer: each scenario is written once, and played by the kernel with xmit, by xmit with the kernel, and by
 //! two kernels, which shows that the scenario itself is right.
 //!
+//! A reset is sent once, and data in a SYN that is lost goes again without it: where frames may be lost (a bad wire, a card that has room
+//! for one), `lost_resets` and `fast_open_in_the_end` go on until they were seen. `timed_out` is played where nothing is lost alone: its
+//! limits are of time.
+//!
 //! `ends` has sockets of either kind with one set of calls, `places` what lies between them; the other files are scenarios.
 
 mod bulk;
@@ -85,7 +89,25 @@ fn tcp_through_a_bad_wire() {
         bulk::many(players, 4, 5);
         closing::half_close(players, 64 << 10);
         closing::both_close_at_once(players);
+        closing::lost_resets(players);
         urgent::urgent(players);
+        window::zero_window(players);
+        fast_open::fast_open_in_the_end(players);
+    });
+    place.end();
+}
+
+/// Nothing is lost there, so that a reset must be heard the first time, whatever overtakes it or comes twice.
+#[test]
+fn tcp_resets_through_a_wire_that_reorders() {
+    require_root!("tcp_resets_through_a_wire_that_reorders");
+    let wire = Impairment { loss_ppm: 0, corrupt_ppm: 0, duplicate_ppm: 200_000, reorder_ppm: 200_000, ..BAD };
+    let place = Place::new(Lab::impaired("order", 8, wire));
+    play(&place, |players| {
+        closing::resets(players);
+        closing::unread_data_resets(players);
+        closing::sending_to_nobody_resets(players);
+        refusals::refused(players);
     });
     place.end();
 }
@@ -116,7 +138,27 @@ fn tcp_over_a_card() {
             closing::resets(players);
             urgent::urgent(players);
             refusals::refused(players);
+            window::zero_window(players);
+            fast_open::fast_open_in_the_end(players);
         });
         place.end();
     }
+}
+
+/// At the wire's own speed the card loses frames besides, as `tcp_over_a_card` shows; a lost SYN costs a second, so connections are few.
+#[test]
+fn tcp_over_a_card_through_a_bad_wire() {
+    require_root!("tcp_over_a_card_through_a_bad_wire");
+    let card = Card { timing: Timing::FreeRun, tap: false, peer_is_card: false };
+    let place = Place::on_card_resolved(Lab::impaired("badcard", 9, BAD), card);
+    play(&place, |players| {
+        bulk::exchange(players, 64 << 10);
+        bulk::many(players, 2, 3);
+        closing::half_close(players, 32 << 10);
+        closing::lost_resets(players);
+        urgent::urgent(players);
+        window::zero_window(players);
+        fast_open::fast_open_in_the_end(players);
+    });
+    place.end();
 }

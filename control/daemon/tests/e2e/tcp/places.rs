@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use xmit_netns::Netns;
 
 use super::ends::{Host, Listener, Listening, Stream};
-use crate::harness::{Card, Daemon, HOST, KERNEL, Lab, OURS};
+use crate::harness::{CARD_MAC, Card, Daemon, HOST, KERNEL, Lab, OURS};
 
 /// A lab with a daemon that serves one client, and a session of that client.
 pub(super) struct Place {
@@ -25,6 +25,23 @@ pub(super) struct Players<'a> {
 pub(super) const NOBODY: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 99);
 const NOBODY_MAC: &str = "02:00:00:00:00:99";
 
+/// The daemon's part of fast open.
+const FAST_OPEN: &str = "[tcp]\nfastopen = 3\n";
+
+fn mac(netns: &Netns, device: &str) -> String {
+    netns.command(&format!("cat /sys/class/net/{device}/address")).unwrap().trim().to_owned()
+}
+
+/// A neighbour of the daemon that never changes.
+fn neighbor(interface: &str, address: Ipv4Addr, mac: &str) -> String {
+    format!("[[neighbor]]\ninterface = \"{interface}\"\naddress = \"{address}\"\nmac = \"{mac}\"\n")
+}
+
+/// A neighbour of a kernel that never changes.
+fn knows(netns: &Netns, device: &str, address: Ipv4Addr, mac: &str) {
+    netns.command(&format!("ip neigh replace {address} lladdr {mac} dev {device} nud permanent")).unwrap();
+}
+
 impl Place {
     /// Over AF_XDP in native mode. The kernel of the daemon's namespace has an address beside it.
     pub(super) fn new(lab: Lab) -> Self {
@@ -33,31 +50,29 @@ impl Place {
 
     /// The same, with lanes and an interface as `rest` configures them.
     pub(super) fn with(lab: Lab, rest: &str) -> Self {
-        let mac = |netns: &Netns, device: &str| {
-            netns.command(&format!("cat /sys/class/net/{device}/address")).unwrap().trim().to_owned()
-        };
         let (xa, xb) = (mac(&lab.a, "xa"), mac(&lab.b, "xb"));
-        let neighbor = |address, mac: &str| {
-            format!("[[neighbor]]\ninterface = \"xb\"\naddress = \"{address}\"\nmac = \"{mac}\"\n")
-        };
-        let neighbors = neighbor(HOST, &xa) + &neighbor(NOBODY, NOBODY_MAC);
-        let daemon = lab.daemon(&format!("{rest}{neighbors}[tcp]\nfastopen = 3\n"));
+        let neighbors = neighbor("xb", HOST, &xa) + &neighbor("xb", NOBODY, NOBODY_MAC);
+        let daemon = lab.daemon(&format!("{rest}{neighbors}{FAST_OPEN}"));
         lab.b.command(&format!("ip addr add {KERNEL}/24 dev xb")).unwrap();
         // ARP has no checksum: what a bad wire would do to it is not the matter here.
-        for (netns, device, address, mac) in [
-            (&lab.a, "xa", OURS, &*xb),
-            (&lab.a, "xa", KERNEL, &xb),
-            (&lab.a, "xa", NOBODY, NOBODY_MAC),
-            (&lab.b, "xb", HOST, &xa),
-        ] {
-            netns.command(&format!("ip neigh replace {address} lladdr {mac} dev {device} nud permanent")).unwrap();
-        }
+        knows(&lab.a, "xa", OURS, &xb);
+        knows(&lab.a, "xa", KERNEL, &xb);
+        knows(&lab.a, "xa", NOBODY, NOBODY_MAC);
+        knows(&lab.b, "xb", HOST, &xa);
         Self { session: lab.session(), daemon, lab, card: None }
     }
 
     /// Over a 3C501.
     pub(super) fn on_card(lab: Lab, card: Card) -> Self {
-        let daemon = lab.card_daemon(card);
+        let daemon = lab.card_daemon_with(card, FAST_OPEN);
+        Self { session: lab.session(), daemon, lab, card: Some(card) }
+    }
+
+    /// Over a 3C501 behind a wire that may be bad: the neighbours know each other already, as without a card.
+    pub(super) fn on_card_resolved(lab: Lab, card: Card) -> Self {
+        let neighbors = neighbor("el0", HOST, &mac(&lab.a, "xa"));
+        let daemon = lab.card_daemon_with(card, &format!("{neighbors}{FAST_OPEN}"));
+        knows(&lab.a, "xa", OURS, CARD_MAC);
         Self { session: lab.session(), daemon, lab, card: Some(card) }
     }
 
