@@ -8,7 +8,7 @@
 
 use crate::ends::{Abrupt, end_abruptly, survive, transfer};
 use crate::program::Program;
-use crate::world::{self, connect, nothing_is_left, pair, standing};
+use crate::world::{self, World, nothing_is_left, standing};
 use xmit_nic::Duration;
 use xmit_nic::rng::Rng;
 use xmit_nic::sim::Impairment;
@@ -22,10 +22,9 @@ const STEPS_MAX: usize = 64;
 pub fn tcp_pair(bytes: &[u8]) {
     let [low, high, wire, a, b, script @ ..] = bytes else { return };
     let seed = u64::from(u16::from_be_bytes([*high, *low]));
-    let mut rng = Rng::new(seed);
-    let wire = wire_of(*wire);
-    let mut pair = pair(&mut rng, seed, wire);
-    let slots = connect(&mut pair, &mut rng, wire);
+    let mut world = World::new(seed, Rng::new(seed), |_, _| wire_of(*wire));
+    let slots = world.connect();
+    let World { mut rng, wire, pair } = world;
     let programs = [
         Program::new(slots.0, usize::from(*a) * 1000, &mut rng),
         Program::new(slots.1, usize::from(*b) * 1000, &mut rng),
