@@ -40,7 +40,8 @@ pub enum Retransmission {
     WindowProbe,
 }
 
-const TIMERS: usize = 4;
+/// How many timers a connection has.
+pub(super) const TIMERS: usize = 4;
 
 /// What expires in the lane's wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,8 +36,8 @@ enum Knob {
     Short(u16, u16, Field<u16>),
     /// A number between bounds.
     Number(u32, u32, Field<u32>),
-    /// A number of some unit.
-    Time(Duration, Field<Duration>),
+    /// A number of some unit, no less than this many.
+    Time(Duration, u32, Field<Duration>),
     Buffer(Field<BufferSizes>),
     Ports(Field<(u16, u16)>),
     Ecn(Field<EcnMode>),
@@ -66,13 +66,13 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_ecn", Knob::Ecn(|s| &mut s.ecn)),
     ("net.ipv4.tcp_ecn_fallback", Knob::Flag(|s| &mut s.ecn_fallback)),
     ("net.ipv4.tcp_fastopen", Knob::Number(0, u32::MAX, |s| &mut s.fastopen)),
-    ("net.ipv4.tcp_fastopen_blackhole_timeout_sec", Knob::Time(SECOND, |s| &mut s.fastopen_blackhole_timeout)),
-    ("net.ipv4.tcp_fin_timeout", Knob::Time(SECOND, |s| &mut s.fin_timeout)),
+    ("net.ipv4.tcp_fastopen_blackhole_timeout_sec", Knob::Time(SECOND, 0, |s| &mut s.fastopen_blackhole_timeout)),
+    ("net.ipv4.tcp_fin_timeout", Knob::Time(SECOND, 0, |s| &mut s.fin_timeout)),
     ("net.ipv4.tcp_frto", Knob::Flag(|s| &mut s.frto)),
-    ("net.ipv4.tcp_invalid_ratelimit", Knob::Time(MILLISECOND, |s| &mut s.invalid_ratelimit)),
-    ("net.ipv4.tcp_keepalive_intvl", Knob::Time(SECOND, |s| &mut s.keepalive_intvl)),
+    ("net.ipv4.tcp_invalid_ratelimit", Knob::Time(MILLISECOND, 0, |s| &mut s.invalid_ratelimit)),
+    ("net.ipv4.tcp_keepalive_intvl", Knob::Time(SECOND, 1, |s| &mut s.keepalive_intvl)),
     ("net.ipv4.tcp_keepalive_probes", Knob::Small(255, |s| &mut s.keepalive_probes)),
-    ("net.ipv4.tcp_keepalive_time", Knob::Time(SECOND, |s| &mut s.keepalive_time)),
+    ("net.ipv4.tcp_keepalive_time", Knob::Time(SECOND, 1, |s| &mut s.keepalive_time)),
     ("net.ipv4.tcp_max_orphans", Knob::Number(0, u32::MAX, |s| &mut s.max_orphans)),
     ("net.ipv4.tcp_max_reordering", Knob::Number(0, u32::MAX, |s| &mut s.max_reordering)),
     ("net.ipv4.tcp_max_syn_backlog", Knob::Number(0, u32::MAX, |s| &mut s.max_syn_backlog)),
@@ -87,15 +87,15 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_orphan_retries", Knob::Small(255, |s| &mut s.orphan_retries)),
     ("net.ipv4.tcp_pacing_ca_ratio", Knob::Number(0, 1000, |s| &mut s.pacing_ca_ratio)),
     ("net.ipv4.tcp_pacing_ss_ratio", Knob::Number(0, 1000, |s| &mut s.pacing_ss_ratio)),
-    ("net.ipv4.tcp_probe_interval", Knob::Time(SECOND, |s| &mut s.probe_interval)),
+    ("net.ipv4.tcp_probe_interval", Knob::Time(SECOND, 0, |s| &mut s.probe_interval)),
     ("net.ipv4.tcp_probe_threshold", Knob::Short(0, u16::MAX, |s| &mut s.probe_threshold)),
     ("net.ipv4.tcp_reordering", Knob::Number(1, 300, |s| &mut s.reordering)),
     ("net.ipv4.tcp_retries1", Knob::Small(255, |s| &mut s.retries1)),
     ("net.ipv4.tcp_retries2", Knob::Small(255, |s| &mut s.retries2)),
     ("net.ipv4.tcp_rfc1337", Knob::Flag(|s| &mut s.rfc1337)),
     ("net.ipv4.tcp_rmem", Knob::Buffer(|s| &mut s.rmem)),
-    ("net.ipv4.tcp_rto_max_ms", Knob::Time(MILLISECOND, |s| &mut s.rto_max)),
-    ("net.ipv4.tcp_rto_min_us", Knob::Time(MICROSECOND, |s| &mut s.rto_min)),
+    ("net.ipv4.tcp_rto_max_ms", Knob::Time(MILLISECOND, 0, |s| &mut s.rto_max)),
+    ("net.ipv4.tcp_rto_min_us", Knob::Time(MICROSECOND, 0, |s| &mut s.rto_min)),
     ("net.ipv4.tcp_sack", Knob::Flag(|s| &mut s.sack)),
     ("net.ipv4.tcp_slow_start_after_idle", Knob::Flag(|s| &mut s.slow_start_after_idle)),
     ("net.ipv4.tcp_stdurg", Knob::Flag(|s| &mut s.stdurg)),
@@ -105,7 +105,7 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_syncookies", Knob::Small(2, |s| &mut s.syncookies)),
     ("net.ipv4.tcp_timestamps", Knob::Flag(|s| &mut s.timestamps)),
     ("net.ipv4.tcp_tw_reuse", Knob::Small(2, |s| &mut s.tw_reuse)),
-    ("net.ipv4.tcp_tw_reuse_delay", Knob::Time(MILLISECOND, |s| &mut s.tw_reuse_delay)),
+    ("net.ipv4.tcp_tw_reuse_delay", Knob::Time(MILLISECOND, 0, |s| &mut s.tw_reuse_delay)),
     ("net.ipv4.tcp_window_scaling", Knob::Flag(|s| &mut s.window_scaling)),
     ("net.ipv4.tcp_wmem", Knob::Buffer(|s| &mut s.wmem)),
     ("net.ipv4.tcp_workaround_signed_windows", Knob::Flag(|s| &mut s.workaround_signed_windows)),
@@ -142,7 +142,9 @@ impl Knob {
             Self::Number(min, max, field) => {
                 *field(settings) = bounded(text, i64::from(*min), i64::from(*max))? as u32;
             }
-            Self::Time(unit, field) => *field(settings) = *unit * bounded(text, 0, i64::from(u32::MAX))? as u32,
+            Self::Time(unit, min, field) => {
+                *field(settings) = *unit * bounded(text, i64::from(*min), i64::from(u32::MAX))? as u32;
+            }
             Self::Buffer(field) => {
                 let [min, initial, max] = numbers(text, 1, i64::from(i32::MAX))?.map(|number| number as u32);
                 *field(settings) = BufferSizes { min, initial, max };
@@ -243,6 +245,8 @@ mod tests {
         assert_eq!(put("net.ipv4.tcp_rmem", "1 2 3 4"), fail(SysctlError::Invalid));
         assert_eq!(put("net.ipv4.tcp_early_retrans", "5"), fail(SysctlError::Invalid));
         assert_eq!(put("net.ipv4.tcp_reordering", "--3"), fail(SysctlError::Invalid));
+        assert_eq!(put("net.ipv4.tcp_keepalive_time", "0"), fail(SysctlError::Invalid));
+        assert_eq!(put("net.ipv4.tcp_keepalive_intvl", "0"), fail(SysctlError::Invalid));
         assert_eq!(put("net.ipv4.tcp_color", "1"), fail(SysctlError::Unknown));
         assert!(!settings.timestamps);
         assert_eq!(settings.rmem, BufferSizes { min: 4096, initial: 65_536, max: 4_194_304 });

@@ -1,7 +1,7 @@
 //! A peer that says nothing: keepalive (RFC 1122 section 4.2.3.6), and the end of an orphan's FIN_WAIT2
 //! (`tcp_keepalive_timer`).
 
-use super::super::commons::{Ctx, Fate};
+use super::super::commons::{Ctx, Fate, TICK};
 use super::super::connection::Connection;
 use super::super::deadlines::Timer;
 use super::super::output::RESOURCE_PROBE_INTERVAL;
@@ -53,29 +53,15 @@ impl Connection {
         ctx.now.saturating_since(self.heard_at.max(self.ack.last_data_at))
     }
 
-    /// Arms the timer `after` from now.
+    /// Arms the timer `after` from now, a tick of the wheel at least: a timer that is due again at once would never let time go on.
     pub(in crate::tcp) fn arm_keep_alive(&mut self, ctx: &mut Ctx<'_>, after: Duration) {
-        self.deadlines.arm(&mut ctx.commons.wheel, self.id.index, Timer::KeepAlive, ctx.now + after);
+        self.deadlines.arm(&mut ctx.commons.wheel, self.id.index, Timer::KeepAlive, ctx.now + after.max(TICK));
     }
 
     /// The handshake is over: keepalive begins where the program asked for it.
     pub(in crate::tcp) fn begin_keep_alive(&mut self, ctx: &mut Ctx<'_>) {
         if self.config.keep_alive {
             self.arm_keep_alive(ctx, self.config.keep_idle(&ctx.commons.settings));
-        }
-    }
-
-    /// `SO_KEEPALIVE` was set, or its times changed (`tcp_set_keepalive`).
-    pub fn restart_keep_alive(&mut self, ctx: &mut Ctx<'_>) {
-        if self.state == State::FinWait2 && self.closed_by_user {
-            return;
-        }
-        if self.config.keep_alive {
-            let idle = self.config.keep_idle(&ctx.commons.settings);
-            let left = idle.saturating_sub(self.silent_for(ctx));
-            self.arm_keep_alive(ctx, left);
-        } else {
-            self.deadlines.disarm(Timer::KeepAlive);
         }
     }
 }

@@ -9,16 +9,18 @@ mod retransmission;
 
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
-use super::deadlines::{Retransmission, Timer};
+use super::deadlines::{Retransmission, TIMERS, Timer};
 use super::output::ATO_MIN_MS;
 use super::recovery::Sender;
 use crate::counters::Snmp;
 
 impl Connection {
-    /// The earliest deadline has come.
+    /// The earliest deadline has come. Bounded by the number of timers.
     pub(super) fn on_timers(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         self.deadlines.entry_expired();
-        while let Some(timer) = self.deadlines.take_due(ctx.now) {
+        // Each once: one that is due again at once comes out of the wheel again.
+        for _ in 0..TIMERS {
+            let Some(timer) = self.deadlines.take_due(ctx.now) else { break };
             let fate = match timer {
                 Timer::DelayedAck => self.on_delayed_ack(ctx),
                 Timer::Retransmission => self.on_retransmission(ctx),

@@ -68,3 +68,16 @@ fn connections_without_grown_rings_and_keepalive_are_left_alone() {
     assert_eq!(out.len(), 1, "the keepalive probe comes at its time: {after}");
     assert!((17_900..=18_100).contains(&after), "{after}");
 }
+
+#[test]
+fn keepalive_without_idle_time_lets_time_go_on() {
+    // No setting gives this; the timers end all the same.
+    let settings = Settings { keepalive_time: Duration::ZERO, ..Settings::default() };
+    let mut bench = Bench::new(settings, Shape::default(), |config| config.keep_alive = true);
+    bench.write(1000, false);
+    bench.out();
+    bench.pass(10 * MS);
+    bench.receive(ack(1001));
+    let (after, out) = bench.until_out(Duration::from_secs(1));
+    assert_eq!(out, [". 1000:1000(0) ack 1"], "asked at once: {after}");
+}
