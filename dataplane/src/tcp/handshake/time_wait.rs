@@ -224,10 +224,11 @@ impl TimeWait {
         }
     }
 
-    /// `tcp_timewait_check_oow_rate_limit`: an answer to an answer would never end.
+    /// `tcp_timewait_check_oow_rate_limit`: an answer to an answer would never end. Data and a FIN that come again are no such answer,
+    /// and are answered each time; a SYN is what a stranger sends (`tcp_oow_rate_limited`).
     fn answer_seldom(&mut self, net: &mut Net, now: Instant, segment: &Segment) {
-        let bare = segment.len == 0 && !segment.flags.contains(Flags::SYN);
-        if bare && self.last_answer.is_some_and(|last| now.saturating_since(last) < INVALID_RATELIMIT) {
+        let limited = segment.end() == segment.seq || segment.flags.contains(Flags::SYN);
+        if limited && self.last_answer.is_some_and(|last| now.saturating_since(last) < INVALID_RATELIMIT) {
             net.counters.inc(if self.fin_wait_2 {
                 Snmp::TcpExtTCPACKSkippedFinWait2
             } else {
@@ -235,7 +236,7 @@ impl TimeWait {
             });
             return;
         }
-        if bare {
+        if limited {
             self.last_answer = Some(now);
         }
         self.answer(net, now);
