@@ -15,13 +15,22 @@ use std::sync::Arc;
 pub enum MtuDiscover {
     /// `IP_PMTUDISC_DONT`: they may, and what routers say of the path is not heard.
     Dont = 0,
-    /// `IP_PMTUDISC_WANT`: segments fit the path.
+    /// `IP_PMTUDISC_WANT`: segments fit the path, unless it takes less than `min_pmtu`.
     Want = 1,
-    /// `IP_PMTUDISC_DO`: the same, for a stream.
+    /// `IP_PMTUDISC_DO`: they are never cut.
     Do = 2,
 }
 
 impl MtuDiscover {
+    /// Segments carry DF (`ip_dont_fragment`); `locked`: the path takes less than is believed of any.
+    pub(super) fn forbids_cutting(self, locked: bool) -> bool {
+        match self {
+            Self::Dont => false,
+            Self::Want => !locked,
+            Self::Do => true,
+        }
+    }
+
     /// By its number.
     pub(super) fn of(number: i32) -> Option<Self> {
         [Self::Dont, Self::Want, Self::Do].into_iter().find(|known| *known as i32 == number)

@@ -104,6 +104,8 @@ pub struct SendSpace {
     pub mtu_stage: MtuStage,
     /// How often `TCP_NODELAY` was set, as of the last look, modulo 256.
     pub releases: u8,
+    /// Segments carry DF (`ip_dont_fragment`).
+    pub dont_fragment: bool,
     /// `SND.UNA`.
     pub una: SeqNum,
     /// `SND.NXT`.

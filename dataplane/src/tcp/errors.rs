@@ -93,23 +93,42 @@ impl Connection {
 
     /// A router says that the path takes no more than `mtu` (RFC 1191; `tcp_v4_mtu_reduced`).
     fn on_path_mtu(&mut self, ctx: &mut Ctx<'_>, mtu: u16) -> Fate {
-        let settings = &ctx.commons.settings;
         if self.config.mtu_discover == MtuDiscover::Dont {
             return Fate::Lives;
         }
-        let mtu = mtu.max(settings.min_pmtu);
+        let told = mtu;
+        let mtu = told.max(ctx.commons.settings.min_pmtu);
+        self.remember_path_mtu(ctx, mtu.min(self.send.pmtu), told < mtu);
+        if told < mtu && self.send.dont_fragment {
+            self.soft_error = EMSGSIZE as u16;
+        }
         if let Some(search) = self.part.mtu_search_mut() {
             search.bound(mtu);
         }
         if mtu >= self.send.pmtu {
             return Fate::Lives;
         }
-        self.soft_error = EMSGSIZE as u16;
-        let destination = IpAddr::V4(*self.flow.remote.ip());
-        ctx.commons.metrics.update(ctx.now, destination, |known| known.pmtu = Some(mtu));
         self.update_mss(ctx, mtu);
         self.resend_too_long(ctx);
         Fate::Lives
+    }
+
+    /// For the next connection to this destination. On a path that is `locked`, below `min_pmtu`, segments go without DF from now on
+    /// (`__ip_rt_update_pmtu`): nobody may shrink them further by a forged error.
+    fn remember_path_mtu(&mut self, ctx: &mut Ctx<'_>, mtu: u16, locked: bool) {
+        let destination = IpAddr::V4(*self.flow.remote.ip());
+        ctx.commons.metrics.update(ctx.now, destination, |known| {
+            known.pmtu = Some(known.pmtu.map_or(mtu, |known| known.min(mtu)));
+            known.pmtu_locked |= locked;
+        });
+        self.choose_fragmentation(ctx);
+    }
+
+    /// Whether segments carry DF, by what the program wants and what is known of the path (`ip_dont_fragment`).
+    pub(super) fn choose_fragmentation(&mut self, ctx: &mut Ctx<'_>) {
+        let known = ctx.commons.metrics.get(ctx.now, IpAddr::V4(*self.flow.remote.ip()));
+        let locked = known.is_some_and(|known| known.pmtu_locked);
+        self.send.dont_fragment = self.config.mtu_discover.forbids_cutting(locked);
     }
 
     /// What is longer than a segment may be now did not arrive, and not because of congestion

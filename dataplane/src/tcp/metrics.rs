@@ -19,8 +19,10 @@ pub struct Known {
     pub rttvar: Option<Duration>,
     /// The threshold of slow start, segments.
     pub ssthresh: Option<u32>,
-    /// The path MTU that ICMP told, and when.
+    /// The path MTU that ICMP told.
     pub pmtu: Option<u16>,
+    /// It told of less than is believed: what does not fit may be cut on its way (`ip_mtu_locked`).
+    pub pmtu_locked: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,17 @@ struct Entry {
     known: Known,
     pmtu_at: Instant,
     used_at: Instant,
+}
+
+impl Entry {
+    /// What is known at `now`: a path MTU is forgotten sooner than the rest.
+    fn known_at(&self, now: Instant) -> Known {
+        let mut known = self.known;
+        if now.saturating_since(self.pmtu_at) > PMTU_EXPIRES {
+            (known.pmtu, known.pmtu_locked) = (None, false);
+        }
+        known
+    }
 }
 
 /// The table of a lane.
@@ -53,11 +66,7 @@ impl Metrics {
         if now.saturating_since(entry.used_at) > TIMEOUT {
             return None;
         }
-        let mut known = entry.known;
-        if now.saturating_since(entry.pmtu_at) > PMTU_EXPIRES {
-            known.pmtu = None;
-        }
-        Some(known)
+        Some(entry.known_at(now))
     }
 
     /// Changes what is known of `destination`.
@@ -70,9 +79,10 @@ impl Metrics {
         let fresh = Entry { destination, known: Known::default(), pmtu_at: now, used_at: now };
         let entry = set[place].filter(|e| e.destination == destination);
         let mut entry = entry.unwrap_or(fresh);
-        let pmtu = entry.known.pmtu;
+        entry.known = entry.known_at(now);
+        let pmtu = (entry.known.pmtu, entry.known.pmtu_locked);
         change(&mut entry.known);
-        if entry.known.pmtu != pmtu {
+        if (entry.known.pmtu, entry.known.pmtu_locked) != pmtu {
             entry.pmtu_at = now;
         }
         entry.used_at = now;

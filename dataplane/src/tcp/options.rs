@@ -240,6 +240,7 @@ impl Connection {
                 self.receive.buffer = self.config.receive_buffer;
             }
             SocketOption::UserTimeout => self.pending.send = true,
+            SocketOption::MtuDiscover => self.choose_fragmentation(ctx),
             _ => {}
         }
         if let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut())

@@ -24,6 +24,8 @@ pub struct Request {
     pub advertised_mss: u16,
     /// The path's MTU.
     pub mtu: u16,
+    /// It takes less than is believed (`ip_mtu_locked`).
+    pub mtu_locked: bool,
     /// The peer's window, not scaled.
     pub window: u16,
     /// The peer's shift, if it sent one.

@@ -46,6 +46,8 @@ pub(super) struct Birth<'a> {
     pub(super) clock: TimestampClock,
     /// The path's MTU.
     pub(super) mtu: u16,
+    /// It takes less than is believed (`ip_mtu_locked`).
+    pub(super) mtu_locked: bool,
     /// What our SYN or SYN-ACK announces.
     pub(super) opening: Opening,
     /// Its MSS option.
@@ -141,6 +143,7 @@ fn send_space(birth: &Birth<'_>) -> SendSpace {
         mtu_stage: MtuStage::Off,
         released: first,
         releases: 0,
+        dont_fragment: birth.config.mtu_discover.forbids_cutting(birth.mtu_locked),
         wl1: SeqNum::default(),
         wnd: Window(0),
         wnd_max: Window(0),

@@ -57,6 +57,8 @@ pub(super) struct Mtus {
     pub(super) first_hop: u16,
     /// To the peer, as far as is known.
     pub(super) path: u16,
+    /// The path takes less than is believed of any (`ip_mtu_locked`).
+    pub(super) locked: bool,
 }
 
 /// The MTU of the path of `flow`: the route's, or less if ICMP said so.
@@ -74,8 +76,8 @@ pub(super) fn path_mtu(
         interface: config.interface,
     };
     let mtu = ip_route_output(net, now, &key)?.mtu;
-    let known = commons.metrics.get(now, IpAddr::V4(*flow.remote.ip())).and_then(|known| known.pmtu);
-    Ok(Mtus { first_hop: mtu, path: known.map_or(mtu, |known| mtu.min(known)) })
+    let known = commons.metrics.get(now, IpAddr::V4(*flow.remote.ip())).unwrap_or_default();
+    Ok(Mtus { first_hop: mtu, path: known.pmtu.map_or(mtu, |known| mtu.min(known)), locked: known.pmtu_locked })
 }
 
 impl Tcp {
@@ -112,6 +114,7 @@ impl Tcp {
             ),
             clock: isn::timestamp_clock(&self.commons.secret, flow.local_addr().ip(), flow.remote_addr().ip()),
             mtu: mtus.path,
+            mtu_locked: mtus.locked,
             opening: Opening::choose(
                 settings,
                 config,

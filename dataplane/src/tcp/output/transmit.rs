@@ -5,7 +5,6 @@
 //! into the frame here, each time anew.
 
 use super::super::commons::Ctx;
-use super::super::config::MtuDiscover;
 use super::super::congestion::Signal;
 use super::super::connection::{Connection, FastOpenState};
 use super::super::fastopen::{Form, ServerCookie};
@@ -174,7 +173,7 @@ impl Connection {
             tos: self.config.tos & !3 | ecn,
             ttl: self.config.ttl,
             ident: Some(ident),
-            dont_fragment: self.config.mtu_discover != MtuDiscover::Dont,
+            dont_fragment: self.send.dont_fragment,
             priority: self.config.priority,
         }
     }
