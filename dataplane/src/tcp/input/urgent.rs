@@ -8,12 +8,13 @@ use crate::wire::tcp::Flags;
 
 impl Connection {
     /// Notes where the urgent byte is; the byte itself comes with the data. As Linux and BSD have it the pointer stands behind the byte,
-    /// unless `tcp_stdurg` is set (RFC 6093 section 2.1).
+    /// unless `tcp_stdurg` is set (RFC 6093 section 2.1). A pointer of 0 means the first byte either way.
     pub(super) fn check_urgent(&mut self, ctx: &mut Ctx<'_>, segment: &Segment) {
-        if !segment.flags.contains(Flags::URG) || segment.urgent == 0 {
+        if !segment.flags.contains(Flags::URG) {
             return;
         }
-        let behind = segment.seq + u32::from(segment.urgent) + u32::from(ctx.commons.settings.stdurg);
+        let on_the_byte = segment.urgent == 0 || ctx.commons.settings.stdurg;
+        let behind = segment.seq + u32::from(segment.urgent) + u32::from(on_the_byte);
         let stale = behind.at_or_before(self.receive.nxt)
             || self.receive.urgent.is_some_and(|known| behind.at_or_before(known));
         if stale {
