@@ -7,6 +7,7 @@ use crate::errno::{EBADF, EINVAL};
 use crate::limits;
 use crate::tcp::News;
 use crate::tcp::config::{Config, Configs};
+use crate::tcp::listener::Listener;
 use crate::tcp::options::Role;
 use crate::tcp::state::{LISTEN, State};
 use std::sync::Arc;
@@ -107,7 +108,8 @@ impl Session {
             // As Linux has it: the accept queue's length and its limit.
             Slot::Stream(Stream::Listening { index, .. }) => {
                 let listener = ctx.tcp.listeners.get(index);
-                let (unacked, sacked) = listener.map_or((0, 0), |l| (l.waiting.len() as u32, l.backlog));
+                let queue = |listener: &Listener| (listener.accept_queue_len(Some(&mut self.end)), listener.backlog);
+                let (unacked, sacked) = listener.map_or((0, 0), queue);
                 let info = TcpInfo { state: LISTEN, unacked, sacked, ..TcpInfo::default() };
                 listener.map_or(info, |listener| paced(&listener.config, info))
             }

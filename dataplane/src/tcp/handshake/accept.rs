@@ -9,6 +9,7 @@ use crate::owner::Owner;
 use crate::tcp::commons::{Ctx, News};
 use crate::tcp::config::Config;
 use crate::tcp::connection::FastOpenState;
+use crate::tcp::listener::Listener;
 use crate::tcp::settings::Settings;
 use crate::tcp::state::State;
 use crate::tcp::table::ConnectionId;
@@ -30,6 +31,17 @@ impl Config {
     }
 }
 
+impl Listener {
+    /// Connections that wait to be accepted (`sk_ack_backlog`): announced and not fetched, or without a slot.
+    pub fn accept_queue_len(&self, end: Option<&mut LaneEnd>) -> u32 {
+        let announced = end.map_or(0, |end| {
+            let _ = end.rx_room(self.owner.slot);
+            end.rx_unread(self.owner.slot) / ACCEPTED_BYTES as u32
+        });
+        announced + self.waiting.len() as u32
+    }
+}
+
 impl Tcp {
     /// The program of `listener` granted `slot` for a connection: one that waits takes it.
     pub fn grant(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, listener: u32, slot: u32) {
@@ -38,15 +50,10 @@ impl Tcp {
         self.place_waiting(net, now, end, listener);
     }
 
-    /// More connections than the backlog wait to be accepted (`sk_acceptq_is_full`): announced and not fetched, or
-    /// without a slot.
+    /// More connections than the backlog wait to be accepted (`sk_acceptq_is_full`).
     pub(super) fn accept_queue_is_full(&self, end: Option<&mut LaneEnd>, index: u32) -> bool {
         let Some(listener) = self.listeners.get(index) else { return true };
-        let announced = end.map_or(0, |end| {
-            let _ = end.rx_room(listener.owner.slot);
-            end.rx_unread(listener.owner.slot) / ACCEPTED_BYTES as u32
-        });
-        announced + listener.waiting.len() as u32 > backlog(&self.commons.settings, listener)
+        listener.accept_queue_len(end) > backlog(&self.commons.settings, listener)
     }
 
     /// Connection `id` comes to its program after those that wait already.
