@@ -588,3 +588,17 @@ fn the_owner_of_a_stream_gets_a_signal_for_urgent_data() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn shutdown_ends_a_handshake_and_the_socket_connects_again() {
+    let _run = Run::begin();
+    let fd = tcp();
+    nonblocking(fd);
+    assert_eq!((connect(fd, THEIRS), errno()), (-1, libc::EINPROGRESS));
+    assert!(collect().is_some(), "a SYN");
+    assert_eq!(xm_shutdown(fd, libc::SHUT_WR), 0);
+    assert_eq!(get_int(fd, libc::SOL_SOCKET, libc::SO_ERROR), libc::ECONNRESET);
+    assert_eq!((xm_shutdown(fd, libc::SHUT_WR), errno()), (-1, libc::ENOTCONN));
+    assert_eq!((connect(fd, THEIRS), errno()), (-1, libc::EINPROGRESS));
+    assert!(collect().is_some(), "a SYN");
+}

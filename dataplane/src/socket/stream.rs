@@ -358,11 +358,10 @@ impl Session {
     pub(super) fn shutdown_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, how: How) -> Result<(), i32> {
         match *self.slot(slot) {
             Slot::Stream(Stream::Connected { id, .. }) => {
-                let begun = ctx.tcp.table.get(id).is_some_and(|connection| connection.state == State::SynSent);
+                if ctx.tcp.table.get(id).is_some_and(|connection| connection.state == State::SynSent) {
+                    return self.disconnect_stream(ctx, slot);
+                }
                 ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| {
-                    if begun {
-                        return connection.abort(ctx);
-                    }
                     if how.reads() {
                         connection.shutdown_read(ctx);
                     }

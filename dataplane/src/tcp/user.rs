@@ -131,7 +131,11 @@ impl Connection {
             Closing | LastAck => unsent,
             State::SynSent | State::Closed => false,
         };
-        if tells { self.reset(ctx, ECONNRESET as u16) } else { self.fail(ctx, 0) }
+        match self.state {
+            _ if tells => self.reset(ctx, ECONNRESET as u16),
+            State::SynSent => self.fail(ctx, ECONNRESET as u16),
+            _ => self.fail(ctx, 0),
+        }
     }
 
     fn reset(&mut self, ctx: &mut Ctx<'_>, errno: u16) -> Fate {

@@ -227,15 +227,20 @@ impl TcpSocket {
     /// `ENETDOWN`.
     pub fn disconnect(&self) -> io::Result<()> {
         let local = self.call(Op::Disconnect)?.addr;
-        *lock(&self.names) = Names { local, peer: None };
         self.discard_received()?;
         self.read_shut.store(false, Ordering::Relaxed);
         self.write_shut.store(false, Ordering::Relaxed);
+        self.forget_connection(local);
+        Ok(())
+    }
+
+    /// The socket is as good as new, with its `local` address.
+    fn forget_connection(&self, local: SocketAddrV4) {
+        *lock(&self.names) = Names { local, peer: None };
         self.syn_room.store(0, Ordering::Relaxed);
         self.forget_room();
         self.set_phase(Phase::Idle);
         self.session.tell_pollers(self.index);
-        Ok(())
     }
 
     /// What nobody read of a connection that is gone is not the next one's.
@@ -264,19 +269,40 @@ impl TcpSocket {
         Ok(())
     }
 
-    /// Ends one half of the connection, or both. What was written before is sent first.
+    /// Ends one half of the connection, or both. What was written before is sent first. A handshake that is not over ends at once.
     ///
     /// # Errors
     /// `ENOTCONN`, `ENETDOWN`.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        if self.phase_now() != Phase::Connected || self.slot()?.stream_events().contains(StreamEvents::CLOSED) {
-            return Err(os_error(libc::ENOTCONN));
-        }
         let how = match how {
             Shutdown::Read => How::Read,
             Shutdown::Write => How::Write,
             Shutdown::Both => How::Both,
         };
+        let phase = self.phase_now();
+        if self.slot()?.stream_events().contains(StreamEvents::CLOSED) {
+            return Err(os_error(libc::ENOTCONN));
+        }
+        match phase {
+            Phase::Connected => self.shut_halves(how),
+            Phase::Connecting | Phase::Deferred => self.stop_connecting(how),
+            Phase::Idle | Phase::Listening => Err(os_error(libc::ENOTCONN)),
+        }
+    }
+
+    /// In SYN_SENT `shutdown` is `connect` to `AF_UNSPEC` (`inet_shutdown`): the socket may connect again. What waits for the handshake
+    /// gets `ECONNRESET`.
+    fn stop_connecting(&self, how: How) -> io::Result<()> {
+        let local = self.call(Op::Shutdown(how))?.addr;
+        if self.phase_now() == Phase::Connected {
+            // The peer's answer came first: that half is shut.
+            return self.shut_halves(how);
+        }
+        self.forget_connection(local);
+        Ok(())
+    }
+
+    fn shut_halves(&self, how: How) -> io::Result<()> {
         self.read_shut.fetch_or(how.reads(), Ordering::Relaxed);
         self.write_shut.fetch_or(how.writes(), Ordering::Relaxed);
         self.session.tell_pollers(self.index);
