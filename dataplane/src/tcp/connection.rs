@@ -174,8 +174,11 @@ pub struct AckPolicy {
     pub pushed: bool,
     /// See `pushed` (`ICSK_ACK_PUSHED2`).
     pub pushed_twice: bool,
-    /// The program talks and listens by turns: ACKs may wait for its answer (`pingpong`).
-    pub pingpong: u8,
+    /// Answers of the program until it counts as one that talks and listens by turns, whose ACKs may wait for its answer (`pingpong`,
+    /// counted down).
+    pub turns_left: u8,
+    /// What that begins at (`tcp_pingpong_thresh`).
+    pub turns: u8,
     /// ACKs that are still sent at once (`quick`).
     pub quick: u8,
     /// The delayed ACK timer was blocked; Linux retries then.
@@ -195,6 +198,24 @@ pub struct ReceiveTuning {
     pub seq: SeqNum,
     /// When it began.
     pub at: Instant,
+}
+
+impl AckPolicy {
+    /// ACKs may wait for the program's answer (`inet_csk_in_pingpong_mode`).
+    #[inline]
+    pub fn is_by_turns(&self) -> bool {
+        self.turns_left == 0
+    }
+
+    /// From now on they may (`inet_csk_enter_pingpong_mode`).
+    pub fn begin_turns(&mut self) {
+        self.turns_left = 0;
+    }
+
+    /// They may not, until the program has answered so often again (`inet_csk_exit_pingpong_mode`).
+    pub fn end_turns(&mut self) {
+        self.turns_left = self.turns;
+    }
 }
 
 /// What the connection did so far, for `TCP_INFO`.

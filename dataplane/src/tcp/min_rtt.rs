@@ -5,10 +5,10 @@
 //! too old the next takes its place, so that the minimum rises with a path that became longer, and never jumps to a
 //! single late sample. Constant time and memory per sample.
 
-use crate::Instant;
+use crate::{Duration, Instant};
 
-/// How long a minimum counts (`tcp_min_rtt_wlen`).
-const WINDOW_MS: u32 = 300_000;
+/// How long a minimum counts, unless the setting says otherwise (`tcp_min_rtt_wlen`).
+pub const WINDOW: Duration = Duration::from_secs(300);
 
 /// Milliseconds of the lane's clock, modulo 49 days: a connection that is idle that long keeps its minimum five minutes more.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,13 +25,26 @@ impl Sample {
 }
 
 /// The filter.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct MinRtt {
     /// Best, second, third; zero microseconds before the first sample.
     best: [Sample; 3],
+    /// A quarter of the window, milliseconds.
+    quarter_ms: u32,
+}
+
+impl Default for MinRtt {
+    fn default() -> Self {
+        Self::new(WINDOW)
+    }
 }
 
 impl MinRtt {
+    /// Without samples; a minimum counts for `window`, a day at most.
+    pub const fn new(window: Duration) -> Self {
+        Self { best: [Sample { at_ms: 0, micros: 0 }; 3], quarter_ms: window.as_millis() as u32 / 4 }
+    }
+
     /// The minimum in microseconds, if there was a sample.
     #[inline]
     pub fn get(&self) -> Option<u32> {
@@ -44,20 +57,20 @@ impl MinRtt {
         let (at_ms, micros) = (now.as_millis() as u32, micros.max(1));
         // Nearly always: longer than all three, and the first is young.
         let longer = micros > self.best[2].micros && self.best[0].micros > 0;
-        if longer && self.best[0].age(at_ms) <= WINDOW_MS / 4 {
+        if longer && self.best[0].age(at_ms) <= self.quarter_ms {
             return;
         }
         self.take(at_ms, micros);
     }
 
     fn take(&mut self, at_ms: u32, micros: u32) {
-        let sample = Sample { at_ms, micros };
+        let (sample, quarter) = (Sample { at_ms, micros }, self.quarter_ms);
         let best = &mut self.best;
         if best[0].micros == 0 {
             *best = [sample; 3];
             return;
         }
-        let nothing_left = best[2].age(at_ms) > WINDOW_MS;
+        let nothing_left = best[2].age(at_ms) > 4 * quarter;
         if micros <= best[0].micros || nothing_left {
             *best = [sample; 3];
         } else if micros <= best[1].micros {
@@ -65,20 +78,20 @@ impl MinRtt {
         } else if micros <= best[2].micros {
             best[2] = sample;
         }
-        Self::grow_old(best, sample);
+        Self::grow_old(best, sample, quarter);
     }
 
     /// Lets the next sample stand in for one that left the window, and takes new ones in time for that.
-    fn grow_old(best: &mut [Sample; 3], sample: Sample) {
+    fn grow_old(best: &mut [Sample; 3], sample: Sample, quarter: u32) {
         let age = best[0].age(sample.at_ms);
-        if age > WINDOW_MS {
+        if age > 4 * quarter {
             *best = [best[1], best[2], sample];
-            if best[0].age(sample.at_ms) > WINDOW_MS {
+            if best[0].age(sample.at_ms) > 4 * quarter {
                 *best = [best[1], best[2], sample];
             }
-        } else if best[1].at_ms == best[0].at_ms && age > WINDOW_MS / 4 {
+        } else if best[1].at_ms == best[0].at_ms && age > quarter {
             (best[1], best[2]) = (sample, sample);
-        } else if best[2].at_ms == best[1].at_ms && age > WINDOW_MS / 2 {
+        } else if best[2].at_ms == best[1].at_ms && age > 2 * quarter {
             best[2] = sample;
         }
     }
@@ -108,6 +121,14 @@ mod tests {
         let mut filter = MinRtt::default();
         assert_eq!(filter.get(), None);
         for (at, micros, min) in [(0, 900, 900), (1, 1000, 900), (2, 800, 800), (400, 700, 700), (800, 5000, 5000)] {
+            filter.update(Instant::from_millis(at * 1000), micros);
+            assert_eq!(filter.get(), Some(min));
+        }
+    }
+    #[test]
+    fn the_window_is_the_setting_s() {
+        let mut filter = MinRtt::new(Duration::from_secs(8));
+        for (at, micros, min) in [(0, 800, 800), (7, 900, 800), (9, 1000, 900), (30, 5000, 5000)] {
             filter.update(Instant::from_millis(at * 1000), micros);
             assert_eq!(filter.get(), Some(min));
         }

@@ -42,7 +42,7 @@ const SEND_BUFFER_MIN: u32 = 4608;
 /// `SOCK_MIN_RCVBUF`.
 const RECEIVE_BUFFER_MIN: u32 = 2304;
 /// `INET_ECN_MASK`: these two bits are TCP's own.
-const ECN_MASK: u8 = 3;
+pub(super) const ECN_MASK: u8 = 3;
 
 /// Longer is taken for the system's (`TCP_FIN_TIMEOUT_MAX`).
 const LINGER2_MAX: i32 = 120;
@@ -259,7 +259,11 @@ impl Connection {
 
     /// `__tcp_sock_set_quickack`.
     fn set_quick_ack(&mut self, value: i32) {
-        self.ack.pingpong = if value & 1 == 0 { PINGPONG } else { 0 };
+        if value & 1 == 0 {
+            self.ack.begin_turns();
+        } else {
+            self.ack.end_turns();
+        }
         let may_answer = matches!(self.state, State::Established | State::CloseWait);
         if value != 0 && may_answer && self.ack.scheduled {
             self.pending.ack_now = true;
@@ -270,7 +274,7 @@ impl Connection {
     pub fn option(&self, settings: &Settings, option: SocketOption) -> i32 {
         match option {
             SocketOption::MaxSegment => self.send.mss.into(),
-            SocketOption::QuickAck => (self.ack.pingpong < PINGPONG).into(),
+            SocketOption::QuickAck => (!self.ack.is_by_turns()).into(),
             SocketOption::Congestion => name_of(self.congestion.kind()).number(),
             SocketOption::WindowClamp => self.receive.clamp.min(i32::MAX.unsigned_abs()) as i32,
             SocketOption::ReceiveBuffer => self.receive.buffer.min(i32::MAX.unsigned_abs()) as i32,
@@ -278,9 +282,6 @@ impl Connection {
         }
     }
 }
-
-/// `TCP_PINGPONG_THRESH`: from here on ACKs wait for the program's answer.
-const PINGPONG: u8 = 1;
 
 #[cfg(test)]
 mod tests {

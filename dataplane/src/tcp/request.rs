@@ -54,8 +54,8 @@ pub struct Request {
     pub sent_at: Instant,
     /// When a segment that asks for it was last answered.
     pub last_answer: Option<Instant>,
-    /// Type of service of the SYN.
-    pub tos: u8,
+    /// Type of service of the SYN, for what answers it (`tcp_reflect_tos`).
+    pub reflected_tos: Option<u8>,
     /// Its timer.
     pub timer: Option<TimerId>,
 }

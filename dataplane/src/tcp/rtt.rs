@@ -69,6 +69,12 @@ impl RttEstimator {
         Self { rto_max_ms: rto_max.min(RTO_MAX).as_millis() as u32, ..self }
     }
 
+    /// With another window of the least round trip than [`super::min_rtt::WINDOW`].
+    #[must_use]
+    pub fn with_min_window(self, window: Duration) -> Self {
+        Self { min: MinRtt::new(window), ..self }
+    }
+
     /// The longest timeout.
     pub fn rto_max(&self) -> Duration {
         Duration::from_millis(self.rto_max_ms.into())

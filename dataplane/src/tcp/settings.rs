@@ -72,6 +72,8 @@ pub struct Settings {
     pub moderate_rcvbuf: bool,
     /// Linux's share of a receive buffer that is not window: 1 means half (`tcp_adv_win_scale`).
     pub adv_win_scale: i8,
+    /// A share of the first window that is kept from the peer, as a shift; 0: not even a segment (`tcp_app_win`).
+    pub app_win: u8,
     pub workaround_signed_windows: bool,
     pub slow_start_after_idle: bool,
     /// Segments before the first ACK (RFC 6928); a route's `initcwnd`.
@@ -104,6 +106,14 @@ pub struct Settings {
     pub somaxconn: u32,
     pub abort_on_overflow: bool,
     pub min_tso_segs: u8,
+    /// The shorter the path is beside 2^this microseconds, the longer are rows of segments (`tcp_tso_rtt_log`).
+    pub tso_rtt_log: u8,
+    /// From this many answers of its own on a program counts as one that talks by turns (`tcp_pingpong_thresh`).
+    pub pingpong_thresh: u8,
+    /// Connections answer with their SYN's type of service (`tcp_reflect_tos`).
+    pub reflect_tos: bool,
+    /// How long a least round trip counts (`tcp_min_rtt_wlen`).
+    pub min_rtt_wlen: Duration,
     pub congestion_control: Kind,
     pub challenge_ack_limit: u32,
     pub invalid_ratelimit: Duration,
@@ -166,6 +176,7 @@ impl Default for Settings {
             wmem: BufferSizes { min: 4096, initial: 16_384, max: 4 << 20 },
             moderate_rcvbuf: true,
             adv_win_scale: 1,
+            app_win: 31,
             workaround_signed_windows: false,
             slow_start_after_idle: true,
             initial_window: 10,
@@ -191,6 +202,10 @@ impl Default for Settings {
             somaxconn: 4096,
             abort_on_overflow: false,
             min_tso_segs: 2,
+            tso_rtt_log: 9,
+            pingpong_thresh: 1,
+            reflect_tos: false,
+            min_rtt_wlen: super::min_rtt::WINDOW,
             congestion_control: Kind::Cubic,
             challenge_ack_limit: 1000,
             invalid_ratelimit: Duration::from_millis(500),

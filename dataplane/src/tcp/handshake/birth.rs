@@ -80,7 +80,8 @@ impl Connection {
                 scheduled: false,
                 pushed: false,
                 pushed_twice: false,
-                pingpong: 0,
+                turns_left: settings.pingpong_thresh,
+                turns: settings.pingpong_thresh,
                 quick: 0,
                 retry: 0,
                 ato_ms: 0,
@@ -91,7 +92,9 @@ impl Connection {
             clock: birth.clock,
             deadlines: Deadlines::new(),
             sent: Sent::new(),
-            rtt: RttEstimator::new(settings.rto_min).with_max(settings.rto_longest()),
+            rtt: RttEstimator::new(settings.rto_min)
+                .with_max(settings.rto_longest())
+                .with_min_window(settings.min_rtt_wlen),
             congestion,
             recovery: Recovery::new(settings.reordering, settings.max_reordering),
             out_of_order: OutOfOrder::new(),

@@ -4,6 +4,7 @@ use crate::Instant;
 use crate::counters::Snmp;
 use crate::net::Net;
 use crate::tcp::commons::{Ctx, Fate};
+use crate::tcp::config::Config;
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::fastopen::ServerCookie;
 use crate::tcp::part::Part;
@@ -76,7 +77,10 @@ impl Tcp {
     }
 
     fn insert_child(&mut self, net: &mut Net, now: Instant, request: &Request) -> Option<ConnectionId> {
-        let config = self.listeners.get(request.listener)?.config.clone();
+        let mut config = self.listeners.get(request.listener)?.config.clone();
+        if let Some(tos) = request.reflected_tos.filter(|tos| *tos != config.tos) {
+            config = self.commons.configs.share(Config { tos, ..*config });
+        }
         let birth = request.birth(net, now, &config);
         let settings = &self.commons.settings;
         self.table.insert_connection(request.flow, |id| Connection::new(id, settings, &birth))

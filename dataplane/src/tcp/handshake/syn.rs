@@ -14,6 +14,7 @@ use crate::tcp::fastopen::ServerCookie;
 use crate::tcp::isn;
 use crate::tcp::listener::Listener;
 use crate::tcp::mss::Mss;
+use crate::tcp::options::ECN_MASK;
 use crate::tcp::request::Request;
 use crate::tcp::segment::{Incoming, Segment};
 use crate::tcp::seq::SeqNum;
@@ -150,7 +151,7 @@ impl Tcp {
             timeouts: 0,
             sent_at: now,
             last_answer: None,
-            tos: segment.tos,
+            reflected_tos: settings.reflect_tos.then_some(segment.tos & !ECN_MASK),
             timer: None,
         })
     }

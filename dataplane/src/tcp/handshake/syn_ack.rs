@@ -41,7 +41,7 @@ pub(super) fn send(
         options,
         ..ports(&request.flow)
     };
-    let envelope =
-        Envelope { tos: config.tos, ttl: config.ttl, priority: config.priority, interface: config.interface };
+    let tos = request.reflected_tos.unwrap_or(config.tos);
+    let envelope = Envelope { tos, ttl: config.ttl, priority: config.priority, interface: config.interface };
     send_reply(net, now, &request.flow, &header, &envelope);
 }

@@ -22,8 +22,6 @@ const SOON: Duration = Duration::from_millis(2);
 /// How long the ACK of a SYN-ACK waits for data to carry it (`TCP_DELACK_MAX`), and how many follow at once.
 const ACK_WAIT: Duration = Duration::from_millis(200);
 const QUICK_ACKS: u8 = 16;
-/// From this on the program talks by turns (`TCP_PINGPONG_THRESH`).
-const PINGPONG_MIN: u8 = 1;
 
 impl Connection {
     /// Takes a segment in SYN_SENT.
@@ -143,7 +141,7 @@ impl Connection {
 
     /// The third segment: at once, or with the data that the program is about to send.
     fn acknowledge_syn_ack(&mut self, ctx: &mut Ctx<'_>) {
-        let waits = self.config.defer_accept > 0 || self.ack.pingpong >= PINGPONG_MIN || self.has_data_to_send(ctx);
+        let waits = self.config.defer_accept > 0 || self.ack.is_by_turns() || self.has_data_to_send(ctx);
         if !waits {
             self.send_ack(ctx);
             return;

@@ -46,13 +46,18 @@ impl Connection {
         self.agreed.timestamps && segment.timestamps.is_some_and(|timestamps| timestamps.echo == first)
     }
 
-    /// One segment of the receive buffer is kept free (`tcp_init_buffer_space`).
+    /// One segment of the receive buffer is kept free, or more by `tcp_app_win` (`tcp_init_buffer_space`).
     fn init_buffers(&mut self, ctx: &Ctx<'_>) {
         let full = window_of_buffer(&ctx.commons.settings, self.receive.buffer);
-        let mss = u32::from(self.receive.advertised_mss);
+        let (mss, app_win) = (u32::from(self.receive.advertised_mss), ctx.commons.settings.app_win);
         let receive = &mut self.receive;
-        receive.clamp = receive.clamp.min(full);
-        if receive.clamp > 2 * mss && receive.clamp + mss > full {
+        if receive.clamp >= full {
+            receive.clamp = full;
+            if app_win > 0 && full > 4 * mss {
+                receive.clamp = (full - (full >> app_win)).max(4 * mss);
+            }
+        }
+        if app_win > 0 && receive.clamp > 2 * mss && receive.clamp + mss > full {
             receive.clamp = (full.saturating_sub(mss)).max(2 * mss);
         }
         receive.threshold = receive.threshold.min(receive.clamp);

@@ -13,8 +13,6 @@ pub(in crate::tcp) const DELAY_MAX_MS: u16 = 200;
 const NANOS_PER_MS: u64 = 1_000_000;
 /// ACKs sent at once when a connection or a burst begins (`TCP_MAX_QUICKACKS`).
 const QUICK_ACKS_MAX: u8 = 16;
-/// From this many answers of its own on a program counts as one that talks by turns (`TCP_PINGPONG_THRESH`).
-pub(in crate::tcp) const PINGPONG_MIN: u8 = 1;
 /// Segments of headers and this many bytes are data, not stray pieces (`TCP_MIN_RCVMSS`... `tcp_measure_rcv_mss`).
 const SEGMENT_SIZE_MIN: u16 = 88;
 
@@ -88,13 +86,13 @@ impl Connection {
     /// The next ACKs go at once (`tcp_enter_quickack_mode`).
     pub(in crate::tcp) fn enter_quickack(&mut self, max: u8) {
         self.raise_quick(max);
-        self.ack.pingpong = 0;
+        self.ack.end_turns();
         self.ack.ato_ms = DELAY_MIN_MS;
     }
 
     /// True while ACKs are not delayed.
     pub(in crate::tcp) fn in_quickack(&self) -> bool {
-        self.ack.quick > 0 && self.ack.pingpong < PINGPONG_MIN
+        self.ack.quick > 0 && !self.ack.is_by_turns()
     }
 
     /// Decides on the ACK that is owed, if one is: now, or later (`__tcp_ack_snd_check`).
@@ -123,7 +121,7 @@ impl Connection {
     fn delay_ack(&mut self, ctx: &mut Ctx<'_>) {
         let mut wait = self.ack.ato_ms;
         if wait > DELAY_MIN_MS {
-            let by_turns = self.ack.pingpong >= PINGPONG_MIN || self.ack.pushed;
+            let by_turns = self.ack.is_by_turns() || self.ack.pushed;
             let mut most = if by_turns { DELAY_MAX_MS } else { 500 };
             if let Some(srtt) = self.rtt.srtt() {
                 most = most.min((srtt.as_millis().min(500) as u16).max(DELAY_MIN_MS));

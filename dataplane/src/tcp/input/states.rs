@@ -189,7 +189,7 @@ impl Connection {
             State::Established | State::SynReceived => {
                 self.state = State::CloseWait;
                 // The program will answer, or close: the ACK may wait for that.
-                self.ack.pingpong = super::acknowledge::PINGPONG_MIN;
+                self.ack.begin_turns();
                 self.tell(ctx);
             }
             State::FinWait1 => {

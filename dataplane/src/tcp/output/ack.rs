@@ -90,7 +90,7 @@ impl Connection {
         self.send.last_at = now;
         let since = now.nanos_since(self.ack.last_data_at);
         if since < u64::from(self.ack.ato_ms) * NANOS_PER_MS {
-            self.ack.pingpong = self.ack.pingpong.saturating_add(1);
+            self.ack.turns_left = self.ack.turns_left.saturating_sub(1);
         }
     }
 }

@@ -26,9 +26,8 @@ const PROBE_SEGMENTS: u32 = 2;
 /// Segments of one row: what a TSO packet of 64 KiB holds, and at least `tcp_min_tso_segs`.
 const ROW_MAX: u32 = 44;
 const ROW_BYTES_MAX: u32 = 65_536;
-/// A row is a part of a second (2^-10) at the rate of pacing (`sk_pacing_shift`), and more below 2^9 us (`tcp_tso_rtt_log`).
+/// A row is a part of a second (2^-10) at the rate of pacing (`sk_pacing_shift`).
 const ROW_SHIFT: u32 = 10;
-const ROW_RTT_LOG: u32 = 9;
 
 /// How strictly new data is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,11 +190,12 @@ impl Connection {
     /// Segments of one row: what leaves in about a millisecond at the rate of pacing, and at least two; more on short paths
     /// (`tcp_tso_autosize`). Without a round trip the rate is not known.
     pub(super) fn row_max(&self, ctx: &Ctx<'_>, mss: u32) -> u32 {
-        let rate = self.pacing_rate(&ctx.commons.settings, self.sent.in_flight()).unwrap_or(u64::MAX);
-        let short = self.rtt.min_rtt_micros().map_or(0, |micros| (micros >> ROW_RTT_LOG).min(32));
-        let bonus = ROW_BYTES_MAX.checked_shr(short).unwrap_or(0);
+        let settings = &ctx.commons.settings;
+        let rate = self.pacing_rate(settings, self.sent.in_flight()).unwrap_or(u64::MAX);
+        let far = self.rtt.min_rtt_micros().map_or(0, |micros| micros >> (settings.tso_rtt_log & 31));
+        let bonus = ROW_BYTES_MAX.checked_shr(far).unwrap_or(0);
         let bytes = (rate >> ROW_SHIFT).min(u64::from(ROW_BYTES_MAX)) as u32 + bonus;
-        (bytes / mss.max(1)).max(ctx.commons.settings.min_tso_segs.into()).min(ROW_MAX)
+        (bytes / mss.max(1)).max(settings.min_tso_segs.into()).min(ROW_MAX)
     }
 
     /// What the peer's window takes of the next segment: all of it or nothing, except behind others of its row

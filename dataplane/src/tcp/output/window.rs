@@ -167,7 +167,7 @@ impl Connection {
 
     /// The program is to be acknowledged by reading everything.
     fn reading_pays_ack(&self) -> bool {
-        self.ack.scheduled && (self.ack.pushed_twice || (self.ack.pushed && self.ack.pingpong == 0))
+        self.ack.scheduled && (self.ack.pushed_twice || (self.ack.pushed && !self.ack.is_by_turns()))
     }
 
     /// The program may have read: pays the ACK that waited for it, tells the peer of a window that opened far enough

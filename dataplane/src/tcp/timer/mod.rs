@@ -47,11 +47,11 @@ impl Connection {
     /// An ACK waited long enough (`tcp_delack_timer_handler`).
     fn on_delayed_ack(&mut self, ctx: &mut Ctx<'_>) -> Fate {
         if self.ack.scheduled {
-            if self.ack.pingpong == 0 {
+            if !self.ack.is_by_turns() {
                 let rto = self.rtt.rto().as_millis().min(u128::from(u16::MAX)) as u16;
                 self.ack.ato_ms = self.ack.ato_ms.saturating_mul(2).min(rto);
             } else {
-                self.ack.pingpong = 0;
+                self.ack.end_turns();
                 self.ack.ato_ms = ATO_MIN_MS;
             }
             self.send_ack(ctx);

@@ -106,13 +106,13 @@ fn a_delayed_ack_waits_forty_milliseconds() {
     }
     bench.out();
     bench.step(|connection, _| {
-        (connection.ack.quick, connection.ack.pingpong) = (0, 3);
+        (connection.ack.quick, connection.ack.turns_left) = (0, 0);
         Fate::Lives
     });
     bench.pass(500 * MS);
     bench.out();
     bench.step(|connection, _| {
-        (connection.ack.quick, connection.ack.pingpong) = (0, 3);
+        (connection.ack.quick, connection.ack.turns_left) = (0, 0);
         Fate::Lives
     });
     bench.receive(In { seq: 4001, len: 100, flags: Flags::ACK | Flags::PSH, ..ack(1) });
