@@ -5,6 +5,7 @@
 //! of the timestamp clock, per pair of hosts (RFC 7323 section 7.1; `secure_tcp_ts_off`).
 
 use super::seq::SeqNum;
+use super::settings::Settings;
 use super::timestamp::TimestampClock;
 use crate::Instant;
 use siphasher::sip::SipHasher24;
@@ -60,9 +61,10 @@ pub fn initial_sequence(secret: &Secret, now: Instant, local: SocketAddr, remote
 }
 
 /// The clock that `local` shows to `remote`: the same for all their connections, so that time goes forward from one
-/// to the next.
-pub fn timestamp_clock(secret: &Secret, local: IpAddr, remote: IpAddr) -> TimestampClock {
-    TimestampClock::new(secret.hash(TIMESTAMP, &(local, remote)) as u32)
+/// to the next. Without `timestamp_offset` all see the same.
+pub fn timestamp_clock(settings: &Settings, secret: &Secret, local: IpAddr, remote: IpAddr) -> TimestampClock {
+    let offset = if settings.timestamp_offset { secret.hash(TIMESTAMP, &(local, remote)) as u32 } else { 0 };
+    TimestampClock::new(offset)
 }
 
 #[cfg(test)]
@@ -103,7 +105,11 @@ mod tests {
     #[test]
     fn all_connections_of_two_hosts_share_a_clock() {
         let (a, b) = (at(1, 0).ip(), at(2, 0).ip());
-        assert_eq!(timestamp_clock(&SECRET, a, b), timestamp_clock(&SECRET, a, b));
-        assert_ne!(timestamp_clock(&SECRET, a, b), timestamp_clock(&SECRET, b, a));
+        let clock = |settings: &Settings, local, remote| timestamp_clock(settings, &SECRET, local, remote);
+        let settings = Settings::default();
+        assert_eq!(clock(&settings, a, b), clock(&settings, a, b));
+        assert_ne!(clock(&settings, a, b), clock(&settings, b, a));
+        let plain = Settings { timestamp_offset: false, ..settings };
+        assert_eq!(clock(&plain, a, b), clock(&plain, b, a), "`tcp_timestamps` 2");
     }
 }

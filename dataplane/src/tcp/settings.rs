@@ -36,11 +36,22 @@ pub struct BufferSizes {
     pub max: u32,
 }
 
+/// How long rows of segments are, as Linux sizes TSO packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowSizes {
+    /// The least (`tcp_min_tso_segs`).
+    pub min_segs: u8,
+    /// The shorter the path is beside 2^this microseconds, the longer they are (`tcp_tso_rtt_log`).
+    pub rtt_log: u8,
+}
+
 /// The settings; each field is named as its sysctl is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the names are those of Documentation/networking/ip-sysctl.rst
 pub struct Settings {
     pub timestamps: bool,
+    /// Each pair of hosts sees a clock of its own (`tcp_timestamps` 1, not 2).
+    pub timestamp_offset: bool,
     pub window_scaling: bool,
     pub sack: bool,
     pub dsack: bool,
@@ -105,9 +116,7 @@ pub struct Settings {
     pub max_syn_backlog: u32,
     pub somaxconn: u32,
     pub abort_on_overflow: bool,
-    pub min_tso_segs: u8,
-    /// The shorter the path is beside 2^this microseconds, the longer are rows of segments (`tcp_tso_rtt_log`).
-    pub tso_rtt_log: u8,
+    pub rows: RowSizes,
     /// From this many answers of its own on a program counts as one that talks by turns (`tcp_pingpong_thresh`).
     pub pingpong_thresh: u8,
     /// Connections answer with their SYN's type of service (`tcp_reflect_tos`).
@@ -152,6 +161,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             timestamps: true,
+            timestamp_offset: true,
             window_scaling: true,
             sack: true,
             dsack: true,
@@ -201,8 +211,7 @@ impl Default for Settings {
             max_syn_backlog: 4096,
             somaxconn: 4096,
             abort_on_overflow: false,
-            min_tso_segs: 2,
-            tso_rtt_log: 9,
+            rows: RowSizes { min_segs: 2, rtt_log: 9 },
             pingpong_thresh: 1,
             reflect_tos: false,
             min_rtt_wlen: super::min_rtt::WINDOW,

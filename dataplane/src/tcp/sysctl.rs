@@ -43,6 +43,8 @@ enum Knob {
     Ecn(Field<EcnMode>),
     Probing(Field<MtuProbing>),
     Congestion(Field<Kind>),
+    /// 0: none; 1: with an offset for each pair of hosts; more: without.
+    Timestamps,
     /// The number that the stack is built by: there is no other.
     Built(u8),
     /// Without effect, in Linux too.
@@ -55,7 +57,7 @@ const MICROSECOND: Duration = Duration::from_micros(1);
 
 const KNOBS: &[(&str, Knob)] = &[
     ("net.core.somaxconn", Knob::Number(0, u32::MAX, |s| &mut s.somaxconn)),
-    ("net.ipv4.ip_default_ttl", Knob::Small(0, 255, |s| &mut s.ip_default_ttl)),
+    ("net.ipv4.ip_default_ttl", Knob::Small(1, 255, |s| &mut s.ip_default_ttl)),
     ("net.ipv4.ip_local_port_range", Knob::Ports(|s| &mut s.ip_local_port_range)),
     ("net.ipv4.ip_no_pmtu_disc", Knob::Flag(|s| &mut s.ip_no_pmtu_disc)),
     ("net.ipv4.route.min_adv_mss", Knob::Short(0, u16::MAX, |s| &mut s.min_adv_mss)),
@@ -90,7 +92,7 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_max_tw_buckets", Knob::Number(0, u32::MAX, |s| &mut s.max_tw_buckets)),
     ("net.ipv4.tcp_min_rtt_wlen", Knob::Time(SECOND, 0, 86_400, |s| &mut s.min_rtt_wlen)),
     ("net.ipv4.tcp_min_snd_mss", Knob::Short(48, u16::MAX, |s| &mut s.min_snd_mss)),
-    ("net.ipv4.tcp_min_tso_segs", Knob::Small(0, 255, |s| &mut s.min_tso_segs)),
+    ("net.ipv4.tcp_min_tso_segs", Knob::Small(1, 255, |s| &mut s.rows.min_segs)),
     ("net.ipv4.tcp_moderate_rcvbuf", Knob::Flag(|s| &mut s.moderate_rcvbuf)),
     ("net.ipv4.tcp_mtu_probe_floor", Knob::Short(48, u16::MAX, |s| &mut s.mtu_probe_floor)),
     ("net.ipv4.tcp_mtu_probing", Knob::Probing(|s| &mut s.mtu_probing)),
@@ -110,19 +112,19 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_retries2", Knob::Small(0, 255, |s| &mut s.retries2)),
     ("net.ipv4.tcp_rfc1337", Knob::Flag(|s| &mut s.rfc1337)),
     ("net.ipv4.tcp_rmem", Knob::Buffer(|s| &mut s.rmem)),
-    ("net.ipv4.tcp_rto_max_ms", Knob::Time(MILLISECOND, 0, u32::MAX, |s| &mut s.rto_max)),
-    ("net.ipv4.tcp_rto_min_us", Knob::Time(MICROSECOND, 0, u32::MAX, |s| &mut s.rto_min)),
+    ("net.ipv4.tcp_rto_max_ms", Knob::Time(MILLISECOND, 1000, 120_000, |s| &mut s.rto_max)),
+    ("net.ipv4.tcp_rto_min_us", Knob::Time(MICROSECOND, 1, u32::MAX, |s| &mut s.rto_min)),
     ("net.ipv4.tcp_sack", Knob::Flag(|s| &mut s.sack)),
     // A window that was announced is not taken back.
     ("net.ipv4.tcp_shrink_window", Knob::Built(0)),
     ("net.ipv4.tcp_slow_start_after_idle", Knob::Flag(|s| &mut s.slow_start_after_idle)),
     ("net.ipv4.tcp_stdurg", Knob::Flag(|s| &mut s.stdurg)),
     ("net.ipv4.tcp_syn_linear_timeouts", Knob::Small(0, 127, |s| &mut s.syn_linear_timeouts)),
-    ("net.ipv4.tcp_syn_retries", Knob::Small(0, 127, |s| &mut s.syn_retries)),
+    ("net.ipv4.tcp_syn_retries", Knob::Small(1, 127, |s| &mut s.syn_retries)),
     ("net.ipv4.tcp_synack_retries", Knob::Small(0, 255, |s| &mut s.synack_retries)),
     ("net.ipv4.tcp_syncookies", Knob::Small(0, 2, |s| &mut s.syncookies)),
-    ("net.ipv4.tcp_timestamps", Knob::Flag(|s| &mut s.timestamps)),
-    ("net.ipv4.tcp_tso_rtt_log", Knob::Small(0, 31, |s| &mut s.tso_rtt_log)),
+    ("net.ipv4.tcp_timestamps", Knob::Timestamps),
+    ("net.ipv4.tcp_tso_rtt_log", Knob::Small(0, 31, |s| &mut s.rows.rtt_log)),
     // A row does not wait for a larger part of the window (`tcp_tso_should_defer`); Linux's default is for those who set it to that.
     ("net.ipv4.tcp_tso_win_divisor", Knob::Built(3)),
     ("net.ipv4.tcp_tw_reuse", Knob::Small(0, 2, |s| &mut s.tw_reuse)),
@@ -191,6 +193,10 @@ impl Knob {
                 Some(kind) => *field(settings) = kind,
                 None => return fail(SysctlError::Invalid),
             },
+            Self::Timestamps => {
+                let mode = bounded(text, 0, 255)?;
+                (settings.timestamps, settings.timestamp_offset) = (mode != 0, mode < 2);
+            }
             Self::Built(number) => _ = bounded(text, i64::from(*number), i64::from(*number))?,
             Self::Legacy => _ = bounded(text, 0, 255)?,
         }
@@ -245,7 +251,7 @@ mod tests {
         assert!(KNOBS.is_sorted_by(|(one, _), (other, _)| one < other));
         for (name, _) in KNOBS {
             let mut settings = Settings::default();
-            let tries = ["1", "1 2 3", "1 2", "reno", "100", "0", "3"];
+            let tries = ["1", "1 2 3", "1 2", "reno", "100", "0", "3", "1000"];
             assert!(tries.iter().any(|text| set(&mut settings, name, text) == Ok(())), "{name}");
             assert_eq!(set(&mut settings, name, "nonsense"), fail(SysctlError::Invalid), "{name}");
             assert_eq!(set(&mut settings, name, ""), fail(SysctlError::Invalid), "{name}");
@@ -273,6 +279,17 @@ mod tests {
         assert_eq!(put("net.ipv4.tcp_keepalive_time", "0"), fail(SysctlError::Invalid));
         assert_eq!(put("net.ipv4.tcp_keepalive_intvl", "0"), fail(SysctlError::Invalid));
         assert_eq!(put("net.ipv4.tcp_color", "1"), fail(SysctlError::Unknown));
+        for (name, least, most) in [
+            ("net.ipv4.ip_default_ttl", 1, 255),
+            ("net.ipv4.tcp_min_tso_segs", 1, 255),
+            ("net.ipv4.tcp_rto_max_ms", 1000, 120_000),
+            ("net.ipv4.tcp_rto_min_us", 1, u32::MAX),
+            ("net.ipv4.tcp_syn_retries", 1, 127),
+        ] {
+            assert_eq!([least, most].map(|value| put(name, &value.to_string())), [Ok(()); 2], "{name}");
+            let beyond = [i64::from(least) - 1, i64::from(most) + 1].map(|value| put(name, &value.to_string()));
+            assert_eq!(beyond, [fail(SysctlError::Invalid); 2], "{name}");
+        }
         for (name, built, others) in [
             ("net.ipv4.tcp_autocorking", "0", ["1", "2"]),
             ("net.ipv4.tcp_recovery", "0x1", ["0", "3"]),
@@ -285,11 +302,20 @@ mod tests {
         assert_eq!(put("net.ipv4.tcp_app_win", "32"), fail(SysctlError::Invalid));
         assert_eq!(put("net.ipv4.tcp_pingpong_thresh", "0"), fail(SysctlError::Invalid));
         assert_eq!(put("net.ipv4.tcp_min_rtt_wlen", "86401"), fail(SysctlError::Invalid));
+        assert_eq!(put("net.ipv4.tcp_rto_min_us", "500000"), Ok(()));
         assert!(!settings.timestamps);
         assert_eq!(settings.rmem, BufferSizes { min: 4096, initial: 65_536, max: 4_194_304 });
         assert_eq!((settings.fastopen, settings.adv_win_scale), (0x70403, -2));
         assert_eq!((settings.ecn, settings.congestion_control), (EcnMode::On, Kind::Reno));
         assert_eq!((settings.rto_min, settings.notsent_lowat), (Duration::from_millis(500), u32::MAX));
         assert_eq!(settings.ip_local_port_range, (1024, 65_535));
+    }
+    #[test]
+    fn timestamps_are_off_on_or_without_offset() {
+        for (text, on, offset) in [("0", false, true), ("1", true, true), ("2", true, false)] {
+            let mut settings = Settings::default();
+            assert_eq!(set(&mut settings, "net.ipv4.tcp_timestamps", text), Ok(()));
+            assert_eq!((settings.timestamps, settings.timestamp_offset), (on, offset));
+        }
     }
 }

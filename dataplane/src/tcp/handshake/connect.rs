@@ -112,7 +112,12 @@ impl Tcp {
                 || isn::initial_sequence(&self.commons.secret, now, flow.local_addr(), flow.remote_addr()),
                 isn_behind,
             ),
-            clock: isn::timestamp_clock(&self.commons.secret, flow.local_addr().ip(), flow.remote_addr().ip()),
+            clock: isn::timestamp_clock(
+                settings,
+                &self.commons.secret,
+                flow.local_addr().ip(),
+                flow.remote_addr().ip(),
+            ),
             mtu: mtus.path,
             mtu_locked: mtus.locked,
             opening: Opening::choose(

@@ -144,7 +144,12 @@ impl Tcp {
             clamp: opening.clamp,
             sack: options.sack_permitted,
             timestamp: options.timestamps.map(|timestamps| timestamps.value),
-            clock: isn::timestamp_clock(&self.commons.secret, flow.local_addr().ip(), flow.remote_addr().ip()),
+            clock: isn::timestamp_clock(
+                settings,
+                &self.commons.secret,
+                flow.local_addr().ip(),
+                flow.remote_addr().ip(),
+            ),
             ecn: grants_ecn(settings, config.congestion, segment),
             acked: false,
             retransmits: 0,

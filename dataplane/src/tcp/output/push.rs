@@ -192,10 +192,10 @@ impl Connection {
     pub(super) fn row_max(&self, ctx: &Ctx<'_>, mss: u32) -> u32 {
         let settings = &ctx.commons.settings;
         let rate = self.pacing_rate(settings, self.sent.in_flight()).unwrap_or(u64::MAX);
-        let far = self.rtt.min_rtt_micros().map_or(0, |micros| micros >> (settings.tso_rtt_log & 31));
+        let far = self.rtt.min_rtt_micros().map_or(0, |micros| micros >> (settings.rows.rtt_log & 31));
         let bonus = ROW_BYTES_MAX.checked_shr(far).unwrap_or(0);
         let bytes = (rate >> ROW_SHIFT).min(u64::from(ROW_BYTES_MAX)) as u32 + bonus;
-        (bytes / mss.max(1)).max(settings.min_tso_segs.into()).min(ROW_MAX)
+        (bytes / mss.max(1)).max(settings.rows.min_segs.into()).min(ROW_MAX)
     }
 
     /// What the peer's window takes of the next segment: all of it or nothing, except behind others of its row
