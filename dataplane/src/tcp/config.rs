@@ -60,6 +60,8 @@ pub struct Config {
     pub window_clamp: u32,
     /// `TCP_NOTSENT_LOWAT`, bytes; 0: the system's.
     pub notsent_lowat: u32,
+    /// `TCP_RTO_MAX_MS`; 0: the system's.
+    pub rto_max_ms: u32,
     /// `TCP_MAXSEG`; 0: the path's.
     pub max_segment: u16,
     /// `TCP_FASTOPEN` of a listener: the most connections begun with data and not finished; 0: off.
@@ -118,6 +120,11 @@ impl Config {
         seconds_or(self.keep_interval, settings.keepalive_intvl)
     }
 
+    /// The longest timeout (`tcp_rto_max`).
+    pub fn rto_max(&self, settings: &Settings) -> Duration {
+        if self.rto_max_ms == 0 { settings.rto_longest() } else { Duration::from_millis(self.rto_max_ms.into()) }
+    }
+
     /// Of a new socket.
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -131,6 +138,7 @@ impl Config {
             receive_buffer: 0,
             window_clamp: 0,
             notsent_lowat: 0,
+            rto_max_ms: 0,
             max_segment: 0,
             fast_open_queue: 0,
             interface: None,

@@ -9,6 +9,7 @@ use super::config::{Config, MtuDiscover};
 use super::congestion::Kind;
 use super::connection::Connection;
 use super::deadlines::Timer;
+use super::handshake::{retries_in, seconds_of};
 use super::settings::Settings;
 use super::state::State;
 use crate::Duration;
@@ -41,10 +42,13 @@ const MAX_SEGMENT_MAX: i32 = 32_767;
 const SEND_BUFFER_MIN: u32 = 4608;
 /// `SOCK_MIN_RCVBUF`.
 const RECEIVE_BUFFER_MIN: u32 = 2304;
+/// `TCP_RTO_MAX_MIN_SEC`, `TCP_RTO_MAX_SEC`.
+const RTO_MAX_MS_LEAST: i32 = 1000;
+const RTO_MAX_MS_MOST: i32 = 120_000;
 /// `INET_ECN_MASK`: these two bits are TCP's own.
 pub(super) const ECN_MASK: u8 = 3;
 
-/// Longer is taken for the system's (`TCP_FIN_TIMEOUT_MAX`).
+/// Longer is this long (`TCP_FIN_TIMEOUT_MAX`).
 const LINGER2_MAX: i32 = 120;
 
 impl Config {
@@ -102,7 +106,8 @@ impl Config {
             SocketOption::SendBuffer => self.send_buffer = buffer(value, largest, SEND_BUFFER_MIN),
             SocketOption::ReceiveBuffer => self.receive_buffer = buffer(value, largest, RECEIVE_BUFFER_MIN),
             SocketOption::Linger2 if value < 0 => self.linger2 = -1,
-            SocketOption::Linger2 => self.linger2 = if value > LINGER2_MAX { 0 } else { value as i8 },
+            SocketOption::Linger2 => self.linger2 = value.min(LINGER2_MAX) as i8,
+            SocketOption::RtoMax => self.rto_max_ms = within(value, RTO_MAX_MS_LEAST, RTO_MAX_MS_MOST)?,
             SocketOption::WindowClamp if value == 0 && role != Role::Closed => return Err(EINVAL),
             SocketOption::WindowClamp if value == 0 => self.window_clamp = 0,
             SocketOption::WindowClamp => {
@@ -147,7 +152,7 @@ impl Config {
             SocketOption::MaxSegment if self.max_segment == 0 => super::mss::Mss::DEFAULT.bytes().into(),
             SocketOption::MaxSegment => self.max_segment.into(),
             SocketOption::QuickAck => 1,
-            SocketOption::DeferAccept => self.defer_accept.into(),
+            SocketOption::DeferAccept => number(seconds_of(retries_in(self.defer_accept.into()))),
             SocketOption::FastOpen => self.fast_open_queue.into(),
             SocketOption::FastOpenConnect => self.fast_open_connect.into(),
             SocketOption::FastOpenNoCookie => self.fast_open_no_cookie.into(),
@@ -164,6 +169,7 @@ impl Config {
             SocketOption::ReceiveBuffer => number(self.receive_buffer),
             SocketOption::Linger2 if self.linger2 == 0 => settings.fin_timeout.as_secs().min(i32::MAX as u64) as i32,
             SocketOption::Linger2 => self.linger2.into(),
+            SocketOption::RtoMax => number(self.rto_max(settings).as_millis() as u32),
             SocketOption::WindowClamp => number(self.window_clamp),
         }
     }
@@ -241,6 +247,7 @@ impl Connection {
             }
             SocketOption::UserTimeout => self.pending.send = true,
             SocketOption::MtuDiscover => self.choose_fragmentation(ctx),
+            SocketOption::RtoMax => self.rtt = self.rtt.with_max(self.config.rto_max(&ctx.commons.settings)),
             _ => {}
         }
         if let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut())
@@ -307,6 +314,8 @@ mod tests {
             (SocketOption::FastOpen, -1, EINVAL),
             (SocketOption::FastOpenConnect, 2, EINVAL),
             (SocketOption::FastOpenNoCookie, 2, EINVAL),
+            (SocketOption::RtoMax, 999, EINVAL),
+            (SocketOption::RtoMax, 120_001, EINVAL),
         ];
         for (option, value, errno) in refused {
             let mut config = Config::new(&settings);
@@ -344,7 +353,12 @@ mod tests {
             (SocketOption::FastOpen, 70_000, 4096),
             (SocketOption::Linger2, -3, -1),
             (SocketOption::Linger2, 120, 120),
-            (SocketOption::Linger2, 121, 60),
+            (SocketOption::Linger2, 121, 120),
+            (SocketOption::Linger2, 0, 60),
+            (SocketOption::DeferAccept, 1, 1),
+            (SocketOption::DeferAccept, 5, 7),
+            (SocketOption::DeferAccept, 0, 0),
+            (SocketOption::RtoMax, 1000, 1000),
         ];
         for (option, value, expected) in shown {
             assert_eq!(config.set(&settings, Role::Closed, option, value, 1 << 20), Ok(()), "{option:?}");

@@ -67,6 +67,7 @@ const OPTIONS: &[(&str, SocketOption)] = &[
     ("user-timeout", SocketOption::UserTimeout),
     ("linger", SocketOption::Linger),
     ("linger2", SocketOption::Linger2),
+    ("rto-max", SocketOption::RtoMax),
     ("maxseg", SocketOption::MaxSegment),
     ("quickack", SocketOption::QuickAck),
     ("defer-accept", SocketOption::DeferAccept),

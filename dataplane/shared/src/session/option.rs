@@ -62,6 +62,8 @@ pub enum SocketOption {
     WindowClamp,
     /// `TCP_LINGER2`, seconds; -1 for none.
     Linger2,
+    /// `TCP_RTO_MAX_MS`.
+    RtoMax,
 }
 
 /// The congestion controls by number, as [`SocketOption::Congestion`] has them; the names are Linux's.
@@ -112,7 +114,7 @@ impl CongestionName {
 }
 
 impl SocketOption {
-    pub(super) const ALL: [Self; 29] = [
+    pub(super) const ALL: [Self; 30] = [
         Self::Ttl,
         Self::Tos,
         Self::Broadcast,
@@ -142,6 +144,7 @@ impl SocketOption {
         Self::LocalPortRange,
         Self::MtuDiscover,
         Self::Linger2,
+        Self::RtoMax,
     ];
 
     pub(super) const fn number(self) -> u32 {
@@ -175,6 +178,7 @@ impl SocketOption {
             Self::LocalPortRange => 27,
             Self::MtuDiscover => 28,
             Self::Linger2 => 29,
+            Self::RtoMax => 30,
         }
     }
 

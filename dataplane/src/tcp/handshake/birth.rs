@@ -93,7 +93,7 @@ impl Connection {
             deadlines: Deadlines::new(),
             sent: Sent::new(),
             rtt: RttEstimator::new(settings.rto_min)
-                .with_max(settings.rto_longest())
+                .with_max(config.rto_max(settings))
                 .with_min_window(settings.min_rtt_wlen),
             congestion,
             recovery: Recovery::new(settings.reordering, settings.max_reordering),

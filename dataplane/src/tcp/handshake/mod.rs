@@ -31,6 +31,7 @@ mod transfer;
 pub use connect::Dial;
 
 pub(super) use reply::reply_reset;
+pub(super) use request::{retries_in, seconds_of};
 
 use super::settings::Settings;
 use crate::wire::tcp_options::Options;

@@ -8,6 +8,7 @@ use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::net::Net;
 use crate::tcp::challenge::INVALID_RATELIMIT;
+use crate::tcp::config::Config;
 use crate::tcp::deadlines::Due;
 use crate::tcp::listener::Listener;
 use crate::tcp::request::Request;
@@ -98,7 +99,8 @@ impl Tcp {
         if !may_answer(net, request, now) {
             return;
         }
-        let at = now + timeout_after(&self.commons.settings, request.timeouts);
+        let Some(listener) = self.listeners.get(request.listener) else { return };
+        let at = now + timeout_after(&self.commons.settings, &listener.config, request.timeouts);
         self.send_syn_ack_again(net, now, index);
         self.arm_request(at, index);
     }
@@ -175,6 +177,7 @@ impl Tcp {
             self.remove_request(index);
             return;
         }
+        let after = timeout_after(&self.commons.settings, &listener.config, request.timeouts.saturating_add(1));
         // While data is waited for nothing is sent, but for a last chance at the end.
         let resend = deferred == 0 || !request.acked || request.timeouts + 1 >= deferred;
         if request.timeouts == 0
@@ -183,11 +186,10 @@ impl Tcp {
             listener.young = listener.young.saturating_sub(1);
         }
         request.timeouts = request.timeouts.saturating_add(1);
-        let at = now + timeout_after(&self.commons.settings, request.timeouts);
         if resend {
             self.send_syn_ack_again(net, now, index);
         }
-        self.arm_request(at, index);
+        self.arm_request(now + after, index);
     }
 
     /// Has the request's timer expire at `at`.
@@ -282,12 +284,12 @@ fn answer(net: &mut Net, now: Instant, request: &Request, tos: u8) {
 }
 
 /// Until the SYN-ACK is sent again, after `timeouts` times.
-fn timeout_after(settings: &Settings, timeouts: u8) -> Duration {
-    TIMEOUT.saturating_mul(1 << timeouts.min(16)).min(settings.rto_longest())
+fn timeout_after(settings: &Settings, config: &Config, timeouts: u8) -> Duration {
+    TIMEOUT.saturating_mul(1 << timeouts.min(16)).min(config.rto_max(settings))
 }
 
 /// How many timeouts `seconds` hold (`secs_to_retrans`).
-fn retries_in(seconds: u32) -> u8 {
+pub(in crate::tcp) fn retries_in(seconds: u32) -> u8 {
     if seconds == 0 {
         return 0;
     }
@@ -298,4 +300,9 @@ fn retries_in(seconds: u32) -> u8 {
         period += timeout;
     }
     retries
+}
+
+/// How many seconds `retries` timeouts take (`retrans_to_secs`).
+pub(in crate::tcp) fn seconds_of(retries: u8) -> u32 {
+    (0..retries).map(|retry| (1 << retry.min(16)).min(RTO_MAX.as_secs() as u32)).sum()
 }

@@ -13,6 +13,7 @@ const NAME_BYTES: usize = 16;
 /// Not in every C library's headers (`include/uapi/linux/tcp.h`).
 const TCP_FASTOPEN_KEY: i32 = 33;
 const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
+const TCP_RTO_MAX_MS: i32 = 44;
 
 pub(super) fn set(tcp: &Tcp, name: i32, value: &[u8]) -> Result<()> {
     if name == libc::TCP_CONGESTION {
@@ -75,6 +76,7 @@ fn in_lane(name: i32) -> Result<SocketOption> {
         libc::TCP_FASTOPEN_CONNECT => SocketOption::FastOpenConnect,
         TCP_FASTOPEN_NO_COOKIE => SocketOption::FastOpenNoCookie,
         libc::TCP_NOTSENT_LOWAT => SocketOption::NotSentLowat,
+        TCP_RTO_MAX_MS => SocketOption::RtoMax,
         _ => return fail(libc::ENOPROTOOPT),
     })
 }
