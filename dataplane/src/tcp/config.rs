@@ -7,7 +7,6 @@ use super::congestion::Kind;
 use super::settings::Settings;
 use crate::Duration;
 use crate::qdisc::Priority;
-use crate::route::InterfaceId;
 use std::sync::Arc;
 
 /// Whether segments may be fragmented on their way (`IP_MTU_DISCOVER`).
@@ -66,8 +65,6 @@ pub struct Config {
     pub max_segment: u16,
     /// `TCP_FASTOPEN` of a listener: the most connections begun with data and not finished; 0: off.
     pub fast_open_queue: u16,
-    /// The interface it is bound to.
-    pub interface: Option<InterfaceId>,
     /// `TCP_KEEPCNT`.
     pub keep_count: u8,
     /// `TCP_SYNCNT`; 0: the system's.
@@ -141,7 +138,6 @@ impl Config {
             rto_max_ms: 0,
             max_segment: 0,
             fast_open_queue: 0,
-            interface: None,
             keep_count: settings.keepalive_probes,
             syn_count: 0,
             ttl: settings.ip_default_ttl,

@@ -17,8 +17,6 @@ pub struct Known {
     pub srtt: Option<Duration>,
     /// Its variation.
     pub rttvar: Option<Duration>,
-    /// The threshold of slow start, segments.
-    pub ssthresh: Option<u32>,
     /// The path MTU that ICMP told.
     pub pmtu: Option<u16>,
     /// It told of less than is believed: what does not fit may be cut on its way (`ip_mtu_locked`).

@@ -39,11 +39,11 @@ tcp_info! {
     probes: u8,
     /// Exponent of the back-off.
     backoff: u8,
-    /// `TCPI_OPT_TIMESTAMPS` (1), `SACK` (2), `WSCALE` (4), `ECN` (8), `ECN_SEEN` (16), `SYN_DATA` (32).
+    /// `TCPI_OPT_TIMESTAMPS` (1), `SACK` (2), `WSCALE` (4), `ECN` (8), `SYN_DATA` (32); `ECN_SEEN` (16) is never set.
     options: u8,
     /// Window scales: the peer's in the low four bits, ours in the high ones.
     wscales: u8,
-    /// Bit 0: the delivery rate was limited by the program; bits 1 and 2: why fast open failed.
+    /// Bit 0: the delivery rate was limited by the program; bits 1 and 2, why fast open failed, are zero.
     app_limited_fastopen_fail: u8,
     /// Retransmission timeout, microseconds.
     rto: u32,
@@ -139,13 +139,13 @@ tcp_info! {
     snd_wnd: u32,
     /// Our window, bytes.
     rcv_wnd: u32,
-    /// Times that the flow's hash was changed.
+    /// Zero: a flow's hash stays.
     rehash: u32,
     /// Retransmission timeouts.
     total_rto: u16,
-    /// Series of them that were recovered from.
+    /// Zero: series of them that were recovered from are not counted.
     total_rto_recoveries: u16,
-    /// Milliseconds spent in them.
+    /// Zero: nor is the time spent in them.
     total_rto_time: u32,
 }
 

@@ -69,12 +69,8 @@ pub(super) fn path_mtu(
     flow: &Flow,
     config: &Config,
 ) -> Result<Mtus, DropReason> {
-    let key = PathKey {
-        destination: *flow.remote.ip(),
-        source: Some(*flow.local.ip()),
-        tos: config.tos,
-        interface: config.interface,
-    };
+    let key =
+        PathKey { destination: *flow.remote.ip(), source: Some(*flow.local.ip()), tos: config.tos, interface: None };
     let mtu = ip_route_output(net, now, &key)?.mtu;
     let known = commons.metrics.get(now, IpAddr::V4(*flow.remote.ip())).unwrap_or_default();
     Ok(Mtus { first_hop: mtu, path: known.pmtu.map_or(mtu, |known| mtu.min(known)), locked: known.pmtu_locked })

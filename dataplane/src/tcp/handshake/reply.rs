@@ -9,7 +9,6 @@ use crate::drop::DropReason;
 use crate::ip::{Outgoing, PathKey, ip_queue_xmit, ip_route_output, reserve};
 use crate::net::Net;
 use crate::qdisc::Priority;
-use crate::route::InterfaceId;
 use crate::tcp::flow::Flow;
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
@@ -31,14 +30,12 @@ pub(super) struct Envelope {
     pub(super) ttl: u8,
     /// The queueing priority.
     pub(super) priority: Priority,
-    /// The interface, if its socket is bound to one.
-    pub(super) interface: Option<InterfaceId>,
 }
 
 impl Envelope {
     /// Of an answer to a segment with `tos`.
     pub(super) fn answering(tos: u8) -> Self {
-        Self { tos: tos & !ECN_MASK, ttl: TTL, priority: Priority::from_tos(tos), interface: None }
+        Self { tos: tos & !ECN_MASK, ttl: TTL, priority: Priority::from_tos(tos) }
     }
 }
 
@@ -96,7 +93,7 @@ pub(super) fn ports(flow: &Flow) -> Header<'static> {
 /// Builds and sends a segment without data. False if it did not get as far as IP.
 pub(super) fn send(net: &mut Net, now: Instant, flow: &Flow, header: &Header<'_>, envelope: &Envelope) -> bool {
     let (source, destination) = (*flow.local.ip(), *flow.remote.ip());
-    let key = PathKey { destination, source: Some(source), tos: envelope.tos, interface: envelope.interface };
+    let key = PathKey { destination, source: Some(source), tos: envelope.tos, interface: None };
     let path = match ip_route_output(net, now, &key) {
         Ok(path) => path,
         Err(reason) => {

@@ -42,6 +42,6 @@ pub(super) fn send(
         ..ports(&request.flow)
     };
     let tos = request.reflected_tos.unwrap_or(config.tos);
-    let envelope = Envelope { tos, ttl: config.ttl, priority: config.priority, interface: config.interface };
+    let envelope = Envelope { tos, ttl: config.ttl, priority: config.priority };
     send_reply(net, now, &request.flow, &header, &envelope);
 }

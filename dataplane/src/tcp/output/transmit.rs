@@ -44,7 +44,7 @@ impl Connection {
             destination: *self.flow.remote.ip(),
             source: Some(*self.flow.local.ip()),
             tos: self.config.tos,
-            interface: self.config.interface,
+            interface: None,
         };
         match ip_route_output(ctx.net, ctx.now, &key) {
             Ok(path) => {
