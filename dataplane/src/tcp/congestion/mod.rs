@@ -135,7 +135,8 @@ pub struct Congestion {
     usage: Usage,
     cwnd: u32,
     ssthresh: u32,
-    clamp: u32,
+    /// What a connection begins with, and what idle time takes it back to at most.
+    initial: u32,
     algorithm: Algorithm,
 }
 
@@ -155,7 +156,7 @@ impl Congestion {
             usage: Usage::new(now),
             cwnd: INITIAL_WINDOW,
             ssthresh: SSTHRESH_INFINITE,
-            clamp: u32::MAX,
+            initial: INITIAL_WINDOW,
             algorithm: Algorithm::new(kind),
         }
     }
@@ -197,7 +198,7 @@ impl Congestion {
     /// Sets the window: PRR during a reduction, and what a connection begins with (a lost SYN: 1, RFC 6298 section 5.7;
     /// metrics of the destination).
     pub fn set_cwnd(&mut self, cwnd: u32) {
-        self.cwnd = cwnd.clamp(1, self.clamp);
+        self.cwnd = cwnd.max(1);
     }
 
     /// Sets the threshold: metrics of the destination.
@@ -205,10 +206,10 @@ impl Congestion {
         self.ssthresh = ssthresh.max(SSTHRESH_MIN);
     }
 
-    /// The window never exceeds `clamp` segments (`TCP_WINDOW_CLAMP`, a route's `cwnd`).
-    pub fn set_clamp(&mut self, clamp: u32) {
-        self.clamp = clamp.max(1);
-        self.cwnd = self.cwnd.min(self.clamp);
+    /// Begins with a window of `initial` segments (`tcp_init_cwnd`).
+    pub fn set_initial_window(&mut self, initial: u32) {
+        self.initial = initial.max(1);
+        self.cwnd = self.initial;
     }
 
     /// Takes an ACK: observes, and lets the window grow if it may.
@@ -234,7 +235,6 @@ impl Congestion {
                 Algorithm::Dctcp(dctcp) => dctcp.reno_mut().avoid(self.cwnd, left),
             };
         }
-        self.cwnd = self.cwnd.min(self.clamp);
     }
 
     /// Grows by what was delivered, up to the threshold (RFC 5681 equation 2, counted in segments delivered as RFC 3465
@@ -281,7 +281,7 @@ impl Congestion {
         if prior.kind != self.kind() {
             return false;
         }
-        self.cwnd = self.cwnd.max(prior.cwnd).min(self.clamp);
+        self.cwnd = self.cwnd.max(prior.cwnd);
         self.ssthresh = self.ssthresh.max(prior.ssthresh);
         if let Some(cubic) = prior.cubic {
             self.algorithm = Algorithm::Cubic(cubic.begun_again());
@@ -314,7 +314,7 @@ impl Congestion {
         if now.nanos_since(self.usage.since) < rto_nanos || self.is_cwnd_limited() {
             return;
         }
-        let used = self.usage.used_max.max(INITIAL_WINDOW);
+        let used = self.usage.used_max.max(self.initial);
         if used < self.cwnd {
             self.ssthresh = self.current_ssthresh();
             self.cwnd = self.cwnd.midpoint(used);
@@ -326,7 +326,7 @@ impl Congestion {
     /// `rto`, not below the initial one (RFC 5681 section 4.1; `tcp_cwnd_restart`).
     pub fn restart_after_idle(&mut self, now: Instant, idle: Duration, rto: Duration) {
         self.ssthresh = self.current_ssthresh();
-        let floor = INITIAL_WINDOW.min(self.cwnd);
+        let floor = self.initial.min(self.cwnd);
         let periods = (idle.as_nanos() / rto.as_nanos().max(1)).min(31) as u32;
         self.cwnd = (self.cwnd >> periods).max(floor);
         self.usage.begin_span(now);

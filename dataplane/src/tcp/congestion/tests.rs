@@ -308,8 +308,10 @@ fn names_are_linux_s() {
 #[test]
 fn the_window_stays_within_its_bounds() {
     let mut cc = Congestion::new(Kind::Reno, Instant::ZERO);
-    cc.set_clamp(8);
-    assert_eq!(cc.cwnd(), 8);
+    cc.set_initial_window(4);
+    cc.set_cwnd(64);
+    cc.restart_after_idle(Instant::ZERO, Duration::from_secs(60), Duration::from_secs(1));
+    assert_eq!(cc.cwnd(), 4, "idle time takes no more than the connection began with");
     cc.set_cwnd(0);
     assert_eq!(cc.cwnd(), 1);
     let prior = cc.reduce(Signal::Timeout);

@@ -63,7 +63,7 @@ impl Connection {
     pub(super) fn new(id: ConnectionId, settings: &Settings, birth: &Birth<'_>) -> Self {
         let Birth { now, flow, isn, config, .. } = *birth;
         let mut congestion = Congestion::new(config.congestion, now);
-        congestion.set_cwnd(settings.initial_window);
+        congestion.set_initial_window(settings.initial_window);
         let mut connection = Self {
             flow,
             id,
