@@ -110,6 +110,8 @@ named_enum! {
         TcpNoRing,
         /// Data for a program that closed its socket.
         TcpClosedByUser,
+        /// New data behind the peer's FIN.
+        TcpBehindFin,
         /// More connections wait for `accept` than the backlog allows (`ListenOverflows`).
         TcpAcceptQueueFull,
         /// Too many half-open connections, and SYN cookies are off.

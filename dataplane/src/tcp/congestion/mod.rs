@@ -7,7 +7,7 @@
 //!   7661);
 //! * `newreno`, `cubic` with `hystart`, `dctcp`: what differs, behind one enum, chosen by `TCP_CONGESTION`.
 //!
-//! Invariants: the window is at least 1 and at most the clamp; it grows only while it is what limits the sender
+//! Invariants: the window is at least 1; it grows only while it is what limits the sender
 //! (`tcp_is_cwnd_limited`); a reduction can be undone once. During a reduction PRR sets the window.
 
 mod cubic;

@@ -32,6 +32,7 @@ impl Connection {
         if self.state == State::SynReceived {
             if segment.ack == self.send.isn {
                 // Our SYN is not acknowledged yet: a SYN of the peer's again.
+                ctx.net.counters.dropped(DropReason::TcpAckTooOld);
                 return Fate::Lives;
             }
             self.become_established(ctx, segment);
@@ -163,8 +164,11 @@ impl Connection {
             }
             // After the peer's FIN nothing new can come; a retransmission wants its ACK.
             State::CloseWait | State::Closing | State::LastAck => {
-                if segment.seq.before(self.receive.nxt) && segment.end() != segment.seq {
+                if segment.seq.before(self.receive.nxt) {
                     return self.take_text(ctx, segment, payload);
+                }
+                if segment.end() != segment.seq {
+                    ctx.net.counters.dropped(DropReason::TcpBehindFin);
                 }
                 Fate::Lives
             }
