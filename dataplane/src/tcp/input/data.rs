@@ -46,10 +46,15 @@ impl Connection {
         let taken = self.take_in_order(ctx, segment, payload, skip);
         let whole = taken == segment.len.saturating_sub(skip);
         let ends = whole && segment.flags.contains(Flags::FIN) && self.receive.nxt == segment.data_end();
-        if self.fin_ahead == Some(self.receive.nxt) {
-            // The hole before it is filled: that is acknowledged at once.
-            self.pending.ack_now = true;
-            return self.on_fin(ctx);
+        match self.fin_ahead {
+            Some(fin) if fin == self.receive.nxt => {
+                // The hole before it is filled: that is acknowledged at once.
+                self.pending.ack_now = true;
+                return self.on_fin(ctx);
+            }
+            // The peer went on behind it: it was none (`tcp_ofo_queue` drops what lies behind `RCV.NXT`).
+            Some(fin) if self.receive.nxt.after(fin) => self.fin_ahead = None,
+            _ => {}
         }
         if ends {
             return self.on_fin(ctx);
