@@ -185,6 +185,24 @@ impl TcpListener {
         self.0.shares.iter().try_for_each(|share| share.socket.set_nodelay(nodelay))
     }
 
+    /// `IP_TTL` of what accepted connections send.
+    ///
+    /// # Errors
+    /// `EINVAL` unless 1 to 255, `ENETDOWN`.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let ttl = i32::try_from(ttl).map_err(|_| os_error(libc::EINVAL))?;
+        self.set_option(SocketOption::Ttl, ttl)
+    }
+
+    /// `IP_TTL`.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        let first = self.0.first().ok_or_else(|| os_error(libc::EBADF))?;
+        Ok(first.option(SocketOption::Ttl)?.cast_unsigned())
+    }
+
     /// `setsockopt` on every lane's share.
     ///
     /// # Errors

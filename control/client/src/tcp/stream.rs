@@ -125,6 +125,22 @@ impl TcpStream {
         Ok(self.0.flag(StreamFlags::NODELAY))
     }
 
+    /// `TCP_QUICKACK`: what arrives is acknowledged at once, until the program is seen to talk and listen by turns.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        self.0.set_option(SocketOption::QuickAck, quickack.into())
+    }
+
+    /// `TCP_QUICKACK`, as it is at present.
+    ///
+    /// # Errors
+    /// `ENETDOWN`.
+    pub fn quickack(&self) -> io::Result<bool> {
+        Ok(self.0.option(SocketOption::QuickAck)? != 0)
+    }
+
     /// Makes calls that would wait give `EAGAIN` instead, or wait again.
     ///
     /// # Errors

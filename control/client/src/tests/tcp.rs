@@ -461,6 +461,10 @@ fn options_and_information_reach_the_lane() {
     let (client, _server) = pair(&fake);
     client.set_ttl(9).unwrap();
     assert_eq!(client.ttl().unwrap(), 9);
+    client.set_quickack(true).unwrap();
+    assert!(client.quickack().unwrap());
+    client.set_quickack(false).unwrap();
+    assert!(!client.quickack().unwrap());
     client.socket().set_option(SocketOption::KeepIdle, 77).unwrap();
     assert_eq!(client.socket().option(SocketOption::KeepIdle).unwrap(), 77);
     client.set_linger(Some(Duration::from_secs(3))).unwrap();
@@ -486,7 +490,10 @@ fn a_listener_has_on_every_lane_what_was_set_on_its_socket() {
     socket.bind("127.0.0.1:4321".parse().unwrap()).unwrap();
     let listener = TcpListener::listen(socket, 8).unwrap();
     assert_eq!(listener.sockets().count(), 2, "one for each lane");
+    listener.set_ttl(9).unwrap();
+    assert_eq!(listener.ttl().unwrap(), 9);
     for share in listener.sockets() {
+        assert_eq!(share.option(SocketOption::Ttl).unwrap(), 9);
         assert_eq!(share.option(SocketOption::KeepIdle).unwrap(), 77);
         assert_eq!(share.option(SocketOption::ReusePort).unwrap(), 1);
         assert_eq!(share.max_pacing_rate().unwrap(), 5_000_000_000);
