@@ -72,10 +72,13 @@ impl Listeners {
 
     /// The listener for a SYN to `local`: one on the address before one on the port alone; of a group the one that `hash`, of
     /// the flow, falls on.
-    pub fn lookup(&self, local: SocketAddrV4, hash: u64) -> Option<u32> {
+    pub fn lookup(&self, local: SocketAddrV4, hash: impl FnOnce() -> u64) -> Option<u32> {
         let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, local.port());
         let group = self.by_address.get(&local).or_else(|| self.by_address.get(&any))?;
-        group.get((hash % group.len().max(1) as u64) as usize).copied()
+        match group.as_slice() {
+            [only] => Some(*only),
+            group => group.get((hash() % group.len().max(1) as u64) as usize).copied(),
+        }
     }
 
     /// True if somebody listens on exactly this address.

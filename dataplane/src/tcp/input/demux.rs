@@ -14,10 +14,12 @@ use crate::tcp::transport::Tcp;
 use crate::wire::checksum::{Sum, Verdict};
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::{Flags, Tcp as View};
-use std::hash::BuildHasher;
 use std::net::SocketAddrV4;
 use xmit_nic::frame::FrameFlags;
 use xmit_shared::session::LaneEnd;
+
+/// What the lane's secret is used for here.
+const GROUP: u8 = 7;
 
 /// Who a segment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +105,9 @@ impl Tcp {
         }
     }
 
-    /// The listener that a SYN of `flow` is for; of a group always the same one for one flow.
+    /// The listener that a SYN of `flow` is for; of a group always the same one for one flow, and no peer can tell which.
     pub(in crate::tcp) fn listener_for(&self, flow: &Flow) -> Option<u32> {
-        let hash = foldhash::fast::FixedState::default().hash_one(flow);
-        self.listeners.lookup(flow.local, hash)
+        self.listeners.lookup(flow.local, || self.commons.secret.hash(GROUP, flow))
     }
 
     /// Whose rings a segment for `target` needs: those of the connection's, or listener's, session.
@@ -179,5 +180,48 @@ fn nobody(net: &mut Net, now: Instant, segment: &Segment) {
     } else {
         net.counters.dropped(DropReason::TcpNoSocket);
         handshake::reply_reset(net, now, segment);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tcp::commons::Capacity;
+    use crate::tcp::config::Config;
+    use crate::tcp::listener::Listener;
+    use crate::tcp::settings::Settings;
+    use std::collections::VecDeque;
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use xmit_nic::rng::Rng;
+
+    /// Whom of a group of four each of 64 peers falls on, in a lane of this seed.
+    fn choices(seed: u64) -> Vec<u32> {
+        let (settings, local) = (Settings::default(), SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80));
+        let mut tcp = Tcp::new(Instant::ZERO, &Capacity::SMALL, settings, &mut Rng::new(seed));
+        for slot in 0..4 {
+            tcp.listeners.insert(Listener {
+                local,
+                owner: Owner { session: 0, slot },
+                backlog: 1,
+                config: Arc::new(Config::new(&settings)),
+                keys: None,
+                half_open: 0,
+                young: 0,
+                fast_open_pending: 0,
+                grants: VecDeque::new(),
+                announced: VecDeque::new(),
+                waiting: VecDeque::new(),
+            });
+        }
+        let peer = |port| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), port);
+        (0..64).map(|port| tcp.listener_for(&Flow { local, remote: peer(port) }).unwrap()).collect()
+    }
+
+    #[test]
+    fn whom_of_a_group_a_peer_falls_on_is_the_lane_s_secret() {
+        assert_eq!(choices(1), choices(1));
+        assert_ne!(choices(1), choices(2));
+        assert!((0..4).all(|listener| choices(1).contains(&listener)), "all have a share");
     }
 }
