@@ -130,13 +130,13 @@ pub struct Settings {
     pub pacing_ca_ratio: u32,
     /// Every connection is paced, as if by `SO_MAX_PACING_RATE` and the fq discipline; Linux does so with fq and BBR only.
     pub pacing: bool,
-    /// The initial retransmission timeout, 1 s (`tcp_rto_initial` of newer kernels).
+    /// The least variation of the round trip that a timeout counts with (`tcp_rto_min_us`).
     pub rto_min: Duration,
     /// The longest timeout (`tcp_rto_max_ms`); no less than a second counts.
     pub rto_max: Duration,
     pub ip_local_port_range: (u16, u16),
     pub ip_default_ttl: u8,
-    /// SYN-ACKs carry a random delay-free ISN; fixed seeds make tests repeat.
+    /// So many SYNs are sent again at one distance before it doubles (`tcp_syn_linear_timeouts`).
     pub syn_linear_timeouts: u8,
 }
 

@@ -157,10 +157,11 @@ impl Connection {
         last || end == self.send.pushed || mark.is_some_and(|mark| mark.push)
     }
 
-    /// Segments leave in rows of at most half a congestion window, so that two are always under way (`tcp_cwnd_test`), and of
-    /// half the peer's largest window (`tcp_xmit_size_goal`).
     /// True for the last segment of a row of several, which ends at `end` with `left` bytes behind it: its PSH lets a receiver that
-    /// gathers segments hand them up (Linux marks every TSO packet so). A row ends with its buffer.
+    /// gathers segments hand them up (Linux marks every TSO packet so).
+    ///
+    /// A row has at most half a congestion window, so that two are always under way (`tcp_cwnd_test`), and half the peer's largest
+    /// window (`tcp_xmit_size_goal`); it ends with its buffer.
     #[inline]
     fn ends_row(&mut self, ctx: &Ctx<'_>, end: SeqNum, left: u32, mss: u32, ends_buffer: bool) -> bool {
         if self.row == 0 {
