@@ -3,7 +3,7 @@
 //! A peer's MSS is believed only above [`Mss::MIN`]: one byte per segment would let a peer make us build a thousand
 //! times the segments and scoreboard entries for the same data (CVE-2019-11479; `tcp_min_snd_mss`).
 
-/// IPv4 and TCP headers without options.
+/// Bytes of IPv4 and TCP headers without options.
 pub const HEADERS_LEN: u16 = 40;
 
 /// A segment size that was checked.

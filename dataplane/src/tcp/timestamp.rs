@@ -9,6 +9,9 @@ use crate::{Duration, Instant};
 /// One unit of the option: Linux's `TCP_TS_HZ` is 1,000.
 pub const TIMESTAMP_TICK: Duration = Duration::from_millis(1);
 
+/// `TS.Recent` is not believed after 24 days of silence (RFC 7323 section 5.5).
+pub(super) const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 86_400);
+
 /// An echo older than this is a lie or a wrap: no segment lives so long (2^31 milliseconds).
 const ECHO_AGE_MAX_MS: u32 = 1 << 31;
 

@@ -5,6 +5,9 @@
 /// The largest shift (RFC 7323 section 2.3): windows stay below 2^30, half of half the circle.
 pub const WINDOW_SCALE_MAX: u8 = 14;
 
+/// The largest window of a peer that takes it for a signed number (`MAX_TCP_WINDOW`).
+pub(super) const SIGNED_WINDOW_MAX: u32 = 32_767;
+
 /// A window in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window(pub u32);

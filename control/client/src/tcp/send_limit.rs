@@ -12,6 +12,7 @@ use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use xmit_shared::session::{SocketOption, TcpInfo};
+use xmit_shared::stream::SIZE_GOAL_MAX;
 
 /// What a socket remembers of its limit.
 #[derive(Debug, Default)]
@@ -26,8 +27,6 @@ pub(super) struct SendLimit {
     pub(super) system_lowat: AtomicU32,
 }
 
-/// The most bytes of a buffer: 64 KiB less what headers may take (`sk_gso_max_size`, `MAX_TCP_HEADER`).
-const GOAL_MAX: u32 = 65_536 - 1 - 320;
 /// What a segment costs beside its bytes: `MAX_TCP_HEADER` and `struct skb_shared_info`, then `struct sk_buff`.
 const SEGMENT_COST: u32 = 320 + 320;
 const BUFFER_COST: u32 = 256;
@@ -116,5 +115,5 @@ fn cost(queued: u32, goal: u32) -> u32 {
 fn size_goal(info: &TcpInfo) -> u32 {
     let mss = info.snd_mss.max(1);
     let half = if info.snd_wnd > 536 { info.snd_wnd / 2 } else { info.snd_wnd };
-    (GOAL_MAX.min(half) / mss).max(1) * mss
+    (SIZE_GOAL_MAX.min(half) / mss).max(1) * mss
 }

@@ -37,6 +37,10 @@ use crate::memory::{Bytes, Entry, Line, LineWords};
 use core::fmt::Debug;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
+/// The most bytes of writes that are gathered into one of Linux's buffers, which lane and client both reckon with: 64 KiB less what
+/// headers may take (`sk_gso_max_size`, `MAX_TCP_HEADER`).
+pub const SIZE_GOAL_MAX: u32 = 65_536 - 1 - 320;
+
 /// Where one direction of a stream lies.
 #[derive(Debug)]
 pub struct StreamRing {

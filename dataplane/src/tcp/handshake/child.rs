@@ -15,6 +15,7 @@ use crate::tcp::table::ConnectionId;
 use crate::tcp::transport::Tcp;
 use crate::tcp::window::WireWindow;
 use crate::wire::tcp::Flags;
+use crate::wire::tcp_options::TIMESTAMPS_LEN;
 use xmit_shared::session::LaneEnd;
 
 impl Tcp {
@@ -130,7 +131,7 @@ impl Connection {
         let spurious = self.sample_handshake(ctx, request, segment);
         self.rare.total_rto = u16::from(request.timeouts);
         if self.agreed.timestamps {
-            self.receive.advertised_mss = self.receive.advertised_mss.saturating_sub(12);
+            self.receive.advertised_mss = self.receive.advertised_mss.saturating_sub(TIMESTAMPS_LEN as u16);
         }
         self.update_mss(ctx, self.send.pmtu);
         self.guess_segment_size();

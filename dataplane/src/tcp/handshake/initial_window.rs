@@ -3,10 +3,8 @@
 use crate::tcp::config::Config;
 use crate::tcp::mss::HEADERS_LEN;
 use crate::tcp::settings::Settings;
-use crate::tcp::window::{WINDOW_SCALE_MAX, WindowScale};
+use crate::tcp::window::{SIGNED_WINDOW_MAX, WINDOW_SCALE_MAX, WindowScale};
 
-/// The largest window of a peer that takes it for a signed number.
-const SIGNED_WINDOW_MAX: u32 = 32_767;
 /// The longest segment: what an IPv4 datagram holds.
 const MSS_MAX: u16 = u16::MAX - HEADERS_LEN;
 

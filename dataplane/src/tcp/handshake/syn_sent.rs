@@ -15,7 +15,7 @@ use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::window::{Window, WindowScale};
 use crate::wire::tcp::Flags;
-use crate::wire::tcp_options::Options;
+use crate::wire::tcp_options::{Options, TIMESTAMPS_LEN};
 
 /// A SYN that met an old connection of the peer's is sent again so soon after the reset (`TCP_TIMEOUT_MIN`).
 const SOON: Duration = Duration::from_millis(2);
@@ -114,7 +114,7 @@ impl Connection {
             return fate;
         }
         if self.agreed.timestamps {
-            self.receive.advertised_mss = self.receive.advertised_mss.saturating_sub(12);
+            self.receive.advertised_mss = self.receive.advertised_mss.saturating_sub(TIMESTAMPS_LEN as u16);
         }
         self.update_mss(ctx, self.send.pmtu);
         self.guess_segment_size();

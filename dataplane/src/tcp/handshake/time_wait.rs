@@ -12,6 +12,7 @@ use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::Due;
 use crate::tcp::segment::{Incoming, Segment};
 use crate::tcp::time_wait::TimeWait;
+use crate::tcp::timestamp::TS_RECENT_LIFE;
 use crate::tcp::transport::Tcp;
 use crate::wire::tcp::Flags;
 use crate::wire::tcp_options::Timestamps;
@@ -20,8 +21,7 @@ use xmit_shared::session::LaneEnd;
 
 /// Twice the life of a segment (`TCP_TIMEWAIT_LEN`).
 const LENGTH: Duration = Duration::from_secs(60);
-/// `TS.Recent` is not believed after 24 days of silence (RFC 7323 section 5.5); for a reset after a minute.
-const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 86_400);
+/// Of a reset `TS.Recent` is believed for a minute.
 const TS_RECENT_LIFE_RESET: Duration = Duration::from_secs(60);
 
 /// What a segment does to a TIME_WAIT.

@@ -93,7 +93,7 @@ impl Connection {
         self.note_data(ctx, segment);
         self.note_congestion(ctx, segment);
         if segment.len >= GROWTH_LEN_MIN {
-            self.grow_window(ctx);
+            self.grow_window();
         }
         taken
     }
@@ -181,7 +181,7 @@ impl Connection {
     }
 
     /// The most that is announced grows with what arrives (`tcp_grow_window`).
-    fn grow_window(&mut self, ctx: &mut Ctx<'_>) {
+    fn grow_window(&mut self) {
         let most = self.receive.clamp.min(self.receive.buffer / 2);
         if self.receive.threshold >= most {
             return;
@@ -189,7 +189,6 @@ impl Connection {
         let step = 2 * u32::from(self.receive.advertised_mss);
         self.receive.threshold = (self.receive.threshold + step).min(most);
         self.ack.quick = self.ack.quick.max(1);
-        let _ = ctx;
     }
 
     /// The receiver's round trip: by the echo of a full segment (`tcp_rcv_rtt_measure_ts`), or by the time that a

@@ -1,6 +1,7 @@
 //! Steps 1 to 4 of RFC 9293 section 3.10.7.4: timestamps, sequence numbers, RST, SYN (`tcp_validate_incoming`), with the
 //! answers of RFC 5961 and RFC 7323.
 
+use crate::Instant;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::errno::{ECONNREFUSED, ECONNRESET, EPIPE};
@@ -9,11 +10,8 @@ use crate::tcp::connection::Connection;
 use crate::tcp::out_of_order::Range;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
+use crate::tcp::timestamp::TS_RECENT_LIFE;
 use crate::wire::tcp::Flags;
-use crate::{Duration, Instant};
-
-/// `TS.Recent` is not believed after 24 days of silence (RFC 7323 section 5.5).
-const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 86_400);
 
 impl Connection {
     /// `Ok`: goes on with step 5. Otherwise the segment is answered as it deserves, and dropped.

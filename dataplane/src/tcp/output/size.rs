@@ -6,13 +6,12 @@ use super::super::mss::HEADERS_LEN;
 use super::super::mtu_search::MtuStage;
 use super::super::settings::Settings;
 use crate::wire::tcp_options::{LEN_MAX, SACK_BLOCKS_MAX, TIMESTAMPS_LEN};
+use xmit_shared::stream::SIZE_GOAL_MAX;
 
 /// A peer whose largest window is above this gets segments of half of it at most (`tcp_bound_to_half_wnd`).
 const SMALL_WINDOW: u32 = 536;
 /// The least segment with its options (`tcp_bound_to_half_wnd`).
 const HEADER_AND_DATA_MIN: u32 = 68;
-/// What fits 64 KiB beside headers (`sk_gso_max_size`, `MAX_TCP_HEADER`).
-const GOAL_MAX: u32 = 65_536 - 1 - 320;
 
 impl Connection {
     /// Follows a path MTU (`tcp_sync_mss`); while the path is searched, what is known to pass.
@@ -61,7 +60,7 @@ impl Connection {
     #[inline]
     pub(super) fn size_goal(&self) -> u32 {
         let mss = self.current_mss();
-        (GOAL_MAX.min(self.largest_write()) / mss).max(1) * mss
+        (SIZE_GOAL_MAX.min(self.largest_write()) / mss).max(1) * mss
     }
 
     /// Bytes of data of a full segment that leaves now: SACK blocks take their room from it (`tcp_current_mss`).

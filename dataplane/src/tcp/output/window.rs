@@ -6,7 +6,7 @@
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::input::UNPREDICTED;
-use super::super::window::{Window, WireWindow};
+use super::super::window::{SIGNED_WINDOW_MAX, Window, WireWindow};
 use crate::counters::Snmp;
 
 /// What the receive ring has room for.
@@ -55,7 +55,7 @@ impl Connection {
         (self.receive.wnd, self.receive.wup) = (Window(window), self.receive.nxt);
         self.receive.last_ack = self.receive.nxt;
         let unscaled = self.receive.scale.shift() == 0 && ctx.commons.settings.workaround_signed_windows;
-        let window = if unscaled { window.min(WINDOW_SIGNED_MAX) } else { window };
+        let window = if unscaled { window.min(SIGNED_WINDOW_MAX) } else { window };
         let wire = self.receive.scale.to_wire(Window(window));
         self.note_zero(ctx, before, wire);
         (wire, space)
@@ -197,6 +197,3 @@ impl Connection {
         }
     }
 }
-
-/// `MAX_TCP_WINDOW`.
-const WINDOW_SIGNED_MAX: u32 = 32_767;
