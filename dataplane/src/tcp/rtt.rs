@@ -11,6 +11,7 @@
 use super::min_rtt::MinRtt;
 use super::seq::SeqNum;
 use crate::{Duration, Instant};
+use std::num::NonZeroU32;
 use xmit_shared::time::nanos;
 
 /// The least variation in a timeout (`TCP_RTO_MIN`); a route may lower it.
@@ -28,7 +29,7 @@ const BACKOFF_MAX: u8 = 16;
 /// The estimate, once there is one; `srtt` times 8 and `mdev` times 4, so that nothing is lost to rounding.
 #[derive(Clone, Copy, Debug)]
 struct Estimate {
-    srtt_8: u32,
+    srtt_8: NonZeroU32,
     mdev_4: u32,
     /// The largest `mdev_4` of this window.
     mdev_max: u32,
@@ -138,7 +139,7 @@ impl RttEstimator {
             return u64::from(self.first_rto_ms) * 1_000_000;
         }
         let estimate = self.estimate.as_ref();
-        let rto = estimate.map(|e| (u64::from(e.srtt_8 >> 3) + u64::from(e.rttvar)) * 1_000);
+        let rto = estimate.map(|e| (u64::from(e.srtt_8.get() >> 3) + u64::from(e.rttvar)) * 1_000);
         rto.unwrap_or(RTO_INITIAL_NANOS).min(self.rto_max_nanos())
     }
 
@@ -175,13 +176,13 @@ impl RttEstimator {
     /// The smoothed round trip, if there was a sample.
     #[inline]
     pub fn srtt(&self) -> Option<Duration> {
-        self.estimate.as_ref().map(|e| Duration::from_micros(u64::from(e.srtt_8 >> 3)))
+        self.estimate.as_ref().map(|e| Duration::from_micros(u64::from(e.srtt_8.get() >> 3)))
     }
 
     /// The same in microseconds, at least one.
     #[inline]
     pub fn srtt_micros(&self) -> Option<u32> {
-        self.estimate.as_ref().map(|e| (e.srtt_8 >> 3).max(1))
+        self.estimate.as_ref().map(|e| (e.srtt_8.get() >> 3).max(1))
     }
 
     /// The mean deviation as `TCP_INFO` shows it, if there was a sample.
@@ -206,7 +207,7 @@ impl RttEstimator {
     pub fn seed(&mut self, srtt: Duration, rttvar: Duration, snd_nxt: SeqNum) {
         let variation = micros(rttvar).max(self.rto_min_us);
         self.estimate = Some(Estimate {
-            srtt_8: micros(srtt).max(1).saturating_mul(8),
+            srtt_8: at_least_one(micros(srtt).max(1).saturating_mul(8)),
             mdev_4: variation,
             mdev_max: variation,
             rttvar: variation,
@@ -220,13 +221,13 @@ impl Estimate {
     fn first(measured: u32, floor: u32, snd_nxt: SeqNum) -> Self {
         let mdev_4 = measured.saturating_mul(2);
         let rttvar = mdev_4.max(floor);
-        Self { srtt_8: measured.saturating_mul(8), mdev_4, mdev_max: rttvar, rttvar, window_end: snd_nxt }
+        Self { srtt_8: at_least_one(measured.saturating_mul(8)), mdev_4, mdev_max: rttvar, rttvar, window_end: snd_nxt }
     }
 
     /// RFC 6298 section 2.3: `srtt = 7/8 srtt + 1/8 rtt`, `mdev = 3/4 mdev + 1/4 |rtt - srtt|`.
     fn update(&mut self, measured: u32, floor: u32, snd_una: SeqNum, snd_nxt: SeqNum) {
-        let error = i64::from(measured) - i64::from(self.srtt_8 >> 3);
-        self.srtt_8 = clamp(i64::from(self.srtt_8) + error).max(1);
+        let error = i64::from(measured) - i64::from(self.srtt_8.get() >> 3);
+        self.srtt_8 = at_least_one(clamp(i64::from(self.srtt_8.get()) + error));
         let surprise = error.abs() - i64::from(self.mdev_4 >> 2);
         // A shorter round trip must not lengthen the timeout much (Eifel's remark in `tcp_rtt_estimator`).
         let weight = if error < 0 && surprise > 0 { surprise >> 3 } else { surprise };
@@ -243,6 +244,11 @@ impl Estimate {
             self.mdev_max = floor;
         }
     }
+}
+
+/// A round trip is never nothing, so that there is room for saying that none is known.
+fn at_least_one(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 /// The sample that an ACK gives (`tcp_ack_update_rtt`): of segments sent once that it acknowledged, else of such that
