@@ -37,6 +37,8 @@ enum Verdict {
     Unacceptable(DropReason),
     /// It ends the request.
     Reset,
+    /// A reset in the window, but not at its beginning: may be forged, and the peer is asked.
+    UnsureReset,
     /// A SYN in the window: resets the peer and ends the request.
     BadSyn,
     /// Means nothing here.
@@ -77,6 +79,13 @@ impl Tcp {
             Verdict::Reset => {
                 net.counters.dropped(DropReason::TcpReset);
                 self.end_request(net, index);
+            }
+            Verdict::UnsureReset => {
+                net.counters.dropped(DropReason::TcpResetUnsure);
+                if may_answer(net, request, now) {
+                    net.counters.inc(Snmp::TcpExtTCPChallengeACK);
+                    answer(net, now, request, segment.tos);
+                }
             }
             Verdict::BadSyn => {
                 net.counters.dropped(DropReason::TcpSyn);
@@ -236,7 +245,8 @@ fn judge(request: &Request, segment: &Segment, timestamps: Option<Timestamps>) -
     if segment.seq == request.peer_isn && pure_syn && !from_the_past {
         return Verdict::SynAgain;
     }
-    if flags.contains(Flags::ACK) && segment.ack != request.isn + 1 {
+    // A reset is judged by its sequence number alone, before any acknowledgment number (section 3.10.7.4, first and second).
+    if !reset && flags.contains(Flags::ACK) && segment.ack != request.isn + 1 {
         return Verdict::NotOurs;
     }
     if from_the_past {
@@ -245,12 +255,14 @@ fn judge(request: &Request, segment: &Segment, timestamps: Option<Timestamps>) -
     if !in_window(segment.seq, segment.end(), next, request.receive_window.min(0xffff)) {
         return Verdict::Unacceptable(DropReason::TcpOutOfWindow);
     }
+    if reset {
+        return if segment.seq == next { Verdict::Reset } else { Verdict::UnsureReset };
+    }
     // A SYN that is the first one again, with an ACK beside it, lies before the window.
     let syn = flags.contains(Flags::SYN) && segment.seq != request.peer_isn;
-    match (reset, syn, flags.contains(Flags::ACK)) {
-        (true, ..) => Verdict::Reset,
-        (_, true, _) => Verdict::BadSyn,
-        (.., true) => Verdict::Completes,
+    match (syn, flags.contains(Flags::ACK)) {
+        (true, _) => Verdict::BadSyn,
+        (_, true) => Verdict::Completes,
         _ => Verdict::Nothing,
     }
 }
