@@ -22,11 +22,12 @@ impl Tcp {
         &mut self,
         net: &mut Net,
         now: Instant,
-        end: Option<&mut LaneEnd>,
+        mut end: Option<&mut LaneEnd>,
         id: ConnectionId,
         news: &IcmpNews,
     ) {
         let seq = SeqNum::new(news.quote.sequence);
+        let connected = self.is_fetched(end.as_deref_mut(), id);
         self.with(net, now, end, id, |connection, ctx| {
             if !connection.is_under_way(seq) {
                 ctx.net.counters.inc(Snmp::TcpExtOutOfWindowIcmps);
@@ -34,7 +35,7 @@ impl Tcp {
             }
             match news.next_hop_mtu {
                 Some(mtu) => connection.on_path_mtu(ctx, mtu),
-                None => connection.on_unreachable(ctx, news, seq),
+                None => connection.on_unreachable(ctx, news, seq, connected),
             }
         });
     }
@@ -64,14 +65,14 @@ impl Connection {
     }
 
     /// A segment did not reach its peer.
-    fn on_unreachable(&mut self, ctx: &mut Ctx<'_>, news: &IcmpNews, seq: SeqNum) -> Fate {
+    fn on_unreachable(&mut self, ctx: &mut Ctx<'_>, news: &IcmpNews, seq: SeqNum, connected: bool) -> Fate {
         let errno = news.errno as u16;
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
         if self.fast_open != FastOpenState::Server && is_transient(news) {
             self.revert_timeout(ctx, seq);
         }
-        // A fast open that the program has accepted counts as connected.
-        if opening && self.fast_open != FastOpenState::Server {
+        // A fast open that the program has accepted counts as connected; one that waits in the queue fails there (`fastopen->sk`).
+        if opening && !connected {
             return self.fail(ctx, errno);
         }
         // RFC 1122 section 4.2.3.9: a hint, reported if the connection fails for good.

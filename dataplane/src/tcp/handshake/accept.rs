@@ -71,6 +71,19 @@ impl Tcp {
         self.place_waiting(net, now, end, listener);
     }
 
+    /// True if `id` was begun by a SYN with data and the program has fetched it. Bounded by the backlog.
+    pub(in crate::tcp) fn is_fetched(&mut self, end: Option<&mut LaneEnd>, id: ConnectionId) -> bool {
+        let Some(connection) = self.table.get_mut(id) else { return false };
+        if connection.fast_open != FastOpenState::Server {
+            return false;
+        }
+        let (Some(owner), Some(end)) = (connection.owner, end) else { return false };
+        let Some(listener) = connection.listener.and_then(|index| self.listeners.get(index)) else { return true };
+        let _ = end.rx_room(listener.owner.slot);
+        let unfetched = end.rx_unread(listener.owner.slot) as usize / ACCEPTED_BYTES;
+        !listener.announced.iter().rev().take(unfetched).any(|slot| *slot == owner.slot)
+    }
+
     /// Connections that wait are placed in their order. Bounded by the grants.
     fn place_waiting(&mut self, net: &mut Net, now: Instant, end: Option<&mut LaneEnd>, listener: u32) {
         let Some(end) = end else { return };
