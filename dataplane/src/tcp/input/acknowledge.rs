@@ -109,12 +109,16 @@ impl Connection {
         }
     }
 
-    /// The window would not shrink by an ACK sent now: the program keeps up.
-    fn window_holds(&self, ctx: &mut Ctx<'_>) -> bool {
+    /// The window would not shrink by an ACK sent now: the program keeps up. If it does not, ACKs are not hurried any more, so that
+    /// it has time to read before they tell of a smaller window (`__tcp_select_window` ends `quick`).
+    fn window_holds(&mut self, ctx: &mut Ctx<'_>) -> bool {
         let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return true };
         let room = end.rx_room(owner.slot).unwrap_or(0);
+        if end.rx_unread(owner.slot) < end.rx_size(owner.slot) / 2 {
+            return true;
+        }
+        self.ack.quick = 0;
         room.min(self.receive.threshold) >= self.receive.wnd.0
-            || end.rx_unread(owner.slot) < end.rx_size(owner.slot) / 2
     }
 
     /// `tcp_send_delayed_ack`.

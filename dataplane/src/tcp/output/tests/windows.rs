@@ -105,3 +105,25 @@ fn a_fixed_send_buffer_stays() {
     bench.write(1 << 20, false);
     assert_eq!(bench.end.tx_size(SLOT), 16_384);
 }
+
+/// What has arrived, several segments gathered on the way, fills more than half of the buffer: the ACK waits for the program to read,
+/// though the connection is young and its ACKs are quick.
+#[test]
+fn an_ack_that_would_tell_of_a_smaller_window_waits() {
+    let mut bench = Bench::new(Settings::default(), Shape { ring: 1 << 13, ..Shape::default() }, |config| {
+        config.receive_buffer = 1 << 14;
+    });
+    bench.step(|connection, _| {
+        connection.receive.advertised_mss = 500;
+        Fate::Lives
+    });
+    let gathered = In { len: 1500, flags: Flags::ACK | Flags::PSH, ..ack(1) };
+    for seq in [1, 1501] {
+        bench.receive(In { seq, ..gathered });
+        assert_eq!(bench.out(), [format!(". 1:1(0) ack {}", seq + 1500)], "quick");
+    }
+    bench.receive(In { seq: 3001, ..gathered });
+    assert_eq!(bench.out(), [""; 0], "delayed");
+    bench.pass(40 * MS);
+    assert_eq!(bench.out(), [". 1:1(0) ack 4501"]);
+}
