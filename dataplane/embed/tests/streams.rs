@@ -120,6 +120,20 @@ fn a_write_without_room_waits_for_acknowledgements() {
     assert_eq!(writer.join().unwrap(), 60_000);
 }
 
+/// Buffers of a write are of half the largest window, 15,000 bytes, also while the peer offers less: as many of them are begun as before.
+#[test]
+fn a_window_that_shrinks_does_not_make_the_buffers_of_a_write_smaller() {
+    let _run = Run::begin();
+    let (fd, mut peer) = established_with_send_buffer(16_384);
+    nonblocking(fd);
+    assert_eq!(send(fd, &[7; 1000], 0), 1000);
+    peer.expects("P.", 1, 1, 1000);
+    peer.window = 4000;
+    peer.sends(".", 1, 1001, b"");
+    // The first one's part that does not leave is filled up, and the second one is begun below 32,768 bytes.
+    assert_eq!(send(fd, &[7; 60_000], 0), 34_000);
+}
+
 #[test]
 fn connecting_succeeds_fails_and_gives_up() {
     let _run = Run::begin();

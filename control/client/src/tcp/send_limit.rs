@@ -25,6 +25,8 @@ pub(super) struct SendLimit {
     known: Mutex<Option<((u32, u32), bool)>>,
     /// `net.ipv4.tcp_notsent_lowat`; zero for none.
     pub(super) system_lowat: AtomicU32,
+    /// The largest window that the peer was seen to offer (`max_window`).
+    window_max: AtomicU32,
 }
 
 /// What a segment costs beside its bytes: `MAX_TCP_HEADER` and `struct skb_shared_info`, then `struct sk_buff`.
@@ -39,7 +41,7 @@ impl TcpSocket {
     pub(super) fn next_piece(&self) -> io::Result<u32> {
         let info = self.info()?;
         let (_, queued, unsent) = self.queued()?;
-        let (goal, limit) = (size_goal(&info), self.limit(&info)?);
+        let (goal, limit) = (self.size_goal(&info), self.limit(&info)?);
         let full = cost(queued, goal) >= limit || self.lowat().is_some_and(|lowat| unsent >= lowat);
         // The last buffer is filled up in any case.
         Ok(if full && unsent.is_multiple_of(goal) { 0 } else { goal - unsent % goal })
@@ -56,7 +58,7 @@ impl TcpSocket {
         if self.starved.load(Ordering::Relaxed) {
             self.grow(&info);
         }
-        let used = cost(queued, size_goal(&info));
+        let used = cost(queued, self.size_goal(&info));
         let free = self.limit(&info)?.saturating_sub(used);
         let room = free >= used / 2 && free > 0 && self.lowat().is_none_or(|lowat| unsent < lowat / 2);
         *lock(&self.send_limit.known) = Some(((queued, unsent), room));
@@ -66,6 +68,15 @@ impl TcpSocket {
     /// What was known of room is no longer so: an option changed.
     pub(super) fn forget_room(&self) {
         *lock(&self.send_limit.known) = None;
+    }
+
+    /// `tcp_xmit_size_goal`: whole segments, no more than half the peer's largest window. A window that is small for a while does not make
+    /// buffers small.
+    fn size_goal(&self, info: &TcpInfo) -> u32 {
+        let known = self.send_limit.window_max.fetch_max(info.snd_wnd, Ordering::Relaxed);
+        let (mss, window) = (info.snd_mss.max(1), known.max(info.snd_wnd));
+        let half = if window > 536 { window / 2 } else { window };
+        (SIZE_GOAL_MAX.min(half) / mss).max(1) * mss
     }
 
     fn limit(&self, info: &TcpInfo) -> io::Result<u32> {
@@ -109,11 +120,4 @@ impl TcpSocket {
 /// What `queued` bytes cost in buffers of `goal` (`sk_wmem_queued`).
 fn cost(queued: u32, goal: u32) -> u32 {
     queued + queued.div_ceil(goal) * (SEGMENT_COST + BUFFER_COST)
-}
-
-/// `tcp_xmit_size_goal`: whole segments, no more than half the peer's window.
-fn size_goal(info: &TcpInfo) -> u32 {
-    let mss = info.snd_mss.max(1);
-    let half = if info.snd_wnd > 536 { info.snd_wnd / 2 } else { info.snd_wnd };
-    (SIZE_GOAL_MAX.min(half) / mss).max(1) * mss
 }
