@@ -1,7 +1,7 @@
 //! Tests of the sender's reaction to loss: a sender of these parts and a receiver that acknowledges every segment,
 //! over a path that loses, delays and reorders by a seed.
 
-use super::super::congestion::Kind;
+use super::super::congestion::{Congestion, Kind};
 use super::super::rtt::RTO_MIN;
 use super::super::sent::SegmentSlab;
 use super::super::timestamp::TimestampClock;
