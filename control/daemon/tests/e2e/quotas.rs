@@ -29,6 +29,35 @@ fn sockets_are_counted() {
     daemon.stop();
 }
 
+/// Far more than the words of one level of dirty bits: each is found by what the kernel sends to it, and found by the lane when it answers.
+#[test]
+fn a_program_may_have_many_sockets() {
+    require_root!("a_program_may_have_many_sockets", "ping");
+    const PORTS: std::ops::Range<u16> = 2000..12_000;
+    let lab = Lab::new("many");
+    let client = "[client]\nsockets_max = 20000\nring = \"128KiB\"\nmemory = \"8GiB\"\n";
+    let daemon = lab.daemon(&format!("{}{client}", Lab::OWN));
+    let session = lab.session();
+    let ours: Vec<_> = PORTS.map(|port| xmit::UdpSocket::bind_in(&session, (OURS, port)).unwrap()).collect();
+    let kernel = lab.a.run(|| UdpSocket::bind((HOST, 5000))).unwrap().unwrap();
+    kernel.set_read_timeout(Some(LIMIT)).unwrap();
+    ping(&lab.a, OURS).unwrap();
+    let mut buffer = [0; 64];
+    for at in (0..ours.len()).step_by(97).chain([ours.len() - 1]) {
+        let port = PORTS.start + at as u16;
+        kernel.send_to(&port.to_ne_bytes(), (OURS, port)).unwrap();
+        let socket = &ours[at];
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        let (len, from) = socket.recv_from(&mut buffer).unwrap();
+        assert_eq!(buffer[..len], port.to_ne_bytes());
+        socket.send_to(&buffer[..len], from).unwrap();
+        let (len, from) = again(|| kernel.recv_from(&mut buffer)).unwrap();
+        assert_eq!((&buffer[..len], from.port()), (&port.to_ne_bytes()[..], port));
+    }
+    drop(ours);
+    daemon.stop();
+}
+
 #[test]
 fn packets_are_counted() {
     require_root!("packets_are_counted", "ping");
