@@ -82,7 +82,14 @@ impl Session {
             Op::Listen(backlog) => self.listen(ctx, slot, token, backlog),
             Op::Share(other) => self.share(ctx, slot, token, other),
             Op::Grant(granted) => Some(self.grant(ctx, slot, granted)),
-            Op::Shutdown(how) => Some(self.shutdown_stream(ctx, slot, how)),
+            Op::Shutdown(how) => {
+                let answer = match self.shutdown_stream(ctx, slot, how) {
+                    Ok(ended) => Completion::of(call, 0).with_value(ended.into()),
+                    Err(errno) => Completion::of(call, -errno),
+                };
+                self.end.complete(&answer.with_addr(self.local(ctx, slot)))?;
+                None
+            }
             Op::Close => self.close_stream(ctx, slot, token),
             Op::SetOption(option, value) => Some(self.set_stream_option(ctx, slot, option, value)),
             Op::SetPacing(rate) => Some(self.set_max_pacing_rate(ctx, slot, rate)),

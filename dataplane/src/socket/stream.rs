@@ -354,12 +354,12 @@ impl Session {
         Ok(())
     }
 
-    /// `inet_shutdown`.
-    pub(super) fn shutdown_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, how: How) -> Result<(), i32> {
+    /// `inet_shutdown`. True if that ended a handshake, and the socket is as new.
+    pub(super) fn shutdown_stream(&mut self, ctx: &mut Ctx<'_>, slot: u32, how: How) -> Result<bool, i32> {
         match *self.slot(slot) {
             Slot::Stream(Stream::Connected { id, .. }) => {
                 if ctx.tcp.table.get(id).is_some_and(|connection| connection.state == State::SynSent) {
-                    return self.disconnect_stream(ctx, slot);
+                    return self.disconnect_stream(ctx, slot).map(|()| true);
                 }
                 ctx.tcp.with(ctx.net, ctx.now, Some(&mut self.end), id, |connection, ctx| {
                     if how.reads() {
@@ -367,11 +367,11 @@ impl Session {
                     }
                     if how.writes() { connection.shutdown_write(ctx) } else { crate::tcp::Fate::Lives }
                 });
-                Ok(())
+                Ok(false)
             }
             Slot::Stream(Stream::Listening { index, bound }) if how.reads() => {
                 self.stop_listening(ctx, slot, index, bound);
-                Ok(())
+                Ok(false)
             }
             Slot::Stream(Stream::Closing { .. }) | Slot::Granted(_) => Err(EBADF),
             _ => Err(ENOTCONN),

@@ -70,6 +70,12 @@ impl TcpSocket {
         *lock(&self.send_limit.known) = None;
     }
 
+    /// The next connection's peer is another one.
+    pub(super) fn forget_peer(&self) {
+        self.send_limit.window_max.store(0, Ordering::Relaxed);
+        self.forget_room();
+    }
+
     /// `tcp_xmit_size_goal`: whole segments, no more than half the peer's largest window. A window that is small for a while does not make
     /// buffers small.
     fn size_goal(&self, info: &TcpInfo) -> u32 {

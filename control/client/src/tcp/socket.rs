@@ -238,7 +238,7 @@ impl TcpSocket {
     fn forget_connection(&self, local: SocketAddrV4) {
         *lock(&self.names) = Names { local, peer: None };
         self.syn_room.store(0, Ordering::Relaxed);
-        self.forget_room();
+        self.forget_peer();
         self.set_phase(Phase::Idle);
         self.session.tell_pollers(self.index);
     }
@@ -285,29 +285,25 @@ impl TcpSocket {
         }
         match phase {
             Phase::Connected => self.shut_halves(how),
-            Phase::Connecting | Phase::Deferred => self.stop_connecting(how),
+            Phase::Connecting | Phase::Deferred => self.shut_halves(how),
             Phase::Idle | Phase::Listening => Err(os_error(libc::ENOTCONN)),
         }
     }
 
-    /// In SYN_SENT `shutdown` is `connect` to `AF_UNSPEC` (`inet_shutdown`): the socket may connect again. What waits for the handshake
-    /// gets `ECONNRESET`.
-    fn stop_connecting(&self, how: How) -> io::Result<()> {
-        let local = self.call(Op::Shutdown(how))?.addr;
-        if self.phase_now() == Phase::Connected {
-            // The peer's answer came first: that half is shut.
-            return self.shut_halves(how);
-        }
-        self.forget_connection(local);
-        Ok(())
-    }
-
+    /// In SYN_SENT `shutdown` is `connect` to `AF_UNSPEC` (`inet_shutdown`): the socket may connect again, and what waits for the
+    /// handshake gets `ECONNRESET`. Only the lane knows whether the peer has been heard.
     fn shut_halves(&self, how: How) -> io::Result<()> {
         self.read_shut.fetch_or(how.reads(), Ordering::Relaxed);
         self.write_shut.fetch_or(how.writes(), Ordering::Relaxed);
         self.session.tell_pollers(self.index);
         // The answer also wakes those who sleep in this socket's calls.
-        self.call(Op::Shutdown(how)).map(drop)
+        let answer = self.call(Op::Shutdown(how))?;
+        if answer.value != 0 {
+            self.read_shut.store(false, Ordering::Relaxed);
+            self.write_shut.store(false, Ordering::Relaxed);
+            self.forget_connection(answer.addr);
+        }
+        Ok(())
     }
 
     /// `getsockname`; all zero before the socket has one.
