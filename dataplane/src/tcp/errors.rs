@@ -125,8 +125,10 @@ impl Connection {
         self.choose_fragmentation(ctx);
     }
 
-    /// Whether segments carry DF, by what the program wants and what is known of the path (`ip_dont_fragment`).
-    pub(super) fn choose_fragmentation(&mut self, ctx: &mut Ctx<'_>) {
+    /// Whether segments carry DF, by what the program wants and what is known of the path (`ip_dont_fragment`). Asked again for each
+    /// segment without it, because what is known of a path grows old.
+    #[cold]
+    pub(in crate::tcp) fn choose_fragmentation(&mut self, ctx: &mut Ctx<'_>) {
         let known = ctx.commons.metrics.get(ctx.now, IpAddr::V4(*self.flow.remote.ip()));
         let locked = known.is_some_and(|known| known.pmtu_locked);
         self.send.dont_fragment = self.config.mtu_discover.forbids_cutting(locked);

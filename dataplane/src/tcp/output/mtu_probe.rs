@@ -62,7 +62,12 @@ impl Connection {
     pub(super) fn probe_mtu(&mut self, ctx: &mut Ctx<'_>, path: &Path) -> Probing {
         // Reports of holes would take their room from the probe, or from what is measured by it.
         let calm = self.recovery.phase() == Phase::Open && !self.out_of_order.has_report();
-        if !calm || self.send.mtu_stage == MtuStage::Probing || self.congestion.cwnd() < CWND_MIN {
+        // What may be cut on its way proves nothing.
+        if !calm
+            || !self.send.dont_fragment
+            || self.send.mtu_stage == MtuStage::Probing
+            || self.congestion.cwnd() < CWND_MIN
+        {
             return Probing::No;
         }
         let settings = &ctx.commons.settings;

@@ -48,6 +48,9 @@ impl Connection {
         };
         match ip_route_output(ctx.net, ctx.now, &key) {
             Ok(path) => {
+                if !self.send.dont_fragment {
+                    self.choose_fragmentation(ctx);
+                }
                 if path.mtu < self.send.pmtu {
                     self.update_mss(ctx, path.mtu);
                 }
