@@ -39,6 +39,8 @@ fn memory(tcp: &Tcp, seed: u64) {
     assert_eq!(commons.slab.in_use() + commons.slab.room(), CAPACITY.segments, "seed {seed}: segments");
     assert!(commons.ranges.in_use() <= CAPACITY.ranges, "seed {seed}: {} ranges", commons.ranges.in_use());
     assert!(commons.marks.in_use() <= CAPACITY.marks, "seed {seed}: {} marks", commons.marks.in_use());
+    let (episodes, most) = (commons.episodes.in_use(), table.connections.len());
+    assert!(episodes <= most, "seed {seed}: {episodes} episodes of {most} connections");
     let held = (table.connections.len(), table.requests.len(), table.time_waits.len());
     let most = (CAPACITY.connections, CAPACITY.requests, CAPACITY.time_waits);
     assert!(held.0 <= most.0 && held.1 <= most.1 && held.2 <= most.2, "seed {seed}: {held:?} of {most:?}");

@@ -1,5 +1,5 @@
 //! What a connection keeps of a loss: the reduction that is under way, and the evidence against it. Most connections never have one, so
-//! it stands in a slab of the lane from the first retransmission or reduction until it can no longer be undone.
+//! it stands in a slab of the lane from the first retransmission or reduction until nothing can be undone.
 
 use super::super::congestion::Prior;
 use super::super::prr::Prr;
@@ -29,6 +29,12 @@ impl Default for EpisodeId {
 }
 
 impl EpisodeId {
+    /// True if there is one.
+    #[inline]
+    pub(super) fn is_begun(self) -> bool {
+        self.0 != NONE
+    }
+
     /// The evidence; none without an episode.
     #[inline]
     pub(super) fn undo(self, slab: &EpisodeSlab) -> Undo {

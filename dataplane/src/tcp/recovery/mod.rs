@@ -129,6 +129,7 @@ impl Recovery {
         }
         let newly_lost = sender.sent.lost() > lost_before;
         self.control_window(sender, ack, facts, &directive.outcome, newly_lost);
+        self.forget_evidence(sender, ack.ack);
         directive
     }
 
@@ -272,6 +273,7 @@ impl Recovery {
         }
         self.rack.on_recovery_end();
         self.phase = Phase::Open;
+        self.high_seq = ack.nxt;
     }
 
     /// Nothing is being recovered: is something lost, or marked?

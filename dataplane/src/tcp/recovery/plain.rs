@@ -40,6 +40,7 @@ impl Recovery {
             paced,
             may_grow: true,
         });
+        self.forget_evidence(sender, ack);
         Some(plain.rate)
     }
 }

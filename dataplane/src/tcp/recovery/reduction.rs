@@ -29,8 +29,19 @@ impl Recovery {
 
     pub(super) fn leave_cwr(&mut self, sender: &mut Sender<'_>) {
         sender.congestion.end_reduction();
-        self.episode.end(sender.episodes);
         self.phase = Phase::Open;
+    }
+
+    /// After an ACK up to `ack`: ends an episode in which nothing can be undone any more. No retransmission is out, and what left after
+    /// the recovery has arrived, so that D-SACKs of retransmissions would have come, too.
+    #[inline]
+    pub(super) fn forget_evidence(&mut self, sender: &mut Sender<'_>, ack: SeqNum) {
+        if self.episode.is_begun() && self.phase == Phase::Open && sender.sent.retransmitted() == 0 {
+            let undo = self.episode.undo(sender.episodes);
+            if undo.marker().is_none() || ack.after(self.high_seq) {
+                self.episode.end(sender.episodes);
+            }
+        }
     }
 
     /// `tcp_enter_recovery`.
