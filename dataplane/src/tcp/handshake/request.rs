@@ -82,7 +82,7 @@ impl Tcp {
             }
             Verdict::UnsureReset => {
                 net.counters.dropped(DropReason::TcpResetUnsure);
-                if may_answer(net, request, now) {
+                if may_answer(net, request, now) && self.commons.challenge.allow(now) {
                     net.counters.inc(Snmp::TcpExtTCPChallengeACK);
                     answer(net, now, request, segment.tos);
                 }
