@@ -331,7 +331,8 @@ mod loom_model {
         model.preemption_bound = Some(3);
         model.check(move || {
             let words = slots[1] as usize / 64 + 1;
-            let bits = DirtyBits { summary: Words64::new(1), middle: Words64::new(1), words: Words64::new(words) };
+            let middle = Words64::new(words.div_ceil(64));
+            let bits = DirtyBits { summary: Words64::new(1), middle, words: Words64::new(words) };
             let (marker, mut dirty) = (DirtyMarker::new(bits.clone()), DirtyCollector::new(bits, slots[1] + 1));
             let work: Vec<_> = (0..2).map(|_| Word32::private().unwrap()).collect();
             let threads: Vec<_> = (0..2)
@@ -367,5 +368,10 @@ mod loom_model {
     #[test]
     fn loom_marked_work_of_two_words_is_found() {
         marked_work_is_found([0, 64]);
+    }
+
+    #[test]
+    fn loom_marked_work_of_two_groups_is_found() {
+        marked_work_is_found([0, 4096]);
     }
 }
