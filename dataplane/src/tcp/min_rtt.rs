@@ -10,7 +10,7 @@ use crate::{Duration, Instant};
 /// How long a minimum counts, unless the setting says otherwise (`tcp_min_rtt_wlen`).
 pub const WINDOW: Duration = Duration::from_secs(300);
 
-/// Milliseconds of the lane's clock, modulo 49 days: a connection that is idle that long keeps its minimum five minutes more.
+/// Milliseconds of the lane's clock, modulo 49 days: a connection that is idle that long keeps its minimum for one more window.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sample {
     at_ms: u32,
@@ -125,6 +125,7 @@ mod tests {
             assert_eq!(filter.get(), Some(min));
         }
     }
+
     #[test]
     fn the_window_is_the_setting_s() {
         let mut filter = MinRtt::new(Duration::from_secs(8));

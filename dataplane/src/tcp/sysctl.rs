@@ -310,6 +310,7 @@ mod tests {
         assert_eq!((settings.rto_min, settings.notsent_lowat), (Duration::from_millis(500), u32::MAX));
         assert_eq!(settings.ip_local_port_range, (1024, 65_535));
     }
+
     #[test]
     fn timestamps_are_off_on_or_without_offset() {
         for (text, on, offset) in [("0", false, true), ("1", true, true), ("2", true, false)] {

@@ -195,13 +195,13 @@ impl Congestion {
         self.cwnd < self.ssthresh
     }
 
-    /// Sets the window: PRR during a reduction, and what a connection begins with (a lost SYN: 1, RFC 6298 section 5.7;
-    /// metrics of the destination).
+    /// Sets the window: PRR during a reduction, what follows a timeout, a probe of the path's MTU, and what a transfer begins
+    /// with (1 if SYNs were lost, RFC 6298 section 5.7).
     pub fn set_cwnd(&mut self, cwnd: u32) {
         self.cwnd = cwnd.max(1);
     }
 
-    /// Sets the threshold: metrics of the destination.
+    /// Sets the threshold: none when a transfer begins.
     pub fn set_ssthresh(&mut self, ssthresh: u32) {
         self.ssthresh = ssthresh.max(SSTHRESH_MIN);
     }
