@@ -13,6 +13,8 @@ pub struct Mss(u16);
 impl Mss {
     /// The least that is sent (`TCP_MIN_SND_MSS`): room for full options and 8 bytes.
     pub const MIN: Self = Self(48);
+    /// The least that a peer's segments are taken for, and that a socket may be limited to (`TCP_MIN_MSS`).
+    pub const RECEIVED_MIN: Self = Self(88);
     /// What a peer takes that sent no option (RFC 9293 section 3.7.1).
     pub const DEFAULT: Self = Self(536);
 

@@ -10,11 +10,14 @@ use super::congestion::Kind;
 use super::connection::Connection;
 use super::deadlines::Timer;
 use super::handshake::{retries_in, seconds_of};
+use super::mss::Mss;
+use super::rtt::{RTO_MAX, RTO_MAX_MIN};
 use super::settings::Settings;
 use super::state::State;
 use crate::Duration;
 use crate::errno::{EINVAL, ENOENT, EOPNOTSUPP, EPERM};
 use crate::qdisc::Priority;
+use crate::wire::ipv4::ECN_MASK;
 use xmit_shared::session::{CongestionName, LaneEnd, SocketOption};
 
 /// What a socket is while an option is set or read.
@@ -34,20 +37,12 @@ const PRIORITY_MAX: i32 = 6;
 const KEEP_SECONDS_MAX: i32 = 32_767;
 /// `MAX_TCP_KEEPCNT`, `MAX_TCP_SYNCNT`.
 const COUNT_MAX: i32 = 127;
-/// `TCP_MIN_MSS`.
-const MAX_SEGMENT_MIN: i32 = 88;
 /// `MAX_TCP_WINDOW`.
 const MAX_SEGMENT_MAX: i32 = 32_767;
 /// `SOCK_MIN_SNDBUF`: two full buffers' worth of bookkeeping.
 const SEND_BUFFER_MIN: u32 = 4608;
 /// `SOCK_MIN_RCVBUF`.
 const RECEIVE_BUFFER_MIN: u32 = 2304;
-/// `TCP_RTO_MAX_MIN_SEC`, `TCP_RTO_MAX_SEC`.
-const RTO_MAX_MS_LEAST: i32 = 1000;
-const RTO_MAX_MS_MOST: i32 = 120_000;
-/// `INET_ECN_MASK`: these two bits are TCP's own.
-pub(super) const ECN_MASK: u8 = 3;
-
 /// Longer is this long (`TCP_FIN_TIMEOUT_MAX`).
 const LINGER2_MAX: i32 = 120;
 
@@ -68,6 +63,7 @@ impl Config {
         match option {
             SocketOption::Ttl if value == -1 => self.ttl = settings.ip_default_ttl,
             SocketOption::Ttl => self.ttl = within(value, 1, 255)? as u8,
+            // The ECN field is TCP's own.
             SocketOption::Tos => {
                 self.tos = (value as u8 & !ECN_MASK) | (self.tos & ECN_MASK);
                 self.priority = Priority::from_tos(self.tos);
@@ -87,7 +83,9 @@ impl Config {
             SocketOption::Linger => self.linger = (value >= 0).then_some(value.min(u16::MAX.into()) as u16),
             SocketOption::Congestion => self.congestion = congestion(value)?,
             SocketOption::MaxSegment if value == 0 => self.max_segment = 0,
-            SocketOption::MaxSegment => self.max_segment = within(value, MAX_SEGMENT_MIN, MAX_SEGMENT_MAX)? as u16,
+            SocketOption::MaxSegment => {
+                self.max_segment = within(value, Mss::RECEIVED_MIN.bytes().into(), MAX_SEGMENT_MAX)? as u16;
+            }
             // Nothing is kept of it: it is about the present of a connection.
             SocketOption::QuickAck => {}
             SocketOption::DeferAccept => self.defer_accept = value.clamp(0, u16::MAX.into()) as u16,
@@ -107,7 +105,9 @@ impl Config {
             SocketOption::ReceiveBuffer => self.receive_buffer = buffer(value, largest, RECEIVE_BUFFER_MIN),
             SocketOption::Linger2 if value < 0 => self.linger2 = -1,
             SocketOption::Linger2 => self.linger2 = value.min(LINGER2_MAX) as i8,
-            SocketOption::RtoMax => self.rto_max_ms = within(value, RTO_MAX_MS_LEAST, RTO_MAX_MS_MOST)?,
+            SocketOption::RtoMax => {
+                self.rto_max_ms = within(value, RTO_MAX_MIN.as_millis() as i32, RTO_MAX.as_millis() as i32)?;
+            }
             SocketOption::WindowClamp if value == 0 && role != Role::Closed => return Err(EINVAL),
             SocketOption::WindowClamp if value == 0 => self.window_clamp = 0,
             SocketOption::WindowClamp => {
@@ -149,7 +149,7 @@ impl Config {
             SocketOption::UserTimeout => number(self.user_timeout),
             SocketOption::Linger => self.linger.map_or(-1, i32::from),
             SocketOption::Congestion => name_of(self.congestion).number(),
-            SocketOption::MaxSegment if self.max_segment == 0 => super::mss::Mss::DEFAULT.bytes().into(),
+            SocketOption::MaxSegment if self.max_segment == 0 => Mss::DEFAULT.bytes().into(),
             SocketOption::MaxSegment => self.max_segment.into(),
             SocketOption::QuickAck => 1,
             SocketOption::DeferAccept => number(seconds_of(retries_in(self.defer_accept.into()))),

@@ -18,6 +18,8 @@ use xmit_shared::time::nanos;
 pub const RTO_MIN: Duration = Duration::from_millis(200);
 /// The longest timeout (`TCP_RTO_MAX`).
 pub const RTO_MAX: Duration = Duration::from_secs(120);
+/// The least that may be set in its place (`TCP_RTO_MAX_MIN_SEC`).
+pub const RTO_MAX_MIN: Duration = Duration::from_secs(1);
 /// Before the first sample (RFC 6298 section 2.1).
 pub const RTO_INITIAL: Duration = Duration::from_secs(1);
 

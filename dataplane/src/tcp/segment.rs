@@ -3,6 +3,7 @@
 use super::flow::Flow;
 use super::seq::SeqNum;
 use crate::ip::Packet;
+use crate::wire::ipv4::ECN_MASK;
 use crate::wire::tcp::{Flags, Tcp};
 use crate::wire::tcp_options::{SackBlocks, Timestamps};
 
@@ -58,8 +59,7 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// The ECN field of the type of service (RFC 3168 section 5).
-const ECN_MASK: u8 = 3;
+/// Congestion experienced (RFC 3168 section 5).
 const ECN_CE: u8 = 3;
 
 impl Segment {

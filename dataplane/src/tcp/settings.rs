@@ -143,7 +143,7 @@ pub struct Settings {
 impl Settings {
     /// The longest timeout, within what Linux takes.
     pub fn rto_longest(&self) -> Duration {
-        self.rto_max.clamp(super::rtt::RTO_INITIAL, super::rtt::RTO_MAX)
+        self.rto_max.clamp(super::rtt::RTO_MAX_MIN, super::rtt::RTO_MAX)
     }
 
     /// How much faster than the window alone segments leave, percent: in slow start, later.
@@ -216,8 +216,8 @@ impl Default for Settings {
             reflect_tos: false,
             min_rtt_wlen: super::min_rtt::WINDOW,
             congestion_control: Kind::Cubic,
-            challenge_ack_limit: 1000,
-            invalid_ratelimit: Duration::from_millis(500),
+            challenge_ack_limit: super::challenge::CHALLENGES_PER_SECOND,
+            invalid_ratelimit: super::challenge::INVALID_RATELIMIT,
             pacing_ss_ratio: 200,
             pacing_ca_ratio: 120,
             pacing: false,

@@ -3,6 +3,7 @@
 //! One row per name: which field, and what it takes. Numbers are read as `/proc/sys` reads them, in any base.
 
 use super::congestion::Kind;
+use super::rtt::{RTO_MAX, RTO_MAX_MIN};
 use super::settings::{BufferSizes, EcnMode, MtuProbing, Settings};
 use crate::Duration;
 use std::str::FromStr;
@@ -54,6 +55,11 @@ enum Knob {
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MICROSECOND: Duration = Duration::from_micros(1);
+
+/// Whole milliseconds.
+const fn millis(time: Duration) -> u32 {
+    time.as_millis() as u32
+}
 
 const KNOBS: &[(&str, Knob)] = &[
     ("net.core.somaxconn", Knob::Number(0, u32::MAX, |s| &mut s.somaxconn)),
@@ -112,7 +118,7 @@ const KNOBS: &[(&str, Knob)] = &[
     ("net.ipv4.tcp_retries2", Knob::Small(0, 255, |s| &mut s.retries2)),
     ("net.ipv4.tcp_rfc1337", Knob::Flag(|s| &mut s.rfc1337)),
     ("net.ipv4.tcp_rmem", Knob::Buffer(|s| &mut s.rmem)),
-    ("net.ipv4.tcp_rto_max_ms", Knob::Time(MILLISECOND, 1000, 120_000, |s| &mut s.rto_max)),
+    ("net.ipv4.tcp_rto_max_ms", Knob::Time(MILLISECOND, millis(RTO_MAX_MIN), millis(RTO_MAX), |s| &mut s.rto_max)),
     ("net.ipv4.tcp_rto_min_us", Knob::Time(MICROSECOND, 1, u32::MAX, |s| &mut s.rto_min)),
     ("net.ipv4.tcp_sack", Knob::Flag(|s| &mut s.sack)),
     // A window that was announced is not taken back.

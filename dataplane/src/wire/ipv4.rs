@@ -21,6 +21,9 @@ use std::net::Ipv4Addr;
 /// Bytes of a header without options.
 pub const LEN: usize = 20;
 
+/// The bits of the type of service that are the ECN field (RFC 3168 section 5; `INET_ECN_MASK`).
+pub const ECN_MASK: u8 = 3;
+
 const VERSION_4: u8 = 0x40;
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;
@@ -82,7 +85,7 @@ impl<'a> Ipv4<'a> {
     /// Explicit congestion notification, 0 to 3.
     #[inline]
     pub fn ecn(&self) -> u8 {
-        self.tos() & 3
+        self.tos() & ECN_MASK
     }
 
     /// Bytes of header and payload.

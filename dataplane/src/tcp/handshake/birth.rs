@@ -29,9 +29,8 @@ use crate::tcp::timestamp::TimestampClock;
 use crate::tcp::window::{Window, WindowScale};
 use std::sync::Arc;
 
-/// The segment size before the peer's is known (`TCP_MSS_DEFAULT`), and the least that is guessed (`TCP_MIN_MSS`).
+/// The segment size before the peer's is known (`TCP_MSS_DEFAULT`).
 const SEGMENT_DEFAULT: u16 = Mss::DEFAULT.bytes();
-const SEGMENT_MIN: u16 = 88;
 
 /// What is known of a connection when it begins.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +129,7 @@ impl Connection {
     pub(super) fn guess_segment_size(&mut self) {
         let hint = self.receive.advertised_mss.min(self.send.mss);
         let half_window = (self.receive.wnd.0 / 2).min(u32::from(u16::MAX)) as u16;
-        self.ack.segment_size = hint.min(half_window).clamp(SEGMENT_MIN, SEGMENT_DEFAULT);
+        self.ack.segment_size = hint.min(half_window).clamp(Mss::RECEIVED_MIN.bytes(), SEGMENT_DEFAULT);
     }
 }
 

@@ -12,12 +12,10 @@ use crate::qdisc::Priority;
 use crate::tcp::flow::Flow;
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNum;
-use crate::wire::ipv4::Protocol;
+use crate::wire::ipv4::{ECN_MASK, Protocol};
 use crate::wire::tcp::{self, Flags, Header};
 use crate::wire::tcp_options::{Options, Timestamps};
 
-/// The ECN field of the type of service: segments without data are not marked (RFC 3168 section 6.1.4).
-const ECN_MASK: u8 = 3;
 /// Hops of an answer without a socket (`IPDEFTTL`).
 const TTL: u8 = 64;
 
@@ -33,7 +31,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Of an answer to a segment with `tos`.
+    /// Of an answer to a segment with `tos`: segments without data are not marked (RFC 3168 section 6.1.4).
     pub(super) fn answering(tos: u8) -> Self {
         Self { tos: tos & !ECN_MASK, ttl: TTL, priority: Priority::from_tos(tos) }
     }

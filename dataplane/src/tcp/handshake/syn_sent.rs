@@ -9,7 +9,7 @@ use crate::ip::Packet;
 use crate::tcp::commons::{Ctx, Fate};
 use crate::tcp::connection::{Connection, FastOpenState};
 use crate::tcp::deadlines::{Retransmission, Timer};
-use crate::tcp::input::UNPREDICTED;
+use crate::tcp::input::{DELAY_MAX_MS, QUICK_ACKS_MAX, UNPREDICTED};
 use crate::tcp::mss::Mss;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
@@ -19,9 +19,6 @@ use crate::wire::tcp_options::{Options, TIMESTAMPS_LEN};
 
 /// A SYN that met an old connection of the peer's is sent again so soon after the reset (`TCP_TIMEOUT_MIN`).
 const SOON: Duration = Duration::from_millis(2);
-/// How long the ACK of a SYN-ACK waits for data to carry it (`TCP_DELACK_MAX`), and how many follow at once.
-const ACK_WAIT: Duration = Duration::from_millis(200);
-const QUICK_ACKS: u8 = 16;
 
 impl Connection {
     /// Takes a segment in SYN_SENT.
@@ -147,8 +144,9 @@ impl Connection {
             return;
         }
         self.ack.scheduled = true;
-        self.enter_quickack(QUICK_ACKS);
-        self.deadlines.arm(&mut ctx.commons.wheel, self.id.index, Timer::DelayedAck, ctx.now + ACK_WAIT);
+        self.enter_quickack(QUICK_ACKS_MAX);
+        let at = ctx.now + Duration::from_millis(DELAY_MAX_MS.into());
+        self.deadlines.arm(&mut ctx.commons.wheel, self.id.index, Timer::DelayedAck, at);
     }
 
     /// The program has written data that was not sent yet.

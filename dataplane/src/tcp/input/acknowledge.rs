@@ -5,6 +5,7 @@ use crate::Duration;
 use crate::tcp::commons::Ctx;
 use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::Timer;
+use crate::tcp::mss::Mss;
 use crate::tcp::segment::Segment;
 
 /// The least and the most that an ACK waits (`TCP_DELACK_MIN`, `TCP_ATO_MIN`, `TCP_DELACK_MAX`), milliseconds.
@@ -12,9 +13,9 @@ pub(in crate::tcp) const DELAY_MIN_MS: u16 = 40;
 pub(in crate::tcp) const DELAY_MAX_MS: u16 = 200;
 const NANOS_PER_MS: u64 = 1_000_000;
 /// ACKs sent at once when a connection or a burst begins (`TCP_MAX_QUICKACKS`).
-const QUICK_ACKS_MAX: u8 = 16;
-/// Segments of headers and this many bytes are data, not stray pieces (`TCP_MIN_RCVMSS`... `tcp_measure_rcv_mss`).
-const SEGMENT_SIZE_MIN: u16 = 88;
+pub(in crate::tcp) const QUICK_ACKS_MAX: u8 = 16;
+/// Shorter segments tell nothing of the peer's path (`tcp_measure_rcv_mss`).
+const SEGMENT_SIZE_MIN: u16 = Mss::RECEIVED_MIN.bytes();
 
 impl Connection {
     /// Data arrived: how large are segments, how often do they come (`tcp_event_data_recv`).

@@ -2,6 +2,7 @@
 //!
 //! In order or not, a byte is copied once, to its place in the receive ring; what lies ahead is remembered as a range.
 
+use super::acknowledge::QUICK_ACKS_MAX;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::tcp::commons::{Ctx, Fate};
@@ -65,7 +66,7 @@ impl Connection {
     /// Nothing of it is taken; the peer learns where we stand at once (`out_of_window`).
     fn refuse_data(&mut self, ctx: &mut Ctx<'_>, reason: DropReason) -> Fate {
         ctx.net.counters.dropped(reason);
-        self.enter_quickack(16);
+        self.enter_quickack(QUICK_ACKS_MAX);
         self.ack.scheduled = true;
         Fate::Lives
     }
@@ -85,7 +86,7 @@ impl Connection {
         if taken == 0 {
             self.pending.no_room = true;
             self.ack.scheduled = true;
-            self.enter_quickack(16);
+            self.enter_quickack(QUICK_ACKS_MAX);
             return 0;
         }
         self.advance(ctx, self.receive.nxt + taken);

@@ -16,5 +16,6 @@ mod states;
 mod urgent;
 mod validate;
 
+pub(super) use acknowledge::{DELAY_MAX_MS, DELAY_MIN_MS, QUICK_ACKS_MAX};
 pub use demux::{Target, refuse, tcp_v4_rcv};
 pub(super) use established::UNPREDICTED;

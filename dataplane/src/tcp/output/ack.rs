@@ -4,6 +4,7 @@
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
 use super::super::deadlines::Timer;
+use super::super::input::DELAY_MIN_MS;
 use super::super::seq::SeqNum;
 use super::super::state::State;
 use super::segment::Outbound;
@@ -13,8 +14,6 @@ use crate::counters::Snmp;
 use crate::wire::tcp::Flags;
 
 const NANOS_PER_MS: u64 = 1_000_000;
-/// The shortest delay of an ACK (`TCP_ATO_MIN`).
-pub(in crate::tcp) const ATO_MIN_MS: u16 = 40;
 
 impl Connection {
     /// Sends an ACK now. Without room it stays owed.
@@ -69,7 +68,7 @@ impl Connection {
         if self.ack.quick > 0 && self.ack.scheduled {
             self.ack.quick -= 1;
             if self.ack.quick == 0 {
-                self.ack.ato_ms = ATO_MIN_MS;
+                self.ack.ato_ms = DELAY_MIN_MS;
             }
         }
         self.ack.scheduled = false;

@@ -23,7 +23,6 @@ mod transmit;
 mod tuning;
 mod window;
 
-pub(in crate::tcp) use ack::ATO_MIN_MS;
 pub(in crate::tcp) use probe::RESOURCE_PROBE_INTERVAL;
 pub(in crate::tcp) use transmit::Departure;
 

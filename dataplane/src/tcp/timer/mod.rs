@@ -10,7 +10,7 @@ mod retransmission;
 use super::commons::{Ctx, Fate};
 use super::connection::Connection;
 use super::deadlines::{Retransmission, TIMERS, Timer};
-use super::output::ATO_MIN_MS;
+use super::input::DELAY_MIN_MS;
 use super::recovery::Sender;
 use crate::counters::Snmp;
 
@@ -52,7 +52,7 @@ impl Connection {
                 self.ack.ato_ms = self.ack.ato_ms.saturating_mul(2).min(rto);
             } else {
                 self.ack.end_turns();
-                self.ack.ato_ms = ATO_MIN_MS;
+                self.ack.ato_ms = DELAY_MIN_MS;
             }
             self.send_ack(ctx);
             ctx.net.counters.inc(Snmp::TcpExtDelayedACKs);
