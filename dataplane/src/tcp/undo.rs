@@ -67,11 +67,6 @@ impl Undo {
         *self = Self::default();
     }
 
-    /// When the first retransmission of the last recovery left.
-    pub fn first_retransmit_at(&self) -> Option<Instant> {
-        self.first_retransmit_at
-    }
-
     /// Where the recovery began, if it may still be undone.
     pub fn marker(&self) -> Option<SeqNum> {
         self.marker
@@ -112,6 +107,5 @@ mod tests {
         assert!(undo.may_undo(at(49)));
         assert!(!undo.may_undo(at(50)), "the same tick proves nothing");
         assert!(!undo.may_undo(at(60)) && !undo.may_undo(None));
-        assert_eq!(undo.first_retransmit_at(), Some(Instant::from_micros(50_700)));
     }
 }

@@ -22,16 +22,12 @@ impl Connection {
         Fate::Lives
     }
 
-    /// `SHUT_WR`: a FIN goes behind what was written.
+    /// `SHUT_WR`: a FIN goes behind what was written. Not called in SYN_SENT, which shutdown ends.
     pub fn shutdown_write(&mut self, ctx: &mut Ctx<'_>) -> Fate {
-        match self.state {
-            State::SynSent => self.fail(ctx, ECONNRESET as u16),
-            State::Established | State::CloseWait | State::SynReceived => {
-                self.queue_fin(ctx);
-                Fate::Lives
-            }
-            _ => Fate::Lives,
+        if matches!(self.state, State::Established | State::CloseWait | State::SynReceived) {
+            self.queue_fin(ctx);
         }
+        Fate::Lives
     }
 
     /// `SHUT_RD`: what still comes is not for the program.
