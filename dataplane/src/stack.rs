@@ -286,9 +286,9 @@ impl Stack {
     pub fn run_timers(&mut self, now: Instant) -> usize {
         let mut due = arrayvec::ArrayVec::<Timer, { limits::TIMERS_PER_TURN }>::new();
         let expired = self.net.timers.expire(now, limits::TIMERS_PER_TURN, |timer| due.push(timer));
-        for timer in due.drain(..) {
+        for timer in &due {
             match timer {
-                Timer::Neighbour(index) => link::on_timer(&mut self.net, now, index),
+                Timer::Neighbour(index) => link::on_timer(&mut self.net, now, *index),
             }
         }
         while let Some(frame) = self.net.failed.pop_front() {
@@ -302,9 +302,9 @@ impl Stack {
         let mut due = arrayvec::ArrayVec::<Due, { limits::TIMERS_PER_TURN }>::new();
         let expired = self.tcp.expire(now, |what| due.push(what));
         due.iter().for_each(|due| self.tcp.prefetch_due(*due));
-        for due in due {
-            let end = self.sockets.end_of(self.tcp.owner_of_due(due));
-            self.tcp.on_due(&mut self.net, now, end, due);
+        for due in &due {
+            let end = self.sockets.end_of(self.tcp.owner_of_due(*due));
+            self.tcp.on_due(&mut self.net, now, end, *due);
         }
         expired
     }

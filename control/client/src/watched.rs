@@ -71,16 +71,16 @@ impl Watched {
         let mut hot = std::mem::take(&mut self.hot);
         hot.retain(|slot| {
             let Some(entry) = self.entries.get_mut(*slot as usize) else { return false };
-            let event = entry.as_ref().and_then(Watch::event);
-            if let Some(watch) = entry.as_mut() {
-                watch.hot = event.is_some();
-            }
-            if entry.as_ref().is_some_and(|watch| watch.socket.strong_count() == 0) {
+            let Some((watch, socket)) = entry.as_mut().and_then(|watch| watch.socket.upgrade().map(|s| (watch, s)))
+            else {
                 *entry = None;
                 self.writers.retain(|other| other != slot);
-            }
+                return false;
+            };
+            let event = watch.event(&socket);
+            watch.hot = event.is_some();
             events.extend(event);
-            event.is_some()
+            watch.hot
         });
         self.hot = hot;
     }
@@ -100,7 +100,7 @@ impl Watched {
 }
 
 impl Watch {
-    fn event(&self) -> Option<Event> {
-        Event::of(self.key, self.interest, self.socket.upgrade()?.readiness_for(self.interest.writable))
+    fn event(&self, socket: &TcpSocket) -> Option<Event> {
+        Event::of(self.key, self.interest, socket.readiness_for(self.interest.writable))
     }
 }

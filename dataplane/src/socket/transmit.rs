@@ -58,7 +58,7 @@ impl Session {
                 },
             }
         }
-        self.end.put_back_ahead(batch.into_iter().rev());
+        self.end.put_back_ahead(batch.iter().rev().copied());
         self.held.drain(..).for_each(|slot| self.end.put_back(slot));
         let done = limits::SESSION_DATAGRAMS_PER_TURN - budget + limits::SESSION_STREAMS_PER_TURN - streams;
         self.take_news(ctx)?;
