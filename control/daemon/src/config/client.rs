@@ -9,7 +9,7 @@ use serde::Deserialize;
 pub struct Client {
     /// Client processes at once. Default 64.
     pub sessions_max: u32,
-    /// Sockets of one client. Default 1024, as the usual limit of open files.
+    /// Sockets of one client, 262,144 at most. Default 1024, as the usual limit of open files.
     pub sockets_max: u32,
     /// Bytes of each of a socket's two rings, a power of two. Default `"256KiB"`, about Linux's `rmem_default`.
     pub ring: ByteSize,
