@@ -1,5 +1,6 @@
 //! A half-open connection: what is kept between SYN and the third segment (`struct tcp_request_sock`).
 
+use super::challenge::InvalidLimit;
 use super::flow::Flow;
 use super::seq::SeqNum;
 use super::timestamp::TimestampClock;
@@ -52,8 +53,8 @@ pub struct Request {
     pub timeouts: u8,
     /// When the first SYN-ACK left.
     pub sent_at: Instant,
-    /// When a segment that asks for it was last answered.
-    pub last_answer: Option<Instant>,
+    /// Limit of answers to segments that ask for one.
+    pub invalid: InvalidLimit,
     /// Type of service of the SYN, for what answers it (`tcp_reflect_tos`).
     pub reflected_tos: Option<u8>,
     /// Its timer.

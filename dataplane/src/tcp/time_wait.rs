@@ -1,5 +1,6 @@
 //! TIME_WAIT as its own small object (`struct tcp_timewait_sock`): also FIN_WAIT2 of a connection whose program is gone.
 
+use super::challenge::InvalidLimit;
 use super::flow::Flow;
 use super::seq::SeqNum;
 use super::timestamp::TimestampClock;
@@ -32,8 +33,8 @@ pub struct TimeWait {
     pub clock: TimestampClock,
     /// Type of service of our segments.
     pub tos: u8,
-    /// When an out-of-window segment was last answered.
-    pub last_answer: Option<Instant>,
+    /// Limit of answers to out-of-window segments.
+    pub invalid: InvalidLimit,
     /// Its timer.
     pub timer: Option<TimerId>,
 }

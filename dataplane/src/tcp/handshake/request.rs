@@ -7,7 +7,6 @@ use super::{options_of, syn_ack};
 use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::net::Net;
-use crate::tcp::challenge::INVALID_RATELIMIT;
 use crate::tcp::config::Config;
 use crate::tcp::deadlines::Due;
 use crate::tcp::listener::Listener;
@@ -61,6 +60,7 @@ impl Tcp {
         let (segment, header) = (incoming.segment, incoming.header());
         let timestamps = options_of(&self.commons.settings, header).timestamps.filter(|_| request.timestamp.is_some());
         let verdict = judge(request, segment, timestamps);
+        let apart = self.commons.settings.invalid_ratelimit;
         match verdict {
             Verdict::SynAgain => self.on_syn_again(net, now, index),
             Verdict::NotOurs => {
@@ -72,7 +72,7 @@ impl Tcp {
                 if reason == DropReason::TcpPaws {
                     net.counters.inc(Snmp::TcpExtPAWSEstab);
                 }
-                if !segment.flags.contains(Flags::RST) && may_answer(net, request, now) {
+                if !segment.flags.contains(Flags::RST) && may_answer(net, request, now, apart) {
                     answer(net, now, request, segment.tos);
                 }
             }
@@ -82,7 +82,7 @@ impl Tcp {
             }
             Verdict::UnsureReset => {
                 net.counters.dropped(DropReason::TcpResetUnsure);
-                if may_answer(net, request, now) && self.commons.challenge.allow(now) {
+                if may_answer(net, request, now, apart) && self.commons.challenge.allow(now) {
                     net.counters.inc(Snmp::TcpExtTCPChallengeACK);
                     answer(net, now, request, segment.tos);
                 }
@@ -105,7 +105,8 @@ impl Tcp {
     /// The SYN came again: so does the SYN-ACK, and its timer begins anew.
     fn on_syn_again(&mut self, net: &mut Net, now: Instant, index: u32) {
         let Some(request) = self.table.requests.get_mut(index) else { return };
-        if !may_answer(net, request, now) {
+        let apart = self.commons.settings.invalid_ratelimit;
+        if !may_answer(net, request, now, apart) {
             return;
         }
         let Some(listener) = self.listeners.get(request.listener) else { return };
@@ -273,14 +274,12 @@ pub(super) fn in_window(seq: SeqNum, end: SeqNum, start: SeqNum, len: u32) -> bo
 }
 
 /// True if a segment that is out of order may be answered now (`tcp_oow_rate_limited`).
-fn may_answer(net: &mut Net, request: &mut Request, now: Instant) -> bool {
-    let limited = request.last_answer.is_some_and(|last| now.saturating_since(last) < INVALID_RATELIMIT);
-    if limited {
+fn may_answer(net: &mut Net, request: &mut Request, now: Instant, apart: Duration) -> bool {
+    let allowed = request.invalid.allow(now, apart);
+    if !allowed {
         net.counters.inc(Snmp::TcpExtTCPACKSkippedSynRecv);
-    } else {
-        request.last_answer = Some(now);
     }
-    !limited
+    allowed
 }
 
 /// Says what is expected (`tcp_v4_reqsk_send_ack`).

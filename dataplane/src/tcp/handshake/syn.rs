@@ -8,6 +8,7 @@ use super::{options_of, syn_ack};
 use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::net::Net;
+use crate::tcp::challenge::InvalidLimit;
 use crate::tcp::config::Config;
 use crate::tcp::congestion::Kind;
 use crate::tcp::fastopen::ServerCookie;
@@ -155,7 +156,7 @@ impl Tcp {
             retransmits: 0,
             timeouts: 0,
             sent_at: now,
-            last_answer: None,
+            invalid: InvalidLimit::default(),
             reflected_tos: settings.reflect_tos.then_some(segment.tos & !ECN_MASK),
             timer: None,
         })

@@ -7,7 +7,7 @@ use super::request::in_window;
 use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::net::Net;
-use crate::tcp::challenge::INVALID_RATELIMIT;
+use crate::tcp::challenge::InvalidLimit;
 use crate::tcp::connection::Connection;
 use crate::tcp::deadlines::Due;
 use crate::tcp::segment::{Incoming, Segment};
@@ -105,7 +105,7 @@ impl Tcp {
                     net.counters.inc(Snmp::TcpExtPAWSEstab);
                 }
                 net.counters.dropped(if old { DropReason::TcpPaws } else { DropReason::TcpTimeWait });
-                time_wait.answer_seldom(net, now, segment);
+                time_wait.answer_seldom(net, now, self.commons.settings.invalid_ratelimit, segment);
                 if renews {
                     self.arm_time_wait(now + LENGTH, index);
                 }
@@ -157,7 +157,7 @@ impl TimeWait {
             since: now,
             clock: connection.clock,
             tos: connection.config.tos,
-            last_answer: None,
+            invalid: InvalidLimit::default(),
             timer: None,
         }
     }
@@ -226,18 +226,15 @@ impl TimeWait {
 
     /// `tcp_timewait_check_oow_rate_limit`: an answer to an answer would never end. Data and a FIN that come again are no such answer,
     /// and are answered each time; a SYN is what a stranger sends (`tcp_oow_rate_limited`).
-    fn answer_seldom(&mut self, net: &mut Net, now: Instant, segment: &Segment) {
+    fn answer_seldom(&mut self, net: &mut Net, now: Instant, apart: Duration, segment: &Segment) {
         let limited = segment.end() == segment.seq || segment.flags.contains(Flags::SYN);
-        if limited && self.last_answer.is_some_and(|last| now.saturating_since(last) < INVALID_RATELIMIT) {
+        if limited && !self.invalid.allow(now, apart) {
             net.counters.inc(if self.fin_wait_2 {
                 Snmp::TcpExtTCPACKSkippedFinWait2
             } else {
                 Snmp::TcpExtTCPACKSkippedTimeWait
             });
             return;
-        }
-        if limited {
-            self.last_answer = Some(now);
         }
         self.answer(net, now);
     }

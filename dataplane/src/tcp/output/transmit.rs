@@ -15,7 +15,7 @@ use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::errno::{EHOSTUNREACH, ENETUNREACH};
 use crate::ip::{Outgoing, Path, PathKey, PathKind, has_room, ip_queue_xmit, ip_route_output, reserve};
-use crate::wire::ipv4::Protocol;
+use crate::wire::ipv4::{ECN_MASK, Protocol};
 use crate::wire::tcp::{self, Flags, PlainHeader};
 use crate::wire::tcp_options::{FastOpen, Options, Timestamps};
 use xmit_nic::frame::FrameFlags;
@@ -173,7 +173,7 @@ impl Connection {
             source: *self.flow.local.ip(),
             destination: *self.flow.remote.ip(),
             protocol: Protocol::TCP,
-            tos: self.config.tos & !3 | ecn,
+            tos: self.config.tos & !ECN_MASK | ecn,
             ttl: self.config.ttl,
             ident: Some(ident),
             dont_fragment: self.send.dont_fragment,

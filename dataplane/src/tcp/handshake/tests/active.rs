@@ -153,7 +153,7 @@ fn time_wait(world: &World, ts: Option<u32>) -> TimeWait {
         ts_recent_at: world.now,
         clock: crate::tcp::timestamp::TimestampClock::new(0),
         tos: 0,
-        last_answer: None,
+        invalid: crate::tcp::challenge::InvalidLimit::default(),
         timer: None,
     }
 }
