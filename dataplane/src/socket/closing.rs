@@ -10,7 +10,6 @@ use crate::tcp::config::Config;
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 use xmit_shared::session::{Completion, StreamEvents};
-use xmit_shared::stream::ACCEPTED_BYTES;
 
 impl Session {
     /// A listener is a socket like any other again, with its address.
@@ -82,10 +81,7 @@ impl Session {
     /// Slots that were granted and not used are the client's again, and so are those of connections that it never fetched,
     /// which are reset (`inet_csk_listen_stop`).
     pub(super) fn end_listening(&mut self, ctx: &mut Ctx<'_>, slot: u32, index: u32, bound: SocketAddrV4) {
-        let unfetched = match self.end.rx_room(slot) {
-            Ok(_) => self.end.rx_unread(slot) as usize / ACCEPTED_BYTES,
-            Err(_) => 0,
-        };
+        let unfetched = self.end.unfetched(slot);
         let listener = ctx.tcp.unlisten(ctx.net, ctx.now, index);
         let announced = listener.map_or_else(VecDeque::new, |listener| listener.announced);
         for slot in announced.iter().rev().take(unfetched) {

@@ -17,7 +17,6 @@ use crate::tcp::flow::Flow;
 use crate::tcp::listener::Listener;
 use crate::tcp::state::State;
 use crate::tcp::{ConnectionId, Dial};
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use xmit_shared::session::{How, StreamEvents, Transport};
@@ -323,19 +322,8 @@ impl Session {
             Slot::Stream(Stream::Idle(socket)) => socket.keys,
             _ => None,
         };
-        let listener = Listener {
-            keys,
-            local,
-            owner: Owner { session: self.place, slot },
-            backlog,
-            config: Arc::clone(config),
-            half_open: 0,
-            young: 0,
-            fast_open_pending: 0,
-            grants: VecDeque::new(),
-            announced: VecDeque::new(),
-            waiting: VecDeque::new(),
-        };
+        let owner = Owner { session: self.place, slot };
+        let listener = Listener { keys, ..Listener::new(local, owner, backlog, Arc::clone(config)) };
         self.end.rx_resize(slot, announcements(backlog));
         let index = ctx.tcp.listen(listener);
         self.set(slot, Stream::Listening { index, bound: local });

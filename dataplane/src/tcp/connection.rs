@@ -296,7 +296,7 @@ pub struct Connection {
     pub owner: Option<Owner>,
     /// Between whom.
     pub flow: Flow,
-    /// The header bits and window that a segment in order has (`pred_flags`); 0: take the slow path.
+    /// The header bits and window that a segment in order has (`pred_flags`), or `UNPREDICTED`: take the slow path.
     pub prediction: u32,
     /// Its state.
     pub state: State,

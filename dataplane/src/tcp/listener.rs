@@ -37,6 +37,25 @@ pub struct Listener {
     pub waiting: VecDeque<ConnectionId>,
 }
 
+impl Listener {
+    /// Of the socket `owner` on `local`, with nobody in it and no slot granted.
+    pub fn new(local: SocketAddrV4, owner: Owner, backlog: u32, config: Arc<Config>) -> Self {
+        Self {
+            local,
+            owner,
+            backlog,
+            config,
+            keys: None,
+            half_open: 0,
+            young: 0,
+            fast_open_pending: 0,
+            grants: VecDeque::new(),
+            announced: VecDeque::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+}
+
 /// Listeners of a lane by address (`inet_lhashfn`, `__inet_lookup_listener`).
 #[derive(Debug, Default)]
 pub struct Listeners {

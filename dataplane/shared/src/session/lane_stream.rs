@@ -209,6 +209,11 @@ impl LaneEnd {
         self.set_events(slot, events.0);
     }
 
+    /// Connections that were announced to the listener in `slot` and not fetched; none of a region that holds rubbish.
+    pub fn unfetched(&mut self, slot: u32) -> usize {
+        self.rx_room(slot).map_or(0, |_| self.rx_unread(slot) as usize / ACCEPTED_BYTES)
+    }
+
     /// Announces a connection to the listener in `slot`. False if its ring is full: the connection waits, or is dropped, as the
     /// backlog says.
     ///

@@ -34,11 +34,8 @@ impl Config {
 impl Listener {
     /// Connections that wait to be accepted (`sk_ack_backlog`): announced and not fetched, or without a slot.
     pub fn accept_queue_len(&self, end: Option<&mut LaneEnd>) -> u32 {
-        let announced = end.map_or(0, |end| {
-            let _ = end.rx_room(self.owner.slot);
-            end.rx_unread(self.owner.slot) / ACCEPTED_BYTES as u32
-        });
-        announced + self.waiting.len() as u32
+        let announced = end.map_or(0, |end| end.unfetched(self.owner.slot));
+        (announced + self.waiting.len()) as u32
     }
 }
 
@@ -79,8 +76,7 @@ impl Tcp {
         }
         let (Some(owner), Some(end)) = (connection.owner, end) else { return false };
         let Some(listener) = connection.listener.and_then(|index| self.listeners.get(index)) else { return true };
-        let _ = end.rx_room(listener.owner.slot);
-        let unfetched = end.rx_unread(listener.owner.slot) as usize / ACCEPTED_BYTES;
+        let unfetched = end.unfetched(listener.owner.slot);
         !listener.announced.iter().rev().take(unfetched).any(|slot| *slot == owner.slot)
     }
 
@@ -137,7 +133,7 @@ impl Tcp {
         if let Some(end) = ctx.end {
             let _ = end.announce(listener.owner.slot, &accepted);
             listener.announced.push_back(slot);
-            let unfetched = end.rx_unread(listener.owner.slot) as usize / ACCEPTED_BYTES;
+            let unfetched = end.unfetched(listener.owner.slot);
             let fetched = listener.announced.len().saturating_sub(unfetched);
             listener.announced.drain(..fetched);
         }

@@ -190,7 +190,6 @@ mod tests {
     use crate::tcp::config::Config;
     use crate::tcp::listener::Listener;
     use crate::tcp::settings::Settings;
-    use std::collections::VecDeque;
     use std::net::Ipv4Addr;
     use std::sync::Arc;
     use xmit_nic::rng::Rng;
@@ -200,19 +199,8 @@ mod tests {
         let (settings, local) = (Settings::default(), SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80));
         let mut tcp = Tcp::new(Instant::ZERO, &Capacity::SMALL, settings, &mut Rng::new(seed));
         for slot in 0..4 {
-            tcp.listeners.insert(Listener {
-                local,
-                owner: Owner { session: 0, slot },
-                backlog: 1,
-                config: Arc::new(Config::new(&settings)),
-                keys: None,
-                half_open: 0,
-                young: 0,
-                fast_open_pending: 0,
-                grants: VecDeque::new(),
-                announced: VecDeque::new(),
-                waiting: VecDeque::new(),
-            });
+            let config = Arc::new(Config::new(&settings));
+            tcp.listeners.insert(Listener::new(local, Owner { session: 0, slot }, 1, config));
         }
         let peer = |port| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), port);
         (0..64).map(|port| tcp.listener_for(&Flow { local, remote: peer(port) }).unwrap()).collect()

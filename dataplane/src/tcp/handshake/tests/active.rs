@@ -1,6 +1,7 @@
 //! Active opening.
 
 use super::*;
+use crate::tcp::challenge::InvalidLimit;
 use crate::tcp::state::State;
 use crate::tcp::time_wait::TimeWait;
 use crate::wire::tcp_options::Timestamps;
@@ -153,7 +154,7 @@ fn time_wait(world: &World, ts: Option<u32>) -> TimeWait {
         ts_recent_at: world.now,
         clock: crate::tcp::timestamp::TimestampClock::new(0),
         tos: 0,
-        invalid: crate::tcp::challenge::InvalidLimit::default(),
+        invalid: InvalidLimit::default(),
         timer: None,
     }
 }

@@ -26,7 +26,6 @@ use crate::wire::ipv4::{Ipv4, Protocol};
 use crate::wire::tcp::{Flags, Header, Tcp as View};
 use crate::wire::tcp_options::{FastOpen, Options, Timestamps};
 use crate::{Duration, Instant};
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use xmit_nic::rng::Rng;
@@ -126,19 +125,9 @@ impl World {
         let mut config = Config::new(&self.tcp.commons.settings);
         change(&mut config);
         assert!(self.end.open_stream(SLOT, 4096, 4096));
-        self.tcp.listen(Listener {
-            keys: None,
-            local: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80),
-            owner: Owner { session: 0, slot: SLOT },
-            backlog,
-            config: Arc::new(config),
-            half_open: 0,
-            young: 0,
-            fast_open_pending: 0,
-            grants: (1..=grants).collect::<VecDeque<_>>(),
-            announced: VecDeque::new(),
-            waiting: VecDeque::new(),
-        })
+        let (local, owner) = (SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80), Owner { session: 0, slot: SLOT });
+        let listener = Listener::new(local, owner, backlog, Arc::new(config));
+        self.tcp.listen(Listener { grants: (1..=grants).collect(), ..listener })
     }
 
     /// Connects port 4000 of ours to port 80 of the peer's.
