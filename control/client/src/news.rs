@@ -7,6 +7,7 @@ use crate::wait::lock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use xmit_shared::session::ClientShared;
+use xmit_shared::slot_set::each_bit;
 
 /// One poller's marks: a bit for each slot, and one for each word of these, so that a look does not pass over all slots.
 #[derive(Debug)]
@@ -52,11 +53,8 @@ impl News {
 /// Takes the bits of `words` and gives the number of each to `each`.
 fn take_bits(words: &[AtomicU64], mut each: impl FnMut(u32)) {
     for (index, word) in words.iter().enumerate() {
-        let mut bits = if word.load(Ordering::Relaxed) == 0 { 0 } else { word.swap(0, Ordering::Acquire) };
-        while bits != 0 {
-            each(index as u32 * 64 + bits.trailing_zeros());
-            bits &= bits - 1;
-        }
+        let bits = if word.load(Ordering::Relaxed) == 0 { 0 } else { word.swap(0, Ordering::Acquire) };
+        each_bit(bits).for_each(|bit| each((index * 64 + bit) as u32));
     }
 }
 

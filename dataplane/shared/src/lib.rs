@@ -31,7 +31,7 @@ pub mod rubbish;
 #[cfg(not(loom))]
 pub mod session;
 pub mod sleep;
-mod slot_set;
+pub mod slot_set;
 pub mod snapshot;
 pub mod stats;
 pub mod stream;

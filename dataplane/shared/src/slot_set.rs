@@ -13,7 +13,7 @@ pub(crate) const SLOTS_MAX: u32 = 64 * 64 * 64;
 
 /// The indices of the bits of `bits`, lowest first.
 #[inline]
-pub(crate) fn each_bit(mut bits: u64) -> impl Iterator<Item = usize> {
+pub fn each_bit(mut bits: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let index = (bits != 0).then(|| bits.trailing_zeros() as usize);
         bits &= bits.wrapping_sub(1);

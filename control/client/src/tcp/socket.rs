@@ -284,8 +284,7 @@ impl TcpSocket {
             return Err(os_error(libc::ENOTCONN));
         }
         match phase {
-            Phase::Connected => self.shut_halves(how),
-            Phase::Connecting | Phase::Deferred => self.shut_halves(how),
+            Phase::Connected | Phase::Connecting | Phase::Deferred => self.shut_halves(how),
             Phase::Idle | Phase::Listening => Err(os_error(libc::ENOTCONN)),
         }
     }
