@@ -19,6 +19,7 @@ use crate::route::InterfaceId;
 use crate::socket::{Layers, Sockets};
 use crate::tcp::deadlines::Due;
 use crate::tcp::flow::Flow;
+use crate::tcp::segment::Segment;
 use crate::tcp::table::Place;
 use crate::tcp::{self, Capacity, Settings, Target, Tcp};
 use crate::udp::{self, UdpTable, UdpVerdict};
@@ -136,7 +137,10 @@ impl Stack {
                 }
                 self.net.pool.release(packet.frame);
             }
-            Ok(packet) if packet.protocol == Protocol::TCP => self.tcp(now, packet, true),
+            Ok(packet) if packet.protocol == Protocol::TCP => {
+                let disposal = self.tcp(now, &packet, true);
+                self.dispose(packet.frame, disposal);
+            }
             Ok(packet) => self.udp(now, packet),
             Err((frame, reason)) => self.net.drop_frame(frame, reason),
         }
@@ -154,6 +158,7 @@ impl Stack {
     }
 
     /// To the protocol's handler (`ip_local_deliver_finish`).
+    #[inline(always)] // a packet that is handed on is copied
     fn local_deliver(&mut self, now: Instant, packet: Packet) {
         match packet.protocol {
             Protocol::UDP => {
@@ -162,7 +167,8 @@ impl Stack {
             }
             Protocol::TCP => {
                 self.net.counters.inc(Snmp::IpInDelivers);
-                self.tcp(now, packet, false);
+                let disposal = self.tcp(now, &packet, false);
+                self.dispose(packet.frame, disposal);
             }
             Protocol::ICMP => {
                 self.net.counters.inc(Snmp::IpInDelivers);
@@ -209,22 +215,32 @@ impl Stack {
 
     /// A segment to its connection or listener, which may be on another lane; one that was handed over already goes no
     /// further.
-    fn tcp(&mut self, now: Instant, packet: Packet, handed_over: bool) {
+    fn tcp(&mut self, now: Instant, packet: &Packet, handed_over: bool) -> Disposal {
         if !handed_over {
             // The lane that received it has counted it.
             self.net.counters.inc(Snmp::TcpInSegs);
         }
-        let segment = match tcp::tcp_v4_rcv(&self.net, &packet) {
-            Ok(segment) => segment,
-            Err(reason) => return tcp::refuse(&mut self.net, packet, reason),
+        let view = match tcp::tcp_v4_rcv(&self.net, packet) {
+            Ok(view) => view,
+            Err(reason) => return Disposal::Refused(reason),
         };
+        let segment = Segment::new(packet, &view);
         let target = self.tcp.lookup_expected(&segment, self.expected);
         if let (Target::Elsewhere(lane), false) = (target, handed_over) {
-            return self.hand_over(lane, packet.frame);
+            return Disposal::Elsewhere(lane);
         }
         let end = self.sockets.end_of(self.tcp.owner_of(target));
-        self.tcp.dispatch(&mut self.net, now, end, target, &segment, &packet);
-        self.net.pool.release(packet.frame);
+        self.tcp.dispatch(&mut self.net, now, end, target, &segment, packet);
+        Disposal::Done
+    }
+
+    #[inline]
+    fn dispose(&mut self, frame: Frame, disposal: Disposal) {
+        match disposal {
+            Disposal::Done => self.net.pool.release(frame),
+            Disposal::Elsewhere(lane) => self.hand_over(lane, frame),
+            Disposal::Refused(reason) => tcp::refuse(&mut self.net, frame, reason),
+        }
     }
 
     /// An error reaches the lane of the socket that it concerns: NICs do not hash it like the packet that it quotes.
@@ -334,6 +350,16 @@ impl Stack {
         }
         self.net.drop_frame(frame, DropReason::NeighbourFailed);
     }
+}
+
+/// What becomes of a segment's frame.
+enum Disposal {
+    /// It was read.
+    Done,
+    /// Another lane has its connection.
+    Elsewhere(u16),
+    /// It is no segment.
+    Refused(DropReason),
 }
 
 /// What the link layer says of a frame.

@@ -5,10 +5,16 @@
 //!  | headroom |  the packet's bytes  |  tailroom            |
 //! ```
 //!
+//! What is known of the packet stands beside the buffers, in the pool, and a frame is one pointer to it: it goes from stage to
+//! stage in a register. (A value of 24 bytes whose fields were just written would be copied by wider loads, which wait until
+//! those writes have left the processor's store buffer: tens of cycles at every stage.)
+//!
 //! Invariants: `start + len <= size`; the slot is marked as held in its pool while a `Frame` for it exists, so no
 //! two frames share bytes; neither `Clone` nor `Copy`.
 
+use std::cell::UnsafeCell;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use xmit_shared::prefetch::prefetch;
 
@@ -25,7 +31,12 @@ pub struct SlotId(pub u32);
 
 /// One packet buffer, owned by whoever holds this value. Give it back with [`crate::Pool::release`].
 #[must_use = "a frame that is dropped is lost to its pool"]
-pub struct Frame {
+pub struct Frame(NonNull<FrameMeta>);
+
+/// What is known of a frame's packet.
+#[derive(Debug)]
+#[repr(align(32))] // two to a cache line
+pub struct FrameMeta {
     buf: NonNull<u8>,
     slot: SlotId,
     start: u16,
@@ -69,27 +80,75 @@ impl FrameFlags {
     }
 }
 
-// SAFETY: a frame is the only owner of its buffer, which is plain memory that its pool's region keeps mapped
-// (a pool dropped before its frames leaks the region).
+// SAFETY: a frame is the only owner of its buffer and of what is known of it, plain memory that its pool keeps (a pool dropped
+// before its frames leaks both).
 unsafe impl Send for Frame {}
 
-impl Frame {
+/// What is known of all the frames of a pool.
+#[derive(Debug)]
+pub(crate) struct FrameMetas(Vec<UnsafeCell<FrameMeta>>);
+
+// SAFETY: plain memory; each entry is reached through the one `Frame` for its slot.
+unsafe impl Send for FrameMetas {}
+
+impl FrameMetas {
+    /// Of the `count` buffers of `size` bytes from `base` on, in pool `pool`.
+    ///
     /// # Safety
-    /// `buf .. buf + size` must be a slot of pool `pool`, marked as held there, for which no other `Frame` exists.
-    pub(crate) unsafe fn new(buf: NonNull<u8>, slot: SlotId, size: u16, pool: u16) -> Self {
-        Self {
-            buf,
-            slot,
-            start: FRAME_HOME.min(size),
+    /// All of them must lie in one mapping that outlives every frame.
+    pub(crate) unsafe fn new(base: NonNull<u8>, count: usize, size: u16, pool: u16) -> Self {
+        let meta = |slot: usize| FrameMeta {
+            // SAFETY: `slot` is below `count`, so the buffer lies inside the mapping.
+            buf: unsafe { base.add(slot * usize::from(size)) },
+            slot: SlotId(slot as u32),
+            start: FRAME_HOME,
             len: 0,
             size,
             pool,
             port: 0,
             flags: FrameFlags::NONE,
             priority: 0,
-        }
+        };
+        Self((0..count).map(|slot| UnsafeCell::new(meta(slot))).collect())
     }
 
+    /// The frame for `slot`, empty, its start at [`FRAME_HOME`]; `None` if there is no such slot.
+    ///
+    /// # Safety
+    /// The slot must be marked as held, and no other `Frame` for it may exist.
+    #[inline]
+    pub(crate) unsafe fn frame(&self, slot: SlotId) -> Option<Frame> {
+        let meta = NonNull::new(self.0.get(slot.0 as usize)?.get())?;
+        let mut frame = Frame(meta);
+        (frame.start, frame.len, frame.port) = (FRAME_HOME, 0, 0);
+        (frame.flags, frame.priority) = (FrameFlags::NONE, 0);
+        Some(frame)
+    }
+
+    /// Keeps them for ever; used when frames outlive their pool.
+    pub(crate) fn leak(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.0));
+    }
+}
+
+impl Deref for Frame {
+    type Target = FrameMeta;
+    #[inline]
+    fn deref(&self) -> &FrameMeta {
+        // SAFETY: this frame alone reaches the entry, which its pool keeps.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for Frame {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut FrameMeta {
+        // SAFETY: as in `deref`, and `&mut self` excludes other access.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Frame {
     /// The packet.
     #[inline]
     pub fn bytes(&self) -> &[u8] {

@@ -5,7 +5,7 @@
 //! * a [`Frame`] exists for a slot exactly while its holder is `Lane`;
 //! * frames handed to a port's rings (`lend`) become slots, and come back by `reclaim`.
 
-use crate::frame::{FRAME_HOME, Frame, SlotId};
+use crate::frame::{FRAME_HOME, Frame, FrameMetas, SlotId};
 use crate::region::Region;
 use std::io;
 use std::ptr::NonNull;
@@ -45,6 +45,7 @@ pub struct Pool {
     frame_size: u16,
     free: Vec<SlotId>,
     holders: Vec<Holder>,
+    metas: FrameMetas,
     foreign: Vec<Frame>,
 }
 
@@ -66,9 +67,12 @@ impl Pool {
                 ),
             ));
         }
+        // SAFETY: so many whole frames fit the region, which a pool that is dropped before its frames leaks.
+        let metas = unsafe { FrameMetas::new(region.base(), count, frame_size, id) };
         Ok(Self {
             id,
             region,
+            metas,
             frame_size,
             // The lowest slots are on top, so that a lightly loaded lane keeps touching the same memory.
             free: (0..count as u32).rev().map(SlotId).collect(),
@@ -109,7 +113,7 @@ impl Pool {
     #[inline]
     pub fn acquire(&mut self) -> Option<Frame> {
         let slot = self.free.pop()?;
-        Some(self.materialise(slot))
+        self.materialise(slot)
     }
 
     /// Takes `frame` back. A frame of another pool waits in [`Pool::take_foreign`] to be sent home.
@@ -171,7 +175,7 @@ impl Pool {
     pub fn reclaim(&mut self, slot: SlotId, holder: Holder) -> Option<Frame> {
         let lent = matches!(holder, Holder::Receive | Holder::Transmit)
             && self.holders.get(slot.0 as usize).copied() == Some(holder);
-        lent.then(|| self.materialise(slot))
+        if lent { self.materialise(slot) } else { None }
     }
 
     /// Counts the frames by holder. Slow: for tests, shutdown and operators.
@@ -194,16 +198,14 @@ impl Pool {
         (index < self.holders.len()).then(|| unsafe { self.region.base().add(index * usize::from(self.frame_size)) })
     }
 
-    fn materialise(&mut self, slot: SlotId) -> Frame {
+    #[inline]
+    fn materialise(&mut self, slot: SlotId) -> Option<Frame> {
         self.set_holder(slot, Holder::Lane);
-        let offset = slot.0 as usize * usize::from(self.frame_size);
-        // SAFETY: `slot` indexes `holders`, whose length is the number of whole frames in the region, so the offset
-        // lies inside the mapping.
-        let buf = unsafe { NonNull::new_unchecked(self.region.base().as_ptr().add(offset)) };
         // SAFETY: the holder was Free or a ring a moment ago, hence no `Frame` existed for the slot; now it is Lane.
-        unsafe { Frame::new(buf, slot, self.frame_size, self.id) }
+        unsafe { self.metas.frame(slot) }
     }
 
+    #[inline]
     fn set_holder(&mut self, slot: SlotId, holder: Holder) {
         if let Some(entry) = self.holders.get_mut(slot.0 as usize) {
             *entry = holder;
@@ -217,6 +219,7 @@ impl Drop for Pool {
         if out {
             // Frames that outlive their pool must not dangle.
             self.region.leak();
+            self.metas.leak();
         }
     }
 }

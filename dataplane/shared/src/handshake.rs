@@ -261,7 +261,7 @@ mod tests {
         for (message, expected) in [
             (&b"GET / HTTP/1.0\r\n\r\n"[..], "begin with"),
             (b"xmit", "too early"),
-            (&words([MAGIC, ABI_VERSION + 1, 0, 0]), "speaks version 6"),
+            (&words([MAGIC, ABI_VERSION + 1, 0, 0]), "speaks version 7"),
             (&words([MAGIC, ABI_VERSION, 0, 0]), "wrong length"),
         ] {
             send(&client, message, SendFlags::empty()).unwrap();

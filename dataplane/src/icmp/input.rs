@@ -154,7 +154,7 @@ fn unreachable_errno(code: u8) -> (i32, bool) {
 fn icmp_echo(net: &mut Net, now: Instant, packet: Packet) {
     let key =
         PathKey { destination: packet.source, source: Some(packet.destination), tos: packet.tos, interface: None };
-    let path = match ip_route_output(net, now, &key) {
+    let path = match ip_route_output(net, now, &key).copied() {
         Ok(path) => path,
         Err(reason) => {
             net.counters.inc(Snmp::IpOutNoRoutes);

@@ -28,7 +28,7 @@ pub fn icmp_send(net: &mut Net, now: Instant, offender: &Packet, kind: Kind, cod
     }
     let key =
         PathKey { destination: offender.source, source: Some(offender.destination), tos: TOS_ERROR, interface: None };
-    let Ok(path) = ip_route_output(net, now, &key) else {
+    let Ok(path) = ip_route_output(net, now, &key).copied() else {
         net.counters.inc(Snmp::IcmpOutErrors);
         net.counters.dropped(DropReason::IpNoRoute);
         return;

@@ -5,7 +5,7 @@ use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::link::NeighbourId;
 use crate::net::Net;
-use crate::route::{InterfaceId, Route, RouteKey, RouteKind};
+use crate::route::{CachePlace, InterfaceId, Route, RouteKey, RouteKind};
 use crate::snapshot::Snapshot;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -24,6 +24,17 @@ pub struct Path {
     pub kind: PathKind,
     /// The next hop's entry, for unicast.
     pub neighbour: Option<NeighbourId>,
+}
+
+impl Path {
+    /// None: what is sent by it is dropped.
+    pub const NOWHERE: Self = Self {
+        interface: ANY_INTERFACE,
+        source: Ipv4Addr::UNSPECIFIED,
+        mtu: 0,
+        kind: PathKind::Unicast,
+        neighbour: None,
+    };
 }
 
 /// To whom a path leads.
@@ -60,24 +71,30 @@ const LOCAL_MTU: u16 = 1500;
 /// # Errors
 /// `IpNoRoute` or `IpRouteRefused`; nothing is counted as dropped yet.
 #[inline]
-pub fn ip_route_output(net: &mut Net, now: Instant, key: &PathKey) -> Result<Path, DropReason> {
+pub fn ip_route_output<'n>(net: &'n mut Net, now: Instant, key: &PathKey) -> Result<&'n Path, DropReason> {
     let cache_key = RouteKey {
         destination: key.destination,
         source: key.source.unwrap_or(Ipv4Addr::UNSPECIFIED),
         tos: key.tos & TOS_ROUTING_MASK,
         interface: key.interface.unwrap_or(ANY_INTERFACE),
     };
-    if let Some(path) = net.cache.get(&cache_key, net.generation) {
-        let path = *path;
-        if path.neighbour.is_none_or(|id| net.neighbours.get(id).is_some()) {
+    let usable = |net: &Net, place: CachePlace| {
+        let path = net.cache.entry(place);
+        path.is_some_and(|path| path.neighbour.is_none_or(|id| net.neighbours.get(id).is_some()))
+    };
+    let place = match net.cache.find(&cache_key, net.generation) {
+        Some(place) if usable(net, place) => {
             net.counters.inc(Snmp::RouteCacheHits);
-            return Ok(path);
+            place
         }
-    }
-    net.counters.inc(Snmp::RouteCacheMisses);
-    let path = route_output_slow(net, now, key)?;
-    net.cache.insert(cache_key, net.generation, path);
-    Ok(path)
+        _ => {
+            net.counters.inc(Snmp::RouteCacheMisses);
+            let path = route_output_slow(net, now, key)?;
+            net.cache.insert(cache_key, net.generation, path)
+        }
+    };
+    // A reference: a value of this size that is handed on in pieces is read back before the pieces are written.
+    net.cache.entry(place).ok_or(DropReason::IpNoRoute)
 }
 
 /// Stands for "no interface named" in a cache key.

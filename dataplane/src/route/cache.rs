@@ -45,6 +45,13 @@ pub struct CacheStats {
     pub invalidations: u64,
 }
 
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachePlace {
+    set: usize,
+    way: usize,
+}
+
 #[derive(Clone, Debug)]
 struct Slot<E> {
     key: RouteKey,
@@ -86,23 +93,37 @@ impl<E> RouteCache<E> {
     /// The entry for `key`, if it was made from snapshot `generation`.
     #[inline]
     pub fn get(&mut self, key: &RouteKey, generation: u64) -> Option<&E> {
+        let place = self.find(key, generation)?;
+        self.entry(place)
+    }
+
+    /// Where the entry for `key` stands, if it was made from snapshot `generation`.
+    #[inline]
+    pub fn find(&mut self, key: &RouteKey, generation: u64) -> Option<CachePlace> {
         let set = self.set(key);
-        for slot in self.sets[set].iter_mut().flatten() {
-            if slot.key == *key && slot.generation == generation {
+        for (way, slot) in self.sets[set].iter_mut().enumerate() {
+            if let Some(slot) = slot.as_mut().filter(|slot| slot.key == *key && slot.generation == generation) {
                 slot.used = true;
                 self.stats.hits += 1;
-                return Some(&slot.entry);
+                return Some(CachePlace { set, way });
             }
         }
         self.stats.misses += 1;
         None
     }
 
+    /// What stands at `place`, until another entry takes it.
+    #[inline]
+    pub fn entry(&self, place: CachePlace) -> Option<&E> {
+        self.sets.get(place.set)?.get(place.way)?.as_ref().map(|slot| &slot.entry)
+    }
+
     /// Enters what was found out for `key` under snapshot `generation`, in place of an older entry for it.
-    pub fn insert(&mut self, key: RouteKey, generation: u64, entry: E) {
+    pub fn insert(&mut self, key: RouteKey, generation: u64, entry: E) -> CachePlace {
         let set = self.set(&key);
         let way = self.victim(set, &key, generation);
         self.sets[set][way] = Some(Slot { key, generation, used: false, entry });
+        CachePlace { set, way }
     }
 
     /// Takes out every entry for packets to `destination`: after a redirect or a new path MTU. Bounded by the

@@ -13,7 +13,7 @@ pub mod cache;
 pub mod fib;
 pub mod prefix;
 
-pub use cache::{CacheStats, RouteCache, RouteKey};
+pub use cache::{CachePlace, CacheStats, RouteCache, RouteKey};
 pub use fib::Fib;
 pub use prefix::{BadPrefix, Prefix};
 

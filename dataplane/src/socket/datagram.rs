@@ -118,7 +118,8 @@ impl Session {
         let to = if remote.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *remote.ip() };
         let key = PathKey { destination: to, source: fixed, tos: socket.tos, interface: socket.interface };
         let broadcast = socket.broadcast;
-        let path = ip_route_output(ctx.net, ctx.now, &key).map_err(|reason| reason.errno().unwrap_or(ENETUNREACH))?;
+        let path =
+            ip_route_output(ctx.net, ctx.now, &key).copied().map_err(|reason| reason.errno().unwrap_or(ENETUNREACH))?;
         if path.kind == PathKind::Broadcast && !broadcast {
             return Err(EACCES);
         }

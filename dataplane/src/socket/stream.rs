@@ -396,7 +396,8 @@ fn way(
     let to = if remote.ip().is_unspecified() { Ipv4Addr::LOCALHOST } else { *remote.ip() };
     let fixed = bound.map(|bound| *bound.ip()).filter(|ip| !ip.is_unspecified());
     let key = PathKey { destination: to, source: fixed, tos: config.tos, interface: None };
-    let path = ip_route_output(ctx.net, ctx.now, &key).map_err(|reason| reason.errno().unwrap_or(ENETUNREACH))?;
+    let path =
+        ip_route_output(ctx.net, ctx.now, &key).copied().map_err(|reason| reason.errno().unwrap_or(ENETUNREACH))?;
     if matches!(path.kind, PathKind::Broadcast | PathKind::Multicast) {
         return Err(ENETUNREACH);
     }

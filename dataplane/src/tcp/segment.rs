@@ -6,6 +6,7 @@ use crate::ip::Packet;
 use crate::wire::ipv4::ECN_MASK;
 use crate::wire::tcp::{Flags, Tcp};
 use crate::wire::tcp_options::{SackBlocks, Timestamps};
+use std::net::SocketAddrV4;
 
 /// What a segment says. Its payload stays in the frame; Fast Open's option, too.
 #[derive(Clone, Debug)]
@@ -63,22 +64,40 @@ impl<'a> Incoming<'a> {
 const ECN_CE: u8 = 3;
 
 impl Segment {
-    /// Of a parsed header that stands at `start` in its frame.
+    /// Of the header in `packet`, which `tcp_v4_rcv` has checked.
     #[inline(always)] // it is large, and made where it is used
-    pub fn new(flow: Flow, tcp: &Tcp<'_>, start: usize, tos: u8) -> Self {
+    pub fn new(packet: &Packet, tcp: &Tcp<'_>) -> Self {
+        match tcp.aligned_timestamps() {
+            None if !tcp.options_bytes().is_empty() => Self::with_all_options(packet, tcp),
+            timestamps => Self::with(packet, tcp, timestamps, SackBlocks::NONE),
+        }
+    }
+
+    /// Of a header that carries others than timestamps.
+    #[cold]
+    fn with_all_options(packet: &Packet, tcp: &Tcp<'_>) -> Self {
         let options = tcp.options();
+        Self::with(packet, tcp, options.timestamps, options.sack)
+    }
+
+    #[inline(always)] // as above
+    fn with(packet: &Packet, tcp: &Tcp<'_>, timestamps: Option<Timestamps>, sack: SackBlocks) -> Self {
+        let (start, tos) = (packet.header_len, packet.tos);
         let (header_len, len) = (tcp.header_len(), tcp.payload().len());
         Self {
-            flow,
+            flow: Flow {
+                local: SocketAddrV4::new(packet.destination, tcp.destination_port()),
+                remote: SocketAddrV4::new(packet.source, tcp.source_port()),
+            },
             seq: SeqNum::new(tcp.seq()),
             ack: SeqNum::new(tcp.ack()),
             flags: tcp.flags(),
             window: tcp.window(),
             urgent: tcp.urgent(),
             len: len as u32,
-            header: (start as u16, header_len as u16),
-            timestamps: options.timestamps,
-            sack: options.sack,
+            header: (start.into(), header_len as u16),
+            timestamps,
+            sack,
             congestion_experienced: tos & ECN_MASK == ECN_CE,
             ecn_capable: tos & ECN_MASK != 0,
             tos,

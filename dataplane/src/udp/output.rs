@@ -116,7 +116,7 @@ fn route(net: &mut Net, now: Instant, socket: &UdpSocket, to: SocketAddrV4, len:
         tos: socket.tos,
         interface: socket.interface,
     };
-    let path = ip_route_output(net, now, &key).map_err(|reason| {
+    let path = ip_route_output(net, now, &key).copied().map_err(|reason| {
         net.counters.inc(Snmp::IpOutNoRoutes);
         net.counters.dropped(reason);
         SendError::Dropped(reason)

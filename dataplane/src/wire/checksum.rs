@@ -47,6 +47,16 @@ impl Sum {
         self.join(Self { words: word.to_be().into(), odd: false })
     }
 
+    /// Adds eight bytes that stand at an even place, as a number read from the wire. A header that is written is summed up by this, from
+    /// the numbers that it is made of: bytes just written in small pieces cannot be read back in larger ones before the pieces have
+    /// left the processor's store buffer.
+    #[inline]
+    #[must_use]
+    pub fn append_u64(self, bytes: u64) -> Self {
+        let bytes = bytes.to_be();
+        self.join(Self { words: (bytes & 0xffff_ffff) + (bytes >> 32), odd: false })
+    }
+
     /// The sum of these bytes followed by those of `next`.
     #[inline]
     #[must_use]

@@ -275,32 +275,32 @@ impl Header<'_> {
         let possible = len <= LEN + OPTIONS_LEN_MAX;
         let Some(out) = out.get_mut(..len).filter(|_| possible) else { return 0 };
         let Some((fixed, options)) = out.split_first_chunk_mut::<LEN>() else { return 0 };
-        self.emit_fixed(total_len, fixed);
         if !options.is_empty() {
             let (given, padding) = options.split_at_mut(self.options.len());
             given.copy_from_slice(self.options);
             padding.fill(0);
         }
-        let sum = Sum::new().append(fixed).append(options).checksum();
-        fixed[10..12].copy_from_slice(&sum.to_be_bytes());
+        self.emit_fixed(total_len, Sum::new().append(options), fixed);
         len
     }
 
-    /// The first twenty bytes, the checksum zero.
+    /// The first twenty bytes; `options` is the sum of the options.
     #[inline]
-    fn emit_fixed(&self, total_len: u16, fixed: &mut [u8; LEN]) {
+    fn emit_fixed(&self, total_len: u16, options: Sum, fixed: &mut [u8; LEN]) {
         let flags =
             if self.dont_fragment { DONT_FRAGMENT } else { 0 } | if self.more_fragments { MORE_FRAGMENTS } else { 0 };
-        fixed[0] = VERSION_4 | (self.len() / 4) as u8;
-        fixed[1] = self.tos;
-        fixed[2..4].copy_from_slice(&total_len.to_be_bytes());
-        fixed[4..6].copy_from_slice(&self.ident.to_be_bytes());
-        fixed[6..8].copy_from_slice(&(flags | (self.fragment_offset >> 3)).to_be_bytes());
-        fixed[8] = self.ttl;
-        fixed[9] = self.protocol.0;
-        fixed[10..12].copy_from_slice(&[0, 0]);
-        fixed[12..16].copy_from_slice(&self.source.octets());
-        fixed[16..].copy_from_slice(&self.destination.octets());
+        let version_and_len = VERSION_4 | (self.len() / 4) as u8;
+        let first = u64::from(version_and_len) << 56
+            | u64::from(self.tos) << 48
+            | u64::from(total_len) << 32
+            | u64::from(self.ident) << 16
+            | u64::from(flags | self.fragment_offset >> 3);
+        let second = u64::from(self.ttl) << 56 | u64::from(self.protocol.0) << 48 | u64::from(u32::from(self.source));
+        let destination = u32::from(self.destination);
+        let checksum = options.append_u64(first).append_u64(second).append_u64(destination.into()).checksum();
+        fixed[..8].copy_from_slice(&first.to_be_bytes());
+        fixed[8..16].copy_from_slice(&(second | u64::from(checksum) << 32).to_be_bytes());
+        fixed[16..].copy_from_slice(&destination.to_be_bytes());
     }
 }
 

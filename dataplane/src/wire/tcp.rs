@@ -215,6 +215,13 @@ impl<'a> Tcp<'a> {
         Options::parse(self.options)
     }
 
+    /// The timestamps, if they are the only option and stand where Linux puts them: so in nearly every segment of an established
+    /// connection (`tcp_parse_aligned_timestamp`).
+    #[inline]
+    pub fn aligned_timestamps(&self) -> Option<Timestamps> {
+        tcp_options::aligned_timestamps(self.options)
+    }
+
     /// What the segment carries.
     #[inline]
     pub fn payload(&self) -> &'a [u8] {
@@ -283,7 +290,7 @@ impl Header<'_> {
     }
 
     /// Writes the fixed part of a header that has `len` bytes.
-    #[inline(always)] // of a plain header nothing but these fields is made
+    #[inline]
     fn emit_fixed(&self, len: usize, fixed: &mut [u8; LEN]) {
         let word = (len as u16 / 4) << 12 | self.flags.bits();
         fixed[..2].copy_from_slice(&self.source_port.to_be_bytes());
@@ -323,20 +330,30 @@ impl PlainHeader {
         if timestamps { LEN + TIMESTAMPS_LEN } else { LEN }
     }
 
-    /// Writes what [`Header::emit`] would. Answers its length; 0, with nothing written, if it does not fit.
+    /// Writes what [`Header::emit`] would to the front of `segment`, which holds the payload behind it, and the checksum over both;
+    /// `pseudo` is the sum of the pseudo-header, and without it the checksum stays zero. False, with nothing written, if it does not fit.
     #[inline]
-    pub fn emit(&self, out: &mut [u8]) -> usize {
+    pub fn emit(&self, pseudo: Option<Sum>, segment: &mut [u8]) -> bool {
         let len = Self::len_with(self.timestamps.is_some());
-        let Some((fixed, options)) = out.get_mut(..len).and_then(|out| out.split_first_chunk_mut::<LEN>()) else {
-            return 0;
-        };
-        let Self { source_port, destination_port, seq, ack, flags, window, .. } = *self;
-        let header = Header { source_port, destination_port, seq, ack, flags, window, ..Header::default() };
-        header.emit_fixed(len, fixed);
+        let Some((header, payload)) = segment.split_at_mut_checked(len) else { return false };
+        let Some((fixed, options)) = header.split_first_chunk_mut::<LEN>() else { return false };
+        let ports = u64::from(self.source_port) << 48 | u64::from(self.destination_port) << 32;
+        let first = ports | u64::from(self.seq);
+        let word = (len as u16 / 4) << 12 | self.flags.bits();
+        let second = u64::from(self.ack) << 32 | u64::from(word) << 16 | u64::from(self.window);
+        let mut sum = pseudo.map(|pseudo| pseudo.append_u64(first).append_u64(second));
         if let (Some(timestamps), Some(place)) = (self.timestamps, options.first_chunk_mut()) {
-            *place = timestamps.aligned();
+            let (kind, values) = timestamps.aligned();
+            sum = sum.map(|sum| sum.append_u64(kind.into()).append_u64(values));
+            let [a, b, c, d] = kind.to_be_bytes();
+            let [e, f, g, h, i, j, k, l] = values.to_be_bytes();
+            *place = [a, b, c, d, e, f, g, h, i, j, k, l];
         }
-        len
+        let checksum = sum.map_or(0, |sum| sum.append(payload).checksum());
+        fixed[..8].copy_from_slice(&first.to_be_bytes());
+        fixed[8..16].copy_from_slice(&second.to_be_bytes());
+        fixed[16..].copy_from_slice(&(u32::from(checksum) << 16).to_be_bytes());
+        true
     }
 }
 

@@ -43,11 +43,10 @@ pub struct Timestamps {
 }
 
 impl Timestamps {
-    /// The option with the padding that Linux gives it (RFC 7323 appendix A).
+    /// The option with the padding that Linux gives it (RFC 7323 appendix A), as numbers: the first four bytes, and the values.
     #[inline]
-    pub(super) const fn aligned(self) -> [u8; TIMESTAMPS_LEN] {
-        let ([a, b, c, d], [e, f, g, h]) = (self.value.to_be_bytes(), self.echo.to_be_bytes());
-        [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h]
+    pub(super) const fn aligned(self) -> (u32, u64) {
+        (u32::from_be_bytes([NOP, NOP, TIMESTAMPS, 10]), (self.value as u64) << 32 | self.echo as u64)
     }
 }
 
@@ -325,9 +324,9 @@ impl<'a> Options<'a> {
     }
 }
 
-/// `tcp_parse_aligned_timestamp`: the options of nearly every segment of an established connection.
+/// See [`super::tcp::Tcp::aligned_timestamps`].
 #[inline]
-fn aligned_timestamps(bytes: &[u8]) -> Option<Timestamps> {
+pub(super) fn aligned_timestamps(bytes: &[u8]) -> Option<Timestamps> {
     match *bytes {
         [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] => {
             Some(Timestamps { value: u32::from_be_bytes([a, b, c, d]), echo: u32::from_be_bytes([e, f, g, h]) })

@@ -60,6 +60,7 @@ const DRAINED_MAX: usize = 64;
 
 /// What a lane keeps of a slot: positions; where its rings lie follows from its number.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(super) struct LaneSlot {
     usage: Usage,
     errors: u16,
@@ -83,12 +84,19 @@ pub(super) struct LaneStream {
     pub(super) stream_tx: SendReader<SlotStream<false>>,
     pub(super) stream_rx: ReceiveWriter<SlotStream<true>>,
     pub(super) notsent_lowat: u32,
-    /// The rings that the stream began with.
-    pub(super) first: (u32, u32),
+    /// log2 of the rings that the stream began with.
+    first: (u8, u8),
+}
+
+impl LaneStream {
+    /// Bytes of the rings that the stream began with.
+    pub(super) fn first(&self) -> (u32, u32) {
+        (1 << self.first.0, 1 << self.first.1)
+    }
 }
 
 // A lane has one for each of its sockets, and a million of them: two cache lines.
-const _: () = assert!(size_of::<LaneSlot>() <= 128);
+const _: () = assert!(size_of::<LaneSlot>() == 128);
 
 impl LaneEnd {
     pub(super) fn new(
@@ -149,8 +157,9 @@ impl LaneEnd {
         let Some(entry) = self.slots.get_mut(slot as usize) else { return };
         if let Usage::Stream(stream) = std::mem::take(&mut entry.usage) {
             // First rings are kept for the next socket of the slot.
-            self.quota.overcharge(slot, Charge::Send, stream.first.0.into());
-            self.quota.overcharge(slot, Charge::Receive, stream.first.1.into());
+            let first = stream.first();
+            self.quota.overcharge(slot, Charge::Send, first.0.into());
+            self.quota.overcharge(slot, Charge::Receive, first.1.into());
             stream.stream_tx.end();
             stream.stream_rx.end();
         }
@@ -312,7 +321,8 @@ impl LaneEnd {
         stream_tx.open(tx_bytes);
         stream_rx.open(rx_bytes);
         self.memory.events(slot).store(0, Ordering::Relaxed);
-        entry.usage = Usage::Stream(LaneStream { stream_tx, stream_rx, notsent_lowat: 0, first: (tx_bytes, rx_bytes) });
+        let first = (tx_bytes.trailing_zeros() as u8, rx_bytes.trailing_zeros() as u8);
+        entry.usage = Usage::Stream(LaneStream { stream_tx, stream_rx, notsent_lowat: 0, first });
         true
     }
 

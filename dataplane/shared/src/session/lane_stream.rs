@@ -263,7 +263,7 @@ impl LaneEnd {
     /// then the client may write there at any moment.
     pub fn tx_shrink(&mut self, slot: u32) {
         if let Some(stream) = self.stream_mut(slot) {
-            stream.stream_tx.resize(stream.first.0);
+            stream.stream_tx.resize(stream.first().0);
         }
     }
 

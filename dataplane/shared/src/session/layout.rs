@@ -21,7 +21,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// The version of the layout. A client and a daemon of different versions refuse each other.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 /// "xmit", the first word of every region.
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"xmit");
 /// Lanes of one session: one bell each is passed, and a message carries at most 253 descriptors.
@@ -37,6 +37,11 @@ const CONTROL_MIN: u32 = 8;
 const CONTROL_MAX: u32 = 4096;
 /// The largest UDP payload must fit into a buffer at least once.
 const BUFFER_MIN: u32 = (record_bytes(65_507) as u32).next_power_of_two();
+
+/// Unused bytes behind the buffers of a slot, whose sizes are even numbers of pages: of an odd number the same page of all slots spreads
+/// over all sets of the processor's translation caches. Sixty-four streams would share two sets otherwise, and look up page tables for
+/// every copy.
+const SPREAD: usize = PAGE;
 
 const CLIENT_SLEEPS: usize = 128;
 const FACTS: usize = 9;
@@ -161,7 +166,8 @@ impl Layout {
         let slots_at = PAGE + config.lanes as usize * lane_bytes;
         let buffers_at = (slots_at + config.slots as usize * 2 * LINE).next_multiple_of(PAGE);
         let records = config.tx_bytes as usize + config.rx_bytes as usize;
-        let buffer_bytes = records + stream_area(config.stream_tx_bytes) + stream_area(config.stream_rx_bytes);
+        let streams = stream_area(config.stream_tx_bytes) + stream_area(config.stream_rx_bytes);
+        let buffer_bytes = records + streams + SPREAD;
         let total = buffers_at + config.slots as usize * buffer_bytes;
         Ok(Self { config: *config, lane_bytes, slots_at, buffers_at, buffer_bytes, total })
     }
@@ -304,6 +310,7 @@ const _: () = assert!(word::SEND_RING == 10 && word::RECEIVE_RING_AT == 13 && wo
 const _: () = assert!(
     word::SEND_RECORD_COUNT == 10 && word::SEND_RECORDS + RECORDS as usize == 15 && word::SEND_RECORDS_TAKEN == 15
 );
+const _: () = assert!(word::SEND_ORIGIN == 15 && word::RECEIVE_ORIGIN == 0);
 const _: () = assert!(BUFFER_MIN == 131_072 && CLIENT_SLEEPS.is_multiple_of(LINE) && FACTS * 4 <= CLIENT_SLEEPS);
 
 #[cfg(test)]
@@ -329,7 +336,7 @@ mod tests {
         assert!(layout.slot(999).client + LINE < layout.slot(0).tx_bytes);
         let last = layout.slot(999);
         assert_eq!(last.rx_bytes + (1 << 18), last.stream_tx);
-        assert_eq!((last.stream_rx, last.stream_rx + (1 << 16)), (last.stream_tx + (1 << 15), layout.total()));
+        assert_eq!((last.stream_rx, last.stream_rx + (1 << 16)), (last.stream_tx + (1 << 15), layout.total() - SPREAD));
         assert!(layout.slot(7).tx_bytes.is_multiple_of(PAGE) && layout.slot(7).stream_rx.is_multiple_of(PAGE));
     }
 

@@ -21,16 +21,20 @@ pub const STREAM_RING_MAX: u32 = 1 << 30;
 pub(super) struct Area {
     /// Bytes of the ring of positions from `change` on.
     size: u32,
-    /// The ring before, while it is in use; its size is 0 otherwise.
-    before: Before,
+    /// The position that lies where a ring begins: the writer's choice, whenever nothing is in use.
+    origin: u32,
+    /// The first position that is no longer in the ring before.
+    until: u32,
     /// The word as it was written or read last.
     word: u32,
+    /// The ring before is in use.
+    leaving: bool,
     /// The stream had another ring than its first.
     moved: bool,
 }
 
 /// The ring that a stream is leaving.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Before {
     size: u32,
     /// The first position that is no longer in it.
@@ -47,18 +51,38 @@ impl Area {
 
     /// Starts anew with one ring, and answers the word that says so. The lane's.
     pub(super) fn start(&mut self, size: u32) -> u32 {
-        (self.size, self.before, self.moved) = (size, Before::default(), false);
+        (self.size, self.origin, self.leaving, self.moved) = (size, 0, false, false);
         self.say(size)
+    }
+
+    /// Lets `position` lie where a ring begins; nothing before it may be in use. A stream that is read as fast as it is written
+    /// so stays in a few cache lines instead of walking through its ring. False while the stream leaves a ring. The writer's.
+    #[inline]
+    pub(super) fn begin_at(&mut self, position: u32) -> bool {
+        if !self.leaving {
+            self.origin = position;
+        }
+        !self.leaving
+    }
+
+    pub(super) fn origin(&self) -> u32 {
+        self.origin
+    }
+
+    /// Takes over the writer's choice, which may be any: a place is always within the area. The reader's.
+    #[inline]
+    pub(super) fn set_origin(&mut self, origin: u32) {
+        self.origin = origin;
     }
 
     /// Moves to a ring of `size` at position `until`; answers the word to publish. The lane's. `None` if the size cannot be, is
     /// the present one, or the ring before is still in use.
     pub(super) fn change(&mut self, view: &impl StreamView, size: u32, until: u32) -> Option<u32> {
-        if size == self.size || self.before().is_some() || !is_size(view, size) {
+        if size == self.size || self.leaving || !is_size(view, size) {
             return None;
         }
         let old = std::mem::replace(&mut self.size, size);
-        self.before = Before { size: old, until };
+        (self.leaving, self.until) = (true, until);
         self.moved = true;
         Some(self.say(old))
     }
@@ -83,18 +107,18 @@ impl Area {
             return Err(Rubbish::Size(word));
         }
         (self.word, self.size) = (word, new);
-        self.before = if old == new { Before::default() } else { Before { size: old, until } };
+        (self.leaving, self.until) = (old != new, until);
         Ok(())
     }
 
     /// Forgets the client's copy of the word, so that the next one is news.
     pub(super) fn forget(&mut self) {
-        (self.size, self.before, self.word) = (0, Before::default(), 0);
+        (self.size, self.origin, self.leaving, self.word) = (0, 0, false, 0);
     }
 
     #[inline]
     fn before(&self) -> Option<Before> {
-        Some(self.before).filter(|before| before.size != 0)
+        self.leaving.then(|| Before { size: 1 << (self.word & LOG_MASK), until: self.until })
     }
 
     /// The first position without a place while `head` is the oldest one in use.
@@ -110,10 +134,8 @@ impl Area {
     /// Says that nothing before `head` is in use. True if that ended the use of a ring.
     #[inline]
     pub(super) fn settle(&mut self, head: u32) -> bool {
-        let left = self.before().is_some_and(|before| ahead(before.until, head) >= 0);
-        if left {
-            self.before = Before::default();
-        }
+        let left = self.leaving && ahead(self.until, head) >= 0;
+        self.leaving &= !left;
         left
     }
 
@@ -142,7 +164,7 @@ impl Area {
         }
     }
 
-    /// Asks for the line where `position` lies: what is written there next time, when the line may have left the cache.
+    /// Asks for the line where `position` lies, to be written soon.
     #[inline]
     pub(super) fn prefetch(&self, view: &impl StreamView, position: u32) {
         view.prefetch(self.place(view, position).0);
@@ -155,7 +177,7 @@ impl Area {
             Some(before) if ahead(position, before.until) > 0 => (before.size, before.until.wrapping_sub(position)),
             _ => (self.size.max(1), u32::MAX),
         };
-        let within = position.wrapping_add(view.skew()) & (size - 1);
+        let within = position.wrapping_sub(self.origin).wrapping_add(view.skew()) & (size - 1);
         ((size + within) as usize, (size - within).min(left) as usize)
     }
 
@@ -169,7 +191,7 @@ impl Area {
     pub(super) fn give_back(&self, view: &impl StreamView, empty: bool) -> bool {
         let page = STREAM_RING_MIN as usize;
         let (size, end) = (self.size as usize, 2 * view.size_max() as usize);
-        if self.before().is_some() || size < page {
+        if self.leaving || size < page {
             return false;
         }
         view.give_back(page, size - page);

@@ -14,7 +14,9 @@ fn setup() -> (Line, Line, Bytes) {
 /// A lane that places out of order and moves to a larger ring, against a client that reads.
 #[test]
 fn loom_received_bytes_are_shown_whole_and_in_order() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
         let (client, lane, bytes) = setup();
         let mut writer = ReceiveWriter::new(ring(&client, &lane, &bytes));
         let mut reader = ReceiveReader::new(ring(&client, &lane, &bytes));

@@ -8,6 +8,7 @@
 //!
 //! A stream starts with a small ring and moves to a larger or smaller one while it flows: bytes before the position of
 //! change are in the old ring, bytes from there on in the new one. The two never overlap, so nothing is copied and nobody waits.
+//! Whenever all was read, the writer begins anew where the ring begins: a stream that is light stays in a line or two of it.
 //!
 //! Invariants:
 //! * positions start at 0 when the slot is opened, run freely and wrap at 2^32; each end keeps its own privately, and a peer's is
@@ -65,7 +66,7 @@ pub trait StreamView: Debug {
     fn lane(&self) -> &LineWords;
     /// Bytes of the largest ring, a power of two.
     fn size_max(&self) -> u32;
-    /// Where position 0 lies in a ring, a multiple of a cache line. Slots differ in it: rings begin at whole pages, and streams that
+    /// Where the origin lies in a ring, a multiple of a cache line. Slots differ in it: rings begin at whole pages, and streams that
     /// carry the same amounts would otherwise all use the same few sets of the processor's caches.
     fn skew(&self) -> u32;
     /// Asks for the cache line at `offset`, to be written soon.
@@ -124,7 +125,10 @@ pub(crate) mod word {
     pub(crate) const SEND_RECORD_COUNT: usize = 10;
     /// The first of [`super::RECORDS`].
     pub(crate) const SEND_RECORDS: usize = 11;
+    pub(crate) const SEND_ORIGIN: usize = 15;
     // The lane's line.
+    /// In datagram sockets, the head of what they send.
+    pub(crate) const RECEIVE_ORIGIN: usize = 0;
     pub(crate) const SEND_HEAD: usize = 4;
     pub(crate) const RECEIVE_TAIL: usize = 5;
     pub(crate) const SEND_NEXT: usize = 6;

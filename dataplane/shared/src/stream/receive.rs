@@ -21,6 +21,8 @@ pub struct ReceiveWriter<V: StreamView = StreamRing> {
     view: V,
     area: Area,
     tail: u32,
+    /// What was placed ends here, in order or not.
+    placed: u32,
     head_seen: u32,
     urgent_count: u32,
 }
@@ -38,16 +40,16 @@ pub struct ReceiveReader<V: StreamView = StreamRing> {
 impl<V: StreamView> ReceiveWriter<V> {
     /// The writing end; [`ReceiveWriter::open`] comes before anything else.
     pub fn new(view: V) -> Self {
-        Self { view, area: Area::default(), tail: 0, head_seen: 0, urgent_count: 0 }
+        Self { view, area: Area::default(), tail: 0, placed: 0, head_seen: 0, urgent_count: 0 }
     }
 
     /// Starts a stream with a ring of `size`, which was checked.
     pub(crate) fn open(&mut self, size: u32) {
-        (self.tail, self.head_seen, self.urgent_count) = (0, 0, 0);
+        (self.tail, self.placed, self.head_seen, self.urgent_count) = (0, 0, 0, 0);
         // Relaxed: the answer to the client's call, or the announcement of the connection, follows with its Release.
         self.view.client()[word::RECEIVE_HEAD].store(0, Ordering::Relaxed);
         let ours = [word::RECEIVE_TAIL, word::RECEIVE_WATCH, word::RECEIVE_URGENT, word::RECEIVE_URGENT_COUNT];
-        for index in ours.into_iter().chain([word::RECEIVE_RING_AT]) {
+        for index in ours.into_iter().chain([word::RECEIVE_RING_AT, word::RECEIVE_ORIGIN]) {
             self.view.lane()[index].store(0, Ordering::Relaxed);
         }
         let ring = self.area.start(size.min(self.view.size_max()));
@@ -87,8 +89,31 @@ impl<V: StreamView> ReceiveWriter<V> {
     pub fn write_at(&mut self, offset: u32, data: &[u8]) -> u32 {
         let place = self.room_seen().saturating_sub(offset) as usize;
         let data = data.get(..place).unwrap_or(data);
-        self.area.copy_in(&self.view, self.tail.wrapping_add(offset), data);
+        if offset == 0 && self.is_empty() {
+            self.begin_anew();
+        }
+        let position = self.tail.wrapping_add(offset);
+        self.area.copy_in(&self.view, position, data);
+        let end = position.wrapping_add(data.len() as u32);
+        if ahead(self.placed, end) > 0 {
+            self.placed = end;
+        }
         data.len() as u32
+    }
+
+    /// Nothing waits to be read, as far as was seen, and nothing is placed ahead.
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.tail == self.head_seen && ahead(self.tail, self.placed) <= 0
+    }
+
+    /// The next byte lies where the ring begins.
+    #[inline]
+    fn begin_anew(&mut self) {
+        if self.area.begin_at(self.tail) {
+            // Relaxed: the tail's Release follows.
+            self.view.lane()[word::RECEIVE_ORIGIN].store(self.tail, Ordering::Relaxed);
+        }
     }
 
     /// Shows the next `len` bytes, all of which were written. Never more than have a place.
@@ -97,13 +122,12 @@ impl<V: StreamView> ReceiveWriter<V> {
         self.tail = self.tail.wrapping_add(len.min(self.room_seen()));
         // Release pairs with the Acquire in `ReceiveReader::available`: the bytes before `tail` become visible.
         self.view.lane()[word::RECEIVE_TAIL].store(self.tail, Ordering::Release);
-        self.prefetch();
     }
 
     /// Asks for the line where the next bytes are written.
     #[inline]
     pub fn prefetch(&self) {
-        self.area.prefetch(&self.view, self.tail);
+        self.area.prefetch(&self.view, if self.is_empty() { self.area.origin() } else { self.tail });
     }
 
     /// Asks the client to tell the lane when `len` of the bytes shown are consumed, because the window then opens enough to be
@@ -215,6 +239,8 @@ impl<V: StreamView> ReceiveReader<V> {
             return Err(Rubbish::Backwards { seen: self.len, claimed: len });
         }
         self.len = len;
+        // Relaxed: the tail was read before, and what lies before the origin that belongs to it is consumed.
+        self.area.set_origin(self.view.lane()[word::RECEIVE_ORIGIN].load(Ordering::Relaxed));
         Ok(len)
     }
 

@@ -112,9 +112,19 @@ impl<V: StreamView> SendWriter<V> {
     #[inline]
     pub fn write(&mut self, data: &[u8]) -> Result<usize, Rubbish> {
         let len = (self.room()? as usize).min(data.len());
+        self.begin_anew();
         self.area.copy_in(&self.view, self.placed, data.get(..len).unwrap_or_default());
         self.placed = self.placed.wrapping_add(len as u32);
         Ok(len)
+    }
+
+    /// The lane has released all there was: the next byte lies where the ring begins.
+    #[inline]
+    fn begin_anew(&mut self) {
+        if self.placed == self.head_seen && self.area.begin_at(self.placed) {
+            // Relaxed: the tail's Release follows.
+            self.view.client()[word::SEND_ORIGIN].store(self.placed, Ordering::Relaxed);
+        }
     }
 
     /// Shows the lane what was written. With `more`, it may wait for what follows (`MSG_MORE`).
@@ -204,7 +214,8 @@ impl<V: StreamView> SendReader<V> {
         (self.head, self.len, self.urgent_count, self.is_urgent, self.records_taken) = (0, 0, 0, false, 0);
         let counts = [word::SEND_URGENT_COUNT, word::SEND_RECORD_COUNT];
         // Relaxed: the answer to the client's call, or the announcement of the connection, follows with its Release.
-        for index in [word::SEND_TAIL, word::FLAGS, word::SEND_PUSHED, word::SEND_URGENT].into_iter().chain(counts) {
+        let positions = [word::SEND_TAIL, word::SEND_ORIGIN, word::SEND_PUSHED, word::SEND_URGENT];
+        for index in positions.into_iter().chain(counts).chain([word::FLAGS]) {
             self.view.client()[index].store(0, Ordering::Relaxed);
         }
         for index in [word::SEND_HEAD, word::SEND_NEXT, word::SEND_RING_AT, word::SEND_RECORDS_TAKEN] {
@@ -231,6 +242,8 @@ impl<V: StreamView> SendReader<V> {
             return Err(Rubbish::Backwards { seen: self.len, claimed: len });
         }
         self.len = len;
+        // Relaxed: the tail was read before, and the lane has released what lies before the origin that belongs to it.
+        self.area.set_origin(self.view.client()[word::SEND_ORIGIN].load(Ordering::Relaxed));
         let pushed = self.view.client()[word::SEND_PUSHED].load(Ordering::Relaxed);
         let count = self.view.client()[word::SEND_URGENT_COUNT].load(Ordering::Relaxed);
         if count != self.urgent_count {

@@ -175,6 +175,48 @@ proptest! {
     }
 }
 
+/// However much it carried: what was never touched is still zero.
+#[test]
+fn a_stream_that_is_read_at_once_stays_in_two_lines() {
+    let mut both = both(MAX);
+    let data = [7; 100];
+    for _ in 0..2000 {
+        let ((writer, lane), (reader, filler)) = (&mut both.send, &mut both.receive);
+        assert_eq!(writer.write(&data), Ok(100));
+        writer.publish(false);
+        assert_eq!(lane.look().unwrap().len, 100);
+        let mut out = [0; 100];
+        assert!(lane.copy_at(0, &mut out) && out == data);
+        lane.release(100);
+        assert_eq!((filler.write_at(0, &data), filler.room().unwrap()), (100, MAX));
+        filler.advance(100);
+        assert_eq!((reader.available(), reader.copy_at(0, &mut out)), (Ok(100), 100));
+        assert_eq!(out, data);
+        reader.consume(100);
+        filler.room().unwrap();
+    }
+    let mut all = vec![0; 4 * MAX as usize];
+    assert!(both.memory.bytes(4096, all.len()).unwrap().read(0, &mut all));
+    assert_eq!(all.iter().filter(|byte| **byte != 0).count(), 2 * 100);
+}
+
+#[test]
+fn what_is_placed_ahead_stays_where_it_is() {
+    let mut both = both(4096);
+    let (reader, writer) = &mut both.receive;
+    writer.write_at(0, &[1; 60]);
+    writer.advance(60);
+    reader.available().unwrap();
+    reader.consume(60);
+    writer.write_at(40, &[3; 40]);
+    assert_eq!(writer.room(), Ok(4096), "all was read, and 40 bytes wait ahead");
+    writer.write_at(0, &[2; 40]);
+    writer.advance(80);
+    let mut out = [0; 80];
+    assert_eq!((reader.available(), reader.copy_at(0, &mut out)), (Ok(80), 80));
+    assert!(out[..40] == [2; 40] && out[40..] == [3; 40]);
+}
+
 #[test]
 fn each_lie_has_its_error() {
     let mut both = both(4096);

@@ -92,7 +92,7 @@ pub(super) fn ports(flow: &Flow) -> Header<'static> {
 pub(super) fn send(net: &mut Net, now: Instant, flow: &Flow, header: &Header<'_>, envelope: &Envelope) -> bool {
     let (source, destination) = (*flow.local.ip(), *flow.remote.ip());
     let key = PathKey { destination, source: Some(source), tos: envelope.tos, interface: None };
-    let path = match ip_route_output(net, now, &key) {
+    let path = match ip_route_output(net, now, &key).copied() {
         Ok(path) => path,
         Err(reason) => {
             net.counters.inc(Snmp::IpOutNoRoutes);

@@ -14,7 +14,7 @@ use crate::tcp::transport::Tcp;
 use crate::wire::checksum::{Sum, Verdict};
 use crate::wire::ipv4::Protocol;
 use crate::wire::tcp::{Flags, Tcp as View};
-use std::net::SocketAddrV4;
+use xmit_nic::Frame;
 use xmit_nic::frame::FrameFlags;
 use xmit_shared::session::LaneEnd;
 
@@ -40,14 +40,14 @@ pub enum Target {
 
 /// Counts and drops what [`tcp_v4_rcv`] did not let pass.
 #[cold]
-pub fn refuse(net: &mut Net, packet: Packet, reason: DropReason) {
+pub fn refuse(net: &mut Net, frame: Frame, reason: DropReason) {
     if reason != DropReason::TcpNotUnicast {
         net.counters.inc(Snmp::TcpInErrs);
     }
     if reason == DropReason::TcpChecksum {
         net.counters.inc(Snmp::TcpInCsumErrors);
     }
-    net.drop_frame(packet.frame, reason);
+    net.drop_frame(frame, reason);
 }
 
 /// Checks a segment (`tcp_v4_rcv`): its checksum is verified before anything is believed. `TcpInSegs` is the caller's to count: a
@@ -55,27 +55,23 @@ pub fn refuse(net: &mut Net, packet: Packet, reason: DropReason) {
 ///
 /// # Errors
 /// Why it is not a segment; to be given to [`refuse`].
-#[inline(always)] // what it answers is large, and has one reader
-pub fn tcp_v4_rcv(net: &Net, packet: &Packet) -> Result<Segment, DropReason> {
+#[inline]
+pub fn tcp_v4_rcv<'p>(net: &Net, packet: &'p Packet) -> Result<View<'p>, DropReason> {
     if packet.cast != Cast::Unicast {
         return Err(DropReason::TcpNotUnicast);
     }
     let bytes = packet.payload();
     let view = View::parse(bytes).map_err(|_| DropReason::TcpMalformed)?;
-    let flow = Flow {
-        local: SocketAddrV4::new(packet.destination, view.destination_port()),
-        remote: SocketAddrV4::new(packet.source, view.source_port()),
-    };
-    if !packet.frame.flags.contains(FrameFlags::CHECKSUM_VERIFIED) {
-        let pseudo = Sum::pseudo_header(packet.source, packet.destination, Protocol::TCP.0, bytes.len() as u16);
-        match view.verify(pseudo) {
-            Verdict::Good => {}
-            Verdict::Bad => return Err(DropReason::TcpChecksum),
-            Verdict::PseudoOnly if net.accepts_unfinished(packet.input) => {}
-            Verdict::PseudoOnly => return Err(DropReason::TcpChecksumUnfinished),
-        }
+    if packet.frame.flags.contains(FrameFlags::CHECKSUM_VERIFIED) {
+        return Ok(view);
     }
-    Ok(Segment::new(flow, &view, usize::from(packet.header_len), packet.tos))
+    let pseudo = Sum::pseudo_header(packet.source, packet.destination, Protocol::TCP.0, bytes.len() as u16);
+    match view.verify(pseudo) {
+        Verdict::Good => Ok(view),
+        Verdict::Bad => Err(DropReason::TcpChecksum),
+        Verdict::PseudoOnly if net.accepts_unfinished(packet.input) => Ok(view),
+        Verdict::PseudoOnly => Err(DropReason::TcpChecksumUnfinished),
+    }
 }
 
 impl Tcp {
@@ -190,7 +186,7 @@ mod tests {
     use crate::tcp::config::Config;
     use crate::tcp::listener::Listener;
     use crate::tcp::settings::Settings;
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddrV4};
     use std::sync::Arc;
     use xmit_nic::rng::Rng;
 

@@ -73,7 +73,10 @@ impl Connection {
         if self.unsent() == 0 && self.sent.lost() == 0 {
             return;
         }
-        let Some(path) = self.route(ctx) else { return self.check_unsent(ctx) };
+        let mut path = Path::NOWHERE;
+        if !self.route_by(ctx, &mut path) {
+            return self.check_unsent(ctx);
+        }
         if new_probe && self.push_new(ctx, &path, Mode::NewProbe) > 0 {
             return;
         }

@@ -15,6 +15,7 @@ use crate::counters::Snmp;
 use crate::drop::DropReason;
 use crate::errno::{EHOSTUNREACH, ENETUNREACH};
 use crate::ip::{Outgoing, Path, PathKey, PathKind, has_room, ip_queue_xmit, ip_route_output, reserve};
+use crate::wire::checksum::Sum;
 use crate::wire::ipv4::{ECN_MASK, Protocol};
 use crate::wire::tcp::{self, Flags, PlainHeader};
 use crate::wire::tcp_options::{FastOpen, Options, Timestamps};
@@ -38,8 +39,15 @@ pub(in crate::tcp) enum Departure {
 impl Connection {
     /// The way to the peer, whose MTU the segment size follows down (`tcp_current_mss`). `None`: there is none; counted,
     /// and kept as the error to report if the connection fails.
-    #[inline]
     pub(in crate::tcp) fn route(&mut self, ctx: &mut Ctx<'_>) -> Option<Path> {
+        let mut path = Path::NOWHERE;
+        self.route_by(ctx, &mut path).then_some(path)
+    }
+
+    /// The same, into `path`, which is copied as a whole: handed on in pieces it would be read back before they are written. False
+    /// if there is none.
+    #[inline]
+    pub(super) fn route_by(&mut self, ctx: &mut Ctx<'_>, path: &mut Path) -> bool {
         let key = PathKey {
             destination: *self.flow.remote.ip(),
             source: Some(*self.flow.local.ip()),
@@ -47,20 +55,19 @@ impl Connection {
             interface: None,
         };
         match ip_route_output(ctx.net, ctx.now, &key) {
-            Ok(path) => {
-                if !self.send.dont_fragment {
-                    self.choose_fragmentation(ctx);
-                }
-                if path.mtu < self.send.pmtu {
-                    self.update_mss(ctx, path.mtu);
-                }
-                Some(path)
-            }
+            Ok(found) => *path = *found,
             Err(reason) => {
                 self.note_no_route(ctx, reason);
-                None
+                return false;
             }
         }
+        if !self.send.dont_fragment {
+            self.choose_fragmentation(ctx);
+        }
+        if path.mtu < self.send.pmtu {
+            self.update_mss(ctx, path.mtu);
+        }
+        true
     }
 
     #[cold]
@@ -87,10 +94,12 @@ impl Connection {
             ctx.net.pool.release(frame);
             return Departure::NoData;
         }
-        let (window, space) = if outbound.flags.contains(Flags::SYN) {
-            (WireWindow(self.receive.wnd.0.min(0xffff) as u16), None)
+        let syn = outbound.flags.contains(Flags::SYN);
+        let space = if syn { None } else { self.space(ctx) };
+        let window = if syn {
+            WireWindow(self.receive.wnd.0.min(0xffff) as u16)
         } else {
-            self.select_window(ctx)
+            self.select_window(ctx, space.as_ref())
         };
         let flags = self.ecn_flags(outbound) | outbound.flags;
         let plain = PlainHeader {
@@ -102,20 +111,17 @@ impl Connection {
             window: window.0,
             timestamps: self.agreed.timestamps.then(|| self.timestamps(ctx)),
         };
-        let bytes = frame.bytes_mut();
-        match options {
-            None => _ = plain.emit(bytes),
-            Some(options) => self.emit_full(outbound, &plain, options, bytes),
-        }
-        if path.kind == PathKind::Local {
+        let pseudo = (path.kind != PathKind::Local).then(|| self.flow.pseudo_header(frame.len()));
+        if pseudo.is_none() {
             frame.flags = FrameFlags::CHECKSUM_VERIFIED;
-        } else {
-            let pseudo = self.flow.pseudo_header(bytes.len());
-            tcp::fill_checksum(pseudo, bytes);
+        }
+        match options {
+            None => _ = plain.emit(pseudo, frame.bytes_mut()),
+            Some(options) => self.emit_full(outbound, &plain, options, pseudo, frame.bytes_mut()),
         }
         let out = self.ip_header(outbound);
         self.count_departure(ctx, outbound, flags);
-        if let Some(space) = space {
+        if let Some(space) = &space {
             self.after_window(ctx, space);
         }
         if let Err(reason) = ip_queue_xmit(ctx.net, ctx.now, path, &out, frame) {
@@ -149,7 +155,14 @@ impl Connection {
 
     /// The header of such a segment.
     #[cold]
-    fn emit_full(&self, outbound: &Outbound, plain: &PlainHeader, options: Options<'_>, bytes: &mut [u8]) {
+    fn emit_full(
+        &self,
+        outbound: &Outbound,
+        plain: &PlainHeader,
+        options: Options<'_>,
+        pseudo: Option<Sum>,
+        bytes: &mut [u8],
+    ) {
         let urgent = self.urgent_pointer(outbound);
         let header = tcp::Header {
             source_port: plain.source_port,
@@ -162,6 +175,9 @@ impl Connection {
             options,
         };
         header.emit(bytes);
+        if let Some(pseudo) = pseudo {
+            tcp::fill_checksum(pseudo, bytes);
+        }
     }
 
     /// What IP must know.

@@ -30,17 +30,16 @@ impl Connection {
         edge.distance(self.receive.nxt).max(0) as u32
     }
 
-    /// The window for the segment that leaves now, noted as announced (`tcp_select_window`), and what it was made of.
+    /// The window for the segment that leaves now, noted as announced (`tcp_select_window`).
     #[inline]
-    pub(super) fn select_window(&mut self, ctx: &mut Ctx<'_>) -> (WireWindow, Option<Space>) {
-        let space = self.space(ctx);
+    pub(super) fn select_window(&mut self, ctx: &mut Ctx<'_>, space: Option<&Space>) -> WireWindow {
         let before = self.receive.wnd.0;
         if std::mem::take(&mut self.pending.no_room) {
             // A window that was rounded up to its unit promises more than there is: the peer has to probe instead of sending again.
             (self.receive.wnd, self.receive.wup) = (Window(0), self.receive.nxt);
             self.receive.last_ack = self.receive.nxt;
             self.note_zero(ctx, before, WireWindow(0));
-            return (WireWindow(0), space);
+            return WireWindow(0);
         }
         let left = self.window_left();
         let mut window = space.map_or(left, |space| self.window_for(space));
@@ -58,7 +57,7 @@ impl Connection {
         let window = if unscaled { window.min(SIGNED_WINDOW_MAX) } else { window };
         let wire = self.receive.scale.to_wire(Window(window));
         self.note_zero(ctx, before, wire);
-        (wire, space)
+        wire
     }
 
     /// A closed window takes every segment to the slow path.
@@ -88,7 +87,7 @@ impl Connection {
     }
 
     /// `__tcp_select_window`.
-    pub(super) fn window_for(&mut self, space: Space) -> u32 {
+    pub(super) fn window_for(&mut self, space: &Space) -> u32 {
         let full = self.receive.clamp.min(space.allowed);
         let mss = u32::from(self.ack.segment_size).min(full);
         if mss == 0 {
@@ -122,7 +121,7 @@ impl Connection {
     /// After a window was announced: asks to be told of reading when that can open it so far that it has to be
     /// announced anew, to twice what is left of it (`tcp_cleanup_rbuf`), and lets the buffer grow.
     #[inline]
-    pub(super) fn after_window(&mut self, ctx: &mut Ctx<'_>, space: Space) {
+    pub(super) fn after_window(&mut self, ctx: &mut Ctx<'_>, space: &Space) {
         self.tune_receive(ctx, space.unread);
         let left = self.receive.wnd.0;
         let wide = 2 * u64::from(left) > u64::from(self.receive.clamp.min(space.allowed));
@@ -135,7 +134,7 @@ impl Connection {
 
     /// Bytes that must be read before a window of twice `left` can be announced; 0 if the window is limited by what the peer has
     /// sent so far, which no reading changes.
-    fn reading_wanted(&self, space: Space, left: u32) -> u32 {
+    fn reading_wanted(&self, space: &Space, left: u32) -> u32 {
         let least = (space.allowed >> 4).max(u32::from(self.ack.segment_size)).max(1);
         let wanted = left.saturating_mul(2).max(least);
         if wanted > self.receive.threshold { 0 } else { wanted.saturating_sub(space.free).max(1) }
@@ -189,11 +188,11 @@ impl Connection {
         if 2 * u64::from(left) > u64::from(self.receive.clamp) {
             return;
         }
-        let window = self.window_for(space);
+        let window = self.window_for(&space);
         if window > 0 && u64::from(window) >= 2 * u64::from(left) {
             self.pending.ack_now = true;
         } else {
-            self.watch(ctx, self.reading_wanted(space, left));
+            self.watch(ctx, self.reading_wanted(&space, left));
         }
     }
 }

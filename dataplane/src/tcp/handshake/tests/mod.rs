@@ -19,6 +19,7 @@ use crate::tcp::connection::Connection;
 use crate::tcp::flow::Flow;
 use crate::tcp::input::{refuse, tcp_v4_rcv};
 use crate::tcp::listener::Listener;
+use crate::tcp::segment::Segment;
 use crate::tcp::settings::Settings;
 use crate::tcp::table::ConnectionId;
 use crate::tcp::transport::Tcp;
@@ -155,13 +156,14 @@ impl World {
         };
         let packet = arrival(&mut self.net, PEER, US, &header, &seg.data);
         match tcp_v4_rcv(&self.net, &packet) {
-            Ok(segment) => {
+            Ok(view) => {
+                let segment = Segment::new(&packet, &view);
                 let target = self.tcp.lookup(&segment);
                 let end = self.tcp.owner_of(target).map(|_| &mut self.end);
                 self.tcp.dispatch(&mut self.net, self.now, end, target, &segment, &packet);
                 self.net.pool.release(packet.frame);
             }
-            Err(reason) => refuse(&mut self.net, packet, reason),
+            Err(reason) => refuse(&mut self.net, packet.frame, reason),
         }
         self.sent()
     }

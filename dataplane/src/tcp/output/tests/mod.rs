@@ -20,6 +20,7 @@ use crate::tcp::commons::{Capacity, News};
 use crate::tcp::config::Config;
 use crate::tcp::deadlines::Due;
 use crate::tcp::flow::Flow;
+use crate::tcp::segment::Segment;
 use crate::tcp::settings::Settings;
 use crate::tcp::table::ConnectionId;
 use crate::tcp::transport::Tcp;
@@ -249,7 +250,7 @@ impl Bench {
     fn inject_header(&mut self, header: &Header<'_>, len: usize) {
         let header = Header { source_port: PEER.port(), destination_port: OURS.port(), ..*header };
         let packet = arrival(&mut self.net, *PEER.ip(), *OURS.ip(), &header, &vec![0; len]);
-        let segment = tcp_v4_rcv(&self.net, &packet).unwrap();
+        let segment = Segment::new(&packet, &tcp_v4_rcv(&self.net, &packet).unwrap());
         let target = self.tcp.lookup(&segment);
         self.tcp.dispatch(&mut self.net, self.now, Some(&mut self.end), target, &segment, &packet);
         self.net.pool.release(packet.frame);
