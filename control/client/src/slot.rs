@@ -1,8 +1,9 @@
 //! One slot of the session's table, each half behind its own lock: one thread may send while another receives.
 
+use crate::tcp::Readiness;
 use crate::wait::lock;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use xmit_shared::session::{ClientRx, ClientSlot, ClientTx, SlotStatus, StreamEvents, StreamReceiver, StreamSender};
 
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Slot {
     pub(crate) status: SlotStatus,
     /// The numbered error that was taken last.
     error_seen: AtomicU32,
+    /// A stream of which nothing but the slot tells how it stands ([`Slot::usual_readiness`]).
+    usual: AtomicBool,
 }
 
 /// The room that makes a socket writable: the largest datagram, so that a writable socket never gives `EAGAIN`.
@@ -28,6 +31,7 @@ impl Slot {
             stream_tx: Mutex::new(slot.stream_tx),
             stream_rx: Mutex::new(slot.stream_rx),
             status: slot.status,
+            usual: AtomicBool::new(false),
         }
     }
 
@@ -66,6 +70,22 @@ impl Slot {
     /// True if an error is pending.
     pub(crate) fn has_error(&self) -> bool {
         self.status.error() != self.error_seen.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the program has asked for nothing that changes how the stream stands: half a connection shut, a low-water mark.
+    pub(crate) fn set_usual(&self, usual: bool) {
+        self.usual.store(usual, Ordering::Relaxed);
+    }
+
+    /// How a connected stream stands, whether there is room apart, without its socket: a few words tell, and no other thread's counts
+    /// are touched. `None` if it takes a closer look.
+    #[inline]
+    pub(crate) fn usual_readiness(&self) -> Option<Readiness> {
+        let usual = self.usual.load(Ordering::Relaxed)
+            && self.stream_events() == StreamEvents::CONNECTED
+            && !self.has_error()
+            && self.status.stream_urgent_count() == 0;
+        usual.then(|| Readiness { readable: self.status.stream_unread() > 0, ..Readiness::default() })
     }
 
     /// True if a datagram waits. Rubbish counts as readable: the read reports it.

@@ -7,7 +7,8 @@
 use crate::news::News;
 use crate::poller::{Event, Interest};
 use crate::session::Inner;
-use crate::tcp::TcpSocket;
+use crate::slot::Slot;
+use crate::tcp::{Readiness, TcpSocket};
 use std::sync::{Arc, Weak};
 
 /// Streams by slot.
@@ -71,13 +72,14 @@ impl Watched {
         let mut hot = std::mem::take(&mut self.hot);
         hot.retain(|slot| {
             let Some(entry) = self.entries.get_mut(*slot as usize) else { return false };
-            let Some((watch, socket)) = entry.as_mut().and_then(|watch| watch.socket.upgrade().map(|s| (watch, s)))
+            let Some((watch, ready)) =
+                entry.as_mut().and_then(|watch| watch.readiness(session, *slot).map(|r| (watch, r)))
             else {
                 *entry = None;
                 self.writers.retain(|other| other != slot);
                 return false;
             };
-            let event = watch.event(&socket);
+            let event = Event::of(watch.key, watch.interest, ready);
             watch.hot = event.is_some();
             events.extend(event);
             watch.hot
@@ -100,7 +102,18 @@ impl Watched {
 }
 
 impl Watch {
-    fn event(&self, socket: &TcpSocket) -> Option<Event> {
-        Event::of(self.key, self.interest, socket.readiness_for(self.interest.writable))
+    /// How the socket in `slot` stands; `None` if it was dropped.
+    #[inline]
+    fn readiness(&self, session: &Inner, slot: u32) -> Option<Readiness> {
+        if self.socket.strong_count() == 0 {
+            return None;
+        }
+        // Nearly always the slot tells, and the socket's reference count stays untouched.
+        let slot = session.slots.get(slot as usize).filter(|_| !self.interest.writable && !session.is_down());
+        slot.and_then(Slot::usual_readiness).or_else(|| self.look_closely())
+    }
+
+    fn look_closely(&self) -> Option<Readiness> {
+        Some(self.socket.upgrade()?.readiness_for(self.interest.writable))
     }
 }

@@ -58,6 +58,7 @@ impl TcpSocket {
         self.inherit_send_limit(other);
         self.linger.store(other.linger.load(Ordering::Relaxed), Ordering::Relaxed);
         self.rcvlowat.store(other.rcvlowat.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.note_usual();
         if other.oob_inline() {
             self.set_oob_inline(true);
         }

@@ -84,6 +84,7 @@ impl TcpSocket {
     /// `SO_RCVLOWAT`: reading waits for so many bytes, and the socket is not readable before; at least 1.
     pub fn set_receive_lowat(&self, bytes: u32) {
         self.rcvlowat.store(bytes.max(1), Ordering::Relaxed);
+        self.note_usual();
         self.session.tell_pollers(self.index);
     }
 

@@ -99,6 +99,7 @@ impl TcpSocket {
         let slot = socket.slot()?;
         slot.forget_error();
         slot.restart_stream();
+        socket.note_usual();
         Ok(socket)
     }
 
@@ -107,6 +108,7 @@ impl TcpSocket {
         let names = Names { local: accepted.local, peer: Some(accepted.peer) };
         let socket = Self::on(session, lane, accepted.slot, names, Phase::Connected);
         socket.slot()?.restart_stream();
+        socket.note_usual();
         Ok(socket)
     }
 
@@ -294,6 +296,7 @@ impl TcpSocket {
     fn shut_halves(&self, how: How) -> io::Result<()> {
         self.read_shut.fetch_or(how.reads(), Ordering::Relaxed);
         self.write_shut.fetch_or(how.writes(), Ordering::Relaxed);
+        self.note_usual();
         self.session.tell_pollers(self.index);
         // The answer also wakes those who sleep in this socket's calls.
         let answer = self.call(Op::Shutdown(how))?;
@@ -375,6 +378,16 @@ impl TcpSocket {
 
     pub(super) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+        self.note_usual();
+    }
+
+    /// Whether the slot alone tells pollers how the socket stands; after each change of what it depends on.
+    pub(super) fn note_usual(&self) {
+        let shut = self.read_shut.load(Ordering::Relaxed) || self.write_shut.load(Ordering::Relaxed);
+        let connects = matches!(self.phase(), Phase::Connecting | Phase::Connected);
+        let usual = connects && !shut && self.rcvlowat.load(Ordering::Relaxed) <= 1;
+        // A socket without a slot has nothing that could be watched.
+        self.slot().into_iter().for_each(|slot| slot.set_usual(usual));
     }
 
     pub(crate) fn index(&self) -> u32 {
