@@ -47,7 +47,7 @@ impl Connection {
     }
 
     /// The peer's segment size as seen (`tcp_measure_rcv_mss`).
-    fn measure_segment(&mut self, segment: &Segment) {
+    pub(super) fn measure_segment(&mut self, segment: &Segment) {
         let last = std::mem::replace(&mut self.ack.last_segment, 0);
         let len = segment.len.min(u32::from(u16::MAX)) as u16;
         if len >= self.ack.segment_size {

@@ -94,7 +94,7 @@ impl Connection {
         self.note_data(ctx, segment);
         self.note_congestion(ctx, segment);
         if segment.len >= GROWTH_LEN_MIN {
-            self.grow_window();
+            self.grow_window(segment.len);
         }
         taken
     }
@@ -147,8 +147,12 @@ impl Connection {
         self.prediction = super::established::UNPREDICTED;
         self.ack.scheduled = true;
         self.note_congestion(ctx, segment);
-        if segment.len > 0 {
-            self.place_ahead(ctx, segment, payload);
+        if segment.len > 0 && self.place_ahead(ctx, segment, payload) {
+            self.measure_segment(segment);
+            // Without SACK a duplicate is told by its window, too: that stays as it is.
+            if self.agreed.sack && segment.len >= GROWTH_LEN_MIN {
+                self.grow_window(segment.len);
+            }
         }
         if segment.flags.contains(Flags::FIN) {
             self.fin_ahead = Some(segment.data_end());
@@ -157,12 +161,13 @@ impl Connection {
         self.send_ack(ctx);
     }
 
-    fn place_ahead(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, payload: &[u8]) {
+    /// True if it is new and has a place.
+    fn place_ahead(&mut self, ctx: &mut Ctx<'_>, segment: &Segment, payload: &[u8]) -> bool {
         let range = Range { start: segment.seq, end: segment.data_end() };
         if let Some(known) = self.out_of_order.covering(&ctx.commons.ranges, range) {
             self.report_duplicate(ctx, range);
             self.out_of_order.report(&mut ctx.commons.ranges, known);
-            return;
+            return false;
         }
         let offset = segment.seq.since(self.receive.nxt);
         let placed = match (self.owner, ctx.end.as_deref_mut()) {
@@ -175,19 +180,21 @@ impl Connection {
             },
             _ => false,
         };
-        if !placed || !self.out_of_order.insert(&mut ctx.commons.ranges, range) {
+        let kept = placed && self.out_of_order.insert(&mut ctx.commons.ranges, range);
+        if !kept {
             ctx.net.counters.inc(Snmp::TcpExtTCPOFODrop);
             ctx.net.counters.dropped(DropReason::TcpOutOfOrderFull);
         }
+        kept
     }
 
-    /// The most that is announced grows with what arrives (`tcp_grow_window`).
-    fn grow_window(&mut self) {
+    /// The most that is announced grows with what arrives, by twice as much at least (`tcp_grow_window`).
+    fn grow_window(&mut self, len: u32) {
         let most = self.receive.clamp.min(self.receive.buffer / 2);
         if self.receive.threshold >= most {
             return;
         }
-        let step = 2 * u32::from(self.receive.advertised_mss);
+        let step = 2 * len.max(self.receive.advertised_mss.into());
         self.receive.threshold = (self.receive.threshold + step).min(most);
         self.ack.quick = self.ack.quick.max(1);
     }
