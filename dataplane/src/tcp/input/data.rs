@@ -58,6 +58,8 @@ impl Connection {
             _ => {}
         }
         if ends {
+            // Some peers repeat a FIN that meets a closed window: it takes no room, and they should stop (`tcp_data_queue`).
+            self.pending.ack_now |= segment.len == 0 && self.receive_window() == 0;
             return self.on_fin(ctx);
         }
         Fate::Lives
