@@ -90,7 +90,7 @@ pub struct SendSpace {
     pub urgent: Option<SeqNum>,
     /// When the last data segment left (`lsndtime`).
     pub last_at: Instant,
-    /// Pacing: no segment leaves before.
+    /// Pacing: no row of segments begins before.
     pub pace_at: Instant,
     /// Bytes of data per segment beside the options that every segment carries (`mss_cache`).
     pub mss: u16,

@@ -1,5 +1,8 @@
-//! Pacing: segments leave at the rate of congestion control instead of in bursts (`tcp_pacing_check`,
+//! Pacing: rows of segments leave at the rate of congestion control instead of in bursts (`tcp_pacing_check`,
 //! `tcp_update_skb_after_send`).
+//!
+//! A row that has begun is sent whole, as Linux sends a TSO packet: it takes about a millisecond, or is of two segments. The next one waits
+//! for as long as all of its segments take.
 
 use super::super::commons::Ctx;
 use super::super::connection::Connection;
@@ -12,7 +15,7 @@ const UNPACED_SEGMENTS: u32 = 10;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 impl Connection {
-    /// The next segment has to wait.
+    /// The next row has to wait.
     #[inline]
     pub(super) fn is_paced(&self, ctx: &Ctx<'_>) -> bool {
         self.send.pace_at > ctx.now
@@ -33,7 +36,7 @@ impl Connection {
         (rate < u64::MAX).then_some(rate)
     }
 
-    /// A segment with `len` bytes left: the next one leaves when its share of time is over.
+    /// A segment with `len` bytes left: the next row leaves when its share of time is over.
     #[inline]
     pub(super) fn pace_sent(&mut self, ctx: &Ctx<'_>, len: u32) {
         let paced = ctx.commons.settings.pacing || self.config.max_pacing_rate < u64::MAX;

@@ -127,7 +127,7 @@ impl Connection {
         if mode != Mode::LossProbe && !last && self.in_flight() >= self.congestion.cwnd() {
             return Err(Stop::Cwnd);
         }
-        if self.is_paced(ctx) {
+        if self.is_paced(ctx) && self.row == 0 {
             return Err(Stop::Pace);
         }
         if ctx.commons.slab.room() == 0 {

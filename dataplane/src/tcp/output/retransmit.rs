@@ -19,7 +19,7 @@ impl Connection {
         let row_max = self.row_max(ctx, self.current_mss());
         while self.sent.in_flight() < self.congestion.cwnd() {
             let Some(id) = self.sent.next_to_retransmit(&ctx.commons.slab) else { break };
-            if self.is_paced(ctx) {
+            if self.is_paced(ctx) && row == 0 {
                 self.arm_pace(ctx);
                 break;
             }
