@@ -41,6 +41,7 @@ impl Connection {
         if skip > 0 {
             self.report_duplicate(ctx, Range { start, end: self.receive.nxt });
             if self.receive_window() == 0 {
+                ctx.net.counters.inc(Snmp::TcpExtTCPZeroWindowDrop);
                 return self.refuse_data(ctx, DropReason::TcpOutOfWindow);
             }
         }
