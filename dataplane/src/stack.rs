@@ -329,7 +329,9 @@ impl Stack {
     /// the way out full in the last one. Answers how many. Bounded by [`limits::TCP_READY_PER_TURN`].
     pub fn run_ready(&mut self, now: Instant) -> usize {
         let commons = &mut self.tcp.commons;
-        commons.ready.extend(commons.blocked.drain(..));
+        if !commons.blocked.is_empty() {
+            commons.ready.extend(commons.blocked.drain(..));
+        }
         let waiting = commons.ready.len().min(limits::TCP_READY_PER_TURN);
         for _ in 0..waiting {
             let Some(id) = self.tcp.next_ready() else { break };

@@ -64,7 +64,7 @@ fn routes(count: usize) -> Vec<Route> {
 fn cache(c: &mut Criterion) {
     let mut cache = RouteCache::new(4096, [1, 2]);
     let key = |n: u32| RouteKey { destination: n.into(), source: HOST, tos: 0, interface: InterfaceId(0) };
-    (0..1024).for_each(|n| cache.insert(key(n), 1, [n; 16]));
+    (0..1024).for_each(|n| _ = cache.insert(key(n), 1, [n; 16]));
     let mut at = 0;
     let mut group = c.benchmark_group("route cache");
     group.bench_function("hit", |b| {

@@ -104,6 +104,7 @@ pub fn ip_queue_xmit(
 }
 
 /// To this host, to all, or to one (`dst_output`).
+#[inline]
 fn dst_output(net: &mut Net, now: Instant, path: &Path, out: &Outgoing, frame: Frame) -> Result<(), DropReason> {
     match path.kind {
         PathKind::Unicast => ip_output(net, now, path, out, frame),

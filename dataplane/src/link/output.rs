@@ -122,6 +122,7 @@ pub(super) fn vlan_tag(config: &InterfaceConfig) -> Option<ethernet::VlanTag> {
 }
 
 /// By our own port on `interface`, else by another lane's.
+#[inline]
 pub(super) fn xmit_on(
     net: &mut Net,
     interface: InterfaceId,

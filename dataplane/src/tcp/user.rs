@@ -151,9 +151,6 @@ impl Connection {
 
     fn unread(&self, ctx: &mut Ctx<'_>) -> u32 {
         let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return 0 };
-        if end.rx_room(owner.slot).is_err() {
-            return 0;
-        }
-        end.rx_unread(owner.slot)
+        end.rx_space(owner.slot).map_or(0, |(_, unread)| unread)
     }
 }

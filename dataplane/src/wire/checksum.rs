@@ -9,7 +9,8 @@ use std::net::Ipv4Addr;
 /// The ones' complement sum of the bytes added so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
-    /// Words in the machine's order; kept below 2^40, so that no addition of two overflows.
+    /// Words in the machine's order. Each part adds less than 2^40, so that it takes millions of parts, far more than a packet has,
+    /// to overflow.
     words: u64,
     /// An odd number of bytes was added: the next byte is the second of a word.
     odd: bool,
@@ -62,8 +63,7 @@ impl Sum {
     #[must_use]
     pub fn join(self, next: Self) -> Self {
         let next_words = if self.odd { u64::from(fold_words(next.words).swap_bytes()) } else { next.words };
-        let words = self.words + next_words;
-        Self { words: (words & 0xffff_ffff) + (words >> 32), odd: self.odd != next.odd }
+        Self { words: self.words.wrapping_add(next_words), odd: self.odd != next.odd }
     }
 
     /// The sum in 16 bits, in the machine's order of a number read from the wire. 0xffff if a checksum was included
@@ -133,16 +133,20 @@ pub const fn update(old_checksum: u16, old_word: u16, new_word: u16) -> u16 {
 /// each word. Two sums, so that one need not wait for the other.
 #[inline]
 fn sum_words(bytes: &[u8]) -> u64 {
-    let (pairs, tail) = bytes.as_chunks::<16>();
+    let (blocks, rest) = bytes.as_chunks::<32>();
     let (mut even, mut odd) = (0u128, 0u128);
-    for pair in pairs {
-        let [[a, b]] = *pair.as_chunks::<8>().0.as_chunks::<2>().0 else { continue };
+    for block in blocks {
+        let [a, b, c, d] = *block.as_chunks::<8>().0 else { continue };
         even += u128::from(u64::from_ne_bytes(a));
         odd += u128::from(u64::from_ne_bytes(b));
+        even += u128::from(u64::from_ne_bytes(c));
+        odd += u128::from(u64::from_ne_bytes(d));
     }
-    let (words, tail) = tail.as_chunks::<8>();
-    let last = words.first().map_or(0, |word| u128::from(u64::from_ne_bytes(*word)));
-    let sum = even + odd + last;
+    let (words, tail) = rest.as_chunks::<8>();
+    for word in words {
+        even += u128::from(u64::from_ne_bytes(*word));
+    }
+    let sum = even + odd;
     let (low, carries) = (sum as u64, (sum >> 64) as u64);
     (low & 0xffff_ffff) + (low >> 32) + carries + sum_tail(tail)
 }

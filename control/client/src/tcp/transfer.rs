@@ -159,12 +159,12 @@ impl TcpSocket {
     ) -> io::Result<usize> {
         let rubbish = |rubbish| self.session.rubbish(rubbish);
         let mut tx = lock(&slot.stream_tx);
-        let room = tx.room().map_err(rubbish)? as usize;
+        let mut room = tx.room().map_err(rubbish)?;
         // A writer that has waited goes on in large steps.
         let step = if share > 1 { (tx.size() / share) as usize } else { 1 };
         // In an embedded stack the piece says how much may be unsent.
         let below = self.session.is_embedded() || self.below_lowat(tx.outstanding().map_err(rubbish)?.1);
-        if room < step.min(total - skip) || !below || (flags.end_of_record && !tx.has_record_room()) {
+        if (room as usize) < step.min(total - skip) || !below || (flags.end_of_record && !tx.has_record_room()) {
             return Ok(0);
         }
         let left = total - skip;
@@ -172,7 +172,8 @@ impl TcpSocket {
         for part in parts {
             let rest = part.get(skip..).unwrap_or_default();
             skip = skip.saturating_sub(part.len());
-            let len = tx.write(rest).map_err(rubbish)?;
+            let len = tx.write_into(room, rest);
+            room -= len as u32;
             written += len;
             if len < rest.len() {
                 break;

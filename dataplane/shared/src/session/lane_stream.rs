@@ -142,6 +142,17 @@ impl LaneEnd {
         self.noted(room)
     }
 
+    /// [`LaneEnd::rx_room`], and the bytes that are shown and not consumed.
+    ///
+    /// # Errors
+    /// [`Rubbish`]: the session is over.
+    #[inline]
+    pub fn rx_space(&mut self, slot: u32) -> Result<(u32, u32), Rubbish> {
+        let Some(stream) = self.stream_mut(slot) else { return Ok((0, 0)) };
+        let space = stream.stream_rx.room().map(|room| (room, stream.stream_rx.unread()));
+        self.noted(space)
+    }
+
     /// Bytes shown to the client that it had not consumed at the last [`LaneEnd::rx_room`].
     pub fn rx_unread(&self, slot: u32) -> u32 {
         self.stream(slot).map_or(0, |stream| stream.stream_rx.unread())

@@ -217,18 +217,14 @@ impl<V: StreamView> ReceiveReader<V> {
     /// [`Rubbish`] if the lane's position or size cannot be.
     #[inline]
     pub fn available(&mut self) -> Result<u32, Rubbish> {
+        let lane = self.view.lane();
         // Acquire pairs with the Release in `ReceiveWriter::advance`. Read before the ring's word: a tail beyond a change
         // is never seen without the change.
-        let len = self.view.lane()[word::RECEIVE_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
+        let len = lane[word::RECEIVE_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
         // Acquire pairs with the Release in `ReceiveWriter::resize`: the position beside the word belongs to it.
-        let ring = self.view.lane()[word::RECEIVE_RING].load(Ordering::Acquire);
+        let ring = lane[word::RECEIVE_RING].load(Ordering::Acquire);
         if self.area.is_news(ring) {
-            self.area.learn(
-                &self.view,
-                ring,
-                self.view.lane()[word::RECEIVE_RING_AT].load(Ordering::Relaxed),
-                self.head,
-            )?;
+            self.area.learn(&self.view, ring, lane[word::RECEIVE_RING_AT].load(Ordering::Relaxed), self.head)?;
             self.area.settle(self.head);
         }
         let capacity = self.area.limit(self.head).wrapping_sub(self.head);
@@ -240,7 +236,7 @@ impl<V: StreamView> ReceiveReader<V> {
         }
         self.len = len;
         // Relaxed: the tail was read before, and what lies before the origin that belongs to it is consumed.
-        self.area.set_origin(self.view.lane()[word::RECEIVE_ORIGIN].load(Ordering::Relaxed));
+        self.area.set_origin(lane[word::RECEIVE_ORIGIN].load(Ordering::Relaxed));
         Ok(len)
     }
 

@@ -78,23 +78,19 @@ impl<V: StreamView> SendWriter<V> {
     /// # Errors
     /// [`Rubbish`] if the lane's position or size cannot be.
     pub fn room(&mut self) -> Result<u32, Rubbish> {
+        let lane = self.view.lane();
         // Acquire pairs with the Release in `SendReader::release`: the lane is done with the bytes before `head`. Read before the
         // ring's word: who sees a head also sees the change that was made before it.
-        let head = self.view.lane()[word::SEND_HEAD].load(Ordering::Acquire);
+        let head = lane[word::SEND_HEAD].load(Ordering::Acquire);
         let (released, outstanding) = (head.wrapping_sub(self.head_seen), self.tail.wrapping_sub(self.head_seen));
         if released > outstanding {
             return Err(Rubbish::Backwards { seen: outstanding, claimed: released });
         }
         self.head_seen = head;
         // Acquire pairs with the Release in `SendReader::resize`: the position beside the word belongs to it.
-        let ring = self.view.lane()[word::SEND_RING].load(Ordering::Acquire);
+        let ring = lane[word::SEND_RING].load(Ordering::Acquire);
         if self.area.is_news(ring) {
-            self.area.learn(
-                &self.view,
-                ring,
-                self.view.lane()[word::SEND_RING_AT].load(Ordering::Relaxed),
-                self.placed,
-            )?;
+            self.area.learn(&self.view, ring, lane[word::SEND_RING_AT].load(Ordering::Relaxed), self.placed)?;
         }
         self.area.settle(self.placed);
         Ok(ahead(self.placed, self.area.limit(head)).max(0).cast_unsigned())
@@ -111,11 +107,18 @@ impl<V: StreamView> SendWriter<V> {
     /// As [`SendWriter::room`].
     #[inline]
     pub fn write(&mut self, data: &[u8]) -> Result<usize, Rubbish> {
-        let len = (self.room()? as usize).min(data.len());
+        let room = self.room()?;
+        Ok(self.write_into(room, data))
+    }
+
+    /// The same, if [`SendWriter::room`] has just answered `room`, less what was written since.
+    #[inline]
+    pub fn write_into(&mut self, room: u32, data: &[u8]) -> usize {
+        let data = data.get(..room as usize).unwrap_or(data);
         self.begin_anew();
-        self.area.copy_in(&self.view, self.placed, data.get(..len).unwrap_or_default());
-        self.placed = self.placed.wrapping_add(len as u32);
-        Ok(len)
+        self.area.copy_in(&self.view, self.placed, data);
+        self.placed = self.placed.wrapping_add(data.len() as u32);
+        data.len()
     }
 
     /// The lane has released all there was: the next byte lies where the ring begins.
@@ -130,14 +133,14 @@ impl<V: StreamView> SendWriter<V> {
     /// Shows the lane what was written. With `more`, it may wait for what follows (`MSG_MORE`).
     #[inline]
     pub fn publish(&mut self, more: bool) {
+        let client = self.view.client();
         self.tail = self.placed;
         if !more {
             // Relaxed: the tail's Release follows.
-            self.view.client()[word::SEND_PUSHED].store(self.tail, Ordering::Relaxed);
+            client[word::SEND_PUSHED].store(self.tail, Ordering::Relaxed);
         }
         // Release pairs with the Acquire in `SendReader::look`: bytes and marks before `tail` become visible.
-        self.view.client()[word::SEND_TAIL].store(self.tail, Ordering::Release);
-        self.area.prefetch(&self.view, self.placed);
+        client[word::SEND_TAIL].store(self.tail, Ordering::Release);
     }
 
     /// As [`SendWriter::publish`]; the last byte written is urgent (`MSG_OOB`).
@@ -231,8 +234,9 @@ impl<V: StreamView> SendReader<V> {
     /// [`Rubbish`] if the client's position cannot be.
     #[inline]
     pub fn look(&mut self) -> Result<Outgoing, Rubbish> {
+        let client = self.view.client();
         // Acquire pairs with the Release in `SendWriter::publish`.
-        let len = self.view.client()[word::SEND_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
+        let len = client[word::SEND_TAIL].load(Ordering::Acquire).wrapping_sub(self.head);
         let capacity = self.area.limit(self.head).wrapping_sub(self.head);
         if len > capacity {
             return Err(Rubbish::Position { claimed: len, capacity });
@@ -243,15 +247,15 @@ impl<V: StreamView> SendReader<V> {
         }
         self.len = len;
         // Relaxed: the tail was read before, and the lane has released what lies before the origin that belongs to it.
-        self.area.set_origin(self.view.client()[word::SEND_ORIGIN].load(Ordering::Relaxed));
-        let pushed = self.view.client()[word::SEND_PUSHED].load(Ordering::Relaxed);
-        let count = self.view.client()[word::SEND_URGENT_COUNT].load(Ordering::Relaxed);
+        self.area.set_origin(client[word::SEND_ORIGIN].load(Ordering::Relaxed));
+        let pushed = client[word::SEND_PUSHED].load(Ordering::Relaxed);
+        let count = client[word::SEND_URGENT_COUNT].load(Ordering::Relaxed);
         if count != self.urgent_count {
             self.urgent_count = count;
-            self.urgent = self.view.client()[word::SEND_URGENT].load(Ordering::Relaxed);
+            self.urgent = client[word::SEND_URGENT].load(Ordering::Relaxed);
             self.is_urgent = true;
         }
-        let flags = StreamFlags(self.view.client()[word::FLAGS].load(Ordering::Relaxed));
+        let flags = StreamFlags(client[word::FLAGS].load(Ordering::Relaxed));
         let urgent = self.is_urgent.then(|| self.offset(self.urgent)).filter(|offset| *offset > 0);
         Ok(Outgoing { len, record, pushed: self.offset(pushed), urgent, flags })
     }

@@ -81,8 +81,7 @@ impl Connection {
             return Some(Space { free: allowed, allowed, room: allowed, unread: 0 });
         }
         let (owner, end) = (self.owner?, ctx.end.as_deref_mut()?);
-        let room = end.rx_room(owner.slot).ok()?;
-        let unread = end.rx_unread(owner.slot);
+        let (room, unread) = end.rx_space(owner.slot).ok()?;
         Some(Space { free: allowed.saturating_sub(unread).min(room), allowed, room, unread })
     }
 
