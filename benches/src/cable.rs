@@ -25,8 +25,8 @@ const LINE: usize = 64;
 const BODY: usize = 256;
 /// Bytes of the length before each frame.
 const LEN: usize = 4;
-/// How far ahead of what is written lines are taken from the reader's core: a few small frames.
-const AHEAD: usize = 8 * LINE;
+/// How far ahead of what is written lines are taken from the reader's core: what takes it about as long to give.
+const AHEAD: usize = 64 * LINE;
 /// Frames after which the other side may begin with them, while this one goes on.
 const PUBLISH_EVERY: usize = 16;
 /// Instead of a length: go on at the start.
