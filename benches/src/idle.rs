@@ -39,6 +39,8 @@ pub struct Step {
     pub bytes_shared: f64,
     /// Bytes more for each after one request on each: buffers in use. Not measured beyond [`ASKED_MAX`].
     pub bytes_asked: Option<f64>,
+    /// Bytes of the kernel's page tables that each takes then.
+    pub bytes_tables: Option<f64>,
     /// Cycles of the lane for a request and its answer on one connection, while all others are idle.
     pub cycles_warm: f64,
     /// The same on another connection each time.
@@ -122,6 +124,7 @@ fn measure(options: &Options, rig: &mut TcpRig, step: &mut Step) -> io::Result<(
         let end = resident()?;
         let grown = end.own.saturating_sub(start.own) + end.shared.saturating_sub(start.shared);
         step.bytes_asked = Some(grown as f64 / f64::from(step.connections));
+        step.bytes_tables = Some(end.tables.saturating_sub(start.tables) as f64 / f64::from(step.connections));
     }
     // Beyond that, requests go round among the first ones.
     let among = step.connections.min(ASKED_MAX);
@@ -165,16 +168,25 @@ struct Resident {
     own: u64,
     /// Of the sessions' regions.
     shared: u64,
+    /// Of the kernel's page tables for it.
+    tables: u64,
 }
 
 fn resident() -> io::Result<Resident> {
-    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
-    let bytes = |name: &str| {
-        let line = rollup.lines().find_map(|line| line.strip_prefix(name));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
-        kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("no {name} in /proc/self/smaps_rollup")))
-    };
-    Ok(Resident { own: bytes("Pss_Anon:")?, shared: bytes("Pss_Shmem:")? })
+    let (rollup, status) = ("/proc/self/smaps_rollup", "/proc/self/status");
+    Ok(Resident {
+        own: bytes_in(rollup, "Pss_Anon:")?,
+        shared: bytes_in(rollup, "Pss_Shmem:")?,
+        tables: bytes_in(status, "VmPTE:")?,
+    })
+}
+
+/// What `file` says behind `name`, which it counts in KiB.
+fn bytes_in(file: &str, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(file)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
+    kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("no {name} in {file}")))
 }
 
 /// As people read it.
@@ -184,11 +196,12 @@ impl fmt::Display for Outcome {
         writeln!(f, "a session's tables: {:.0} bytes a slot, {client} of them the program's own", self.bytes_slot)?;
         writeln!(
             f,
-            "{:>11} {:>17} {:>9} {:>13} {:>15} {:>6} {:>15} {:>6} {:>13} {:>6}",
+            "{:>11} {:>17} {:>9} {:>13} {:>13} {:>15} {:>6} {:>15} {:>6} {:>13} {:>6}",
             "connections",
             "bytes established",
             "+ shared",
             "+ bytes asked",
+            "+ page tables",
             "cycles, one",
             "ratio",
             "one at a time",
@@ -203,11 +216,12 @@ impl fmt::Display for Outcome {
                 |value: Option<f64>, digits: usize| value.map_or("-".into(), |value| format!("{value:.digits$}"));
             writeln!(
                 f,
-                "{:>11} {:>17.0} {:>9.0} {:>13} {:>15.0} {:>6.2} {:>15.0} {:>6.2} {:>13} {:>6}",
+                "{:>11} {:>17.0} {:>9.0} {:>13} {:>13} {:>15.0} {:>6.2} {:>15.0} {:>6.2} {:>13} {:>6}",
                 step.connections,
                 step.bytes_established,
                 step.bytes_shared,
                 or_dash(step.bytes_asked, 0),
+                or_dash(step.bytes_tables, 0),
                 step.cycles_warm,
                 step.cycles_warm / first.cycles_warm,
                 step.cycles_single,

@@ -23,7 +23,7 @@ use crate::record::{Meta, PushError, RecordReader, RecordWriter};
 use crate::ring::{Consumer, Producer, Ring};
 use crate::rubbish::Rubbish;
 use crate::sleep::SleepWord;
-use crate::stream::{ReceiveWriter, SendReader};
+use crate::stream::{ReceiveWriter, SendReader, StreamView};
 use crate::sync::Ordering;
 use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -64,6 +64,8 @@ const DRAINED_MAX: usize = 64;
 pub(super) struct LaneSlot {
     usage: Usage,
     errors: u16,
+    /// log2 of the rings that keep the pages of the last stream for the next; 0 for none.
+    kept: (u8, u8),
 }
 
 /// What a slot is in use for: its rings are those of datagrams or those of a stream, never both.
@@ -160,8 +162,8 @@ impl LaneEnd {
             let first = stream.first();
             self.quota.overcharge(slot, Charge::Send, first.0.into());
             self.quota.overcharge(slot, Charge::Receive, first.1.into());
-            stream.stream_tx.end();
-            stream.stream_rx.end();
+            let keeps = |kept: bool, log: u8| if kept { log } else { 0 };
+            entry.kept = (keeps(stream.stream_tx.end(), stream.first.0), keeps(stream.stream_rx.end(), stream.first.1));
         }
     }
 
@@ -322,6 +324,14 @@ impl LaneEnd {
         stream_rx.open(rx_bytes);
         self.memory.events(slot).store(0, Ordering::Relaxed);
         let first = (tx_bytes.trailing_zeros() as u8, rx_bytes.trailing_zeros() as u8);
+        // A ring that an earlier stream has left is of no use to one that begins with another.
+        let kept = std::mem::take(&mut entry.kept);
+        if kept.0 > 0 && kept.0 != first.0 {
+            self.memory.stream::<false>(slot).give_back(1 << kept.0);
+        }
+        if kept.1 > 0 && kept.1 != first.1 {
+            self.memory.stream::<true>(slot).give_back(1 << kept.1);
+        }
         entry.usage = Usage::Stream(LaneStream { stream_tx, stream_rx, notsent_lowat: 0, first });
         true
     }

@@ -5,8 +5,13 @@
 //!   4096  lane 0: page with its words, then its dirty bits, its news bits, then the entries of its two rings
 //!         ...
 //!         slot 0: line of client words, line of lane words; slot 1 ...
-//!         slot 0: tx bytes, rx bytes, stream's send area, stream's receive area; slot 1 ...
+//!         slot 0: tx bytes, rx bytes of datagrams; slot 1 ...
+//!         slot 0: TCP_INFO of its stream; slot 1 ...
+//!         slot 0: send ring of 4 KiB; slot 1 ..., slot 0: send ring of 8 KiB; slot 1 ..., and so on
+//!         the same for receive rings
 //! ```
+//!
+//! Rings of one size lie side by side, so that those of many streams, most of which use one page of a ring, share the kernel's page tables.
 //!
 //! Invariants: all offsets follow from the facts in the header; nothing that the client writes shares a cache line with
 //! anything that a lane writes, sleeping words, dirty bits, news bits and their summaries apart, which both do; buffers start on a page.
@@ -15,7 +20,7 @@ use super::SessionError;
 use crate::dirty::DirtyBits;
 use crate::memory::{Memory, Outside, Word32};
 use crate::record::{RECORD_RING_MAX, record_bytes};
-use crate::stream::{RECORDS, STREAM_RING_MAX, STREAM_RING_MIN, word};
+use crate::stream::{RECORDS, STREAM_RING_MAX, STREAM_RING_MIN, TCP_INFO_BYTES, word};
 use crate::sync::Ordering;
 use std::sync::Arc;
 use thiserror::Error;
@@ -38,10 +43,11 @@ const CONTROL_MAX: u32 = 4096;
 /// The largest UDP payload must fit into a buffer at least once.
 const BUFFER_MIN: u32 = (record_bytes(65_507) as u32).next_power_of_two();
 
-/// Unused bytes behind the buffers of a slot, whose sizes are even numbers of pages: of an odd number the same page of all slots spreads
-/// over all sets of the processor's translation caches. Sixty-four streams would share two sets otherwise, and look up page tables for
-/// every copy.
+/// Unused bytes behind the datagram buffers of a slot, whose sizes are even numbers of pages: of an odd number the same page of all slots
+/// spreads over all sets of the processor's translation caches. Rings of streams have their skew for it.
 const SPREAD: usize = PAGE;
+/// Bytes from one slot's `TCP_INFO` to the next one's.
+const INFO_STRIDE: usize = TCP_INFO_BYTES.next_multiple_of(LINE);
 
 const CLIENT_SLEEPS: usize = 128;
 const FACTS: usize = 9;
@@ -102,9 +108,14 @@ pub(crate) struct Layout {
     config: SessionConfig,
     lane_bytes: usize,
     slots_at: usize,
-    buffers_at: usize,
-    /// Bytes of one slot's buffers.
-    buffer_bytes: usize,
+    datagrams_at: usize,
+    /// Bytes of one slot's datagram buffers.
+    datagram_bytes: usize,
+    info_at: usize,
+    /// The smallest send ring of slot 0.
+    stream_tx_at: usize,
+    /// The smallest receive ring of slot 0.
+    stream_rx_at: usize,
     total: usize,
 }
 
@@ -129,11 +140,11 @@ pub(crate) struct LaneOffsets {
 pub(crate) struct SlotOffsets {
     /// The line that the client writes; that of the lane follows.
     pub(crate) client: usize,
-    // Buffers.
+    // Buffers of datagrams.
     pub(crate) tx_bytes: usize,
     pub(crate) rx_bytes: usize,
-    pub(crate) stream_tx: usize,
-    pub(crate) stream_rx: usize,
+    /// `TCP_INFO`.
+    pub(crate) info: usize,
 }
 
 impl SessionConfig {
@@ -164,12 +175,24 @@ impl Layout {
         let rings = 2 * config.control_entries as usize * ENTRY;
         let lane_bytes = (PAGE + 2 * dirty_bytes(config.slots) + rings).next_multiple_of(PAGE);
         let slots_at = PAGE + config.lanes as usize * lane_bytes;
-        let buffers_at = (slots_at + config.slots as usize * 2 * LINE).next_multiple_of(PAGE);
-        let records = config.tx_bytes as usize + config.rx_bytes as usize;
-        let streams = stream_area(config.stream_tx_bytes) + stream_area(config.stream_rx_bytes);
-        let buffer_bytes = records + streams + SPREAD;
-        let total = buffers_at + config.slots as usize * buffer_bytes;
-        Ok(Self { config: *config, lane_bytes, slots_at, buffers_at, buffer_bytes, total })
+        let slots = config.slots as usize;
+        let datagrams_at = (slots_at + slots * 2 * LINE).next_multiple_of(PAGE);
+        let datagram_bytes = config.tx_bytes as usize + config.rx_bytes as usize + SPREAD;
+        let info_at = datagrams_at + slots * datagram_bytes;
+        let stream_tx_at = (info_at + slots * INFO_STRIDE).next_multiple_of(PAGE);
+        let stream_rx_at = stream_tx_at + slots * rings_bytes(config.stream_tx_bytes);
+        let total = stream_rx_at + slots * rings_bytes(config.stream_rx_bytes);
+        Ok(Self {
+            config: *config,
+            lane_bytes,
+            slots_at,
+            datagrams_at,
+            datagram_bytes,
+            info_at,
+            stream_tx_at,
+            stream_rx_at,
+            total,
+        })
     }
 
     /// Writes the header of a fresh region.
@@ -250,16 +273,18 @@ impl Layout {
 
     pub(crate) fn slot(&self, slot: u32) -> SlotOffsets {
         let client = self.slots_at + slot as usize * 2 * LINE;
-        let tx_bytes = self.buffers_at + slot as usize * self.buffer_bytes;
+        let tx_bytes = self.datagrams_at + slot as usize * self.datagram_bytes;
         let rx_bytes = tx_bytes + self.config.tx_bytes as usize;
-        let stream_tx = rx_bytes + self.config.rx_bytes as usize;
-        SlotOffsets {
-            client,
-            tx_bytes,
-            rx_bytes,
-            stream_tx,
-            stream_rx: stream_tx + stream_area(self.config.stream_tx_bytes),
-        }
+        SlotOffsets { client, tx_bytes, rx_bytes, info: self.info_at + slot as usize * INFO_STRIDE }
+    }
+
+    /// Where the send ring, or the receive ring, of `size` bytes of `slot` begins: those of all slots lie side by side, behind all smaller
+    /// ones, which are `size - STREAM_RING_MIN` bytes for each slot.
+    #[inline]
+    pub(crate) fn ring<const RECEIVE: bool>(&self, slot: u32, size: u32) -> usize {
+        let at = if RECEIVE { self.stream_rx_at } else { self.stream_tx_at };
+        let (slots, smallest) = (self.config.slots as usize, STREAM_RING_MIN as usize);
+        (at + (slots + slot as usize) * size as usize).wrapping_sub(slots * smallest)
     }
 
     /// The dirty bits of one lane.
@@ -286,10 +311,9 @@ impl Layout {
     }
 }
 
-/// Bytes of the area in which a stream's ring grows up to `ring` bytes: a ring of each size, the smaller ones together as large
-/// as the largest.
-pub(super) const fn stream_area(ring: u32) -> usize {
-    2 * ring as usize
+/// Bytes of a slot's rings of one direction, one of each size up to `max`.
+const fn rings_bytes(max: u32) -> usize {
+    2 * max as usize - STREAM_RING_MIN as usize
 }
 
 /// Bytes of a lane's dirty bits and of the bits over their words, whole cache lines each.
@@ -335,9 +359,20 @@ mod tests {
         assert_eq!(layout.slot(0).client, last_end);
         assert!(layout.slot(999).client + LINE < layout.slot(0).tx_bytes);
         let last = layout.slot(999);
-        assert_eq!(last.rx_bytes + (1 << 18), last.stream_tx);
-        assert_eq!((last.stream_rx, last.stream_rx + (1 << 16)), (last.stream_tx + (1 << 15), layout.total() - SPREAD));
-        assert!(layout.slot(7).tx_bytes.is_multiple_of(PAGE) && layout.slot(7).stream_rx.is_multiple_of(PAGE));
+        assert_eq!(last.rx_bytes + (1 << 18) + SPREAD, layout.slot(0).info);
+        let mut end = (last.info + INFO_STRIDE).next_multiple_of(PAGE);
+        for size in [4096, 8192, 16_384] {
+            for slot in 0..1000 {
+                assert_eq!(layout.ring::<false>(slot, size), end);
+                end += size as usize;
+            }
+        }
+        for size in [4096, 8192, 16_384, 32_768] {
+            assert_eq!(layout.ring::<true>(0, size), end);
+            assert_eq!(layout.ring::<true>(999, size), end + 999 * size as usize);
+            end += 1000 * size as usize;
+        }
+        assert_eq!(end, layout.total());
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! Invariants: a view is of a slot of the session; a copy never leaves the slot's ring or area, whatever stands in the words.
 
-use super::layout::{Layout, stream_area};
+use super::layout::Layout;
 use crate::memory::{LineWords, Lines, Memory, Outside};
 use crate::prefetch::prefetch;
 use crate::record::RecordView;
-use crate::stream::{StreamView, word as stream_word};
+use crate::stream::{STREAM_RING_MIN, StreamView, TCP_INFO_BYTES, word as stream_word};
 use crate::sync::{AtomicU32, Ordering};
 use std::sync::Arc;
 
@@ -23,8 +23,11 @@ mod word {
     pub(super) const EVENTS: usize = 3;
 }
 
-/// Lines of a page, over which the beginnings of rings are spread.
-const PAGE_LINES: u32 = 64;
+/// Lines at the beginning of a page over which origins are spread; behind them is room for what a light stream carries at a time.
+const SKEW_LINES: u32 = 32;
+/// Slots whose origins lie on the same page of their rings. Rings of one size lie side by side, and their sizes are powers of two: without
+/// this the pages that are used would fall into a few sets of the processor's translation caches.
+const SLOTS_A_PAGE: u32 = 16;
 const LINE_BYTES: u32 = 64;
 
 /// The slots of one session.
@@ -130,9 +133,14 @@ impl SlotMemory {
 
 impl<const RECEIVE: bool> SlotStream<RECEIVE> {
     #[inline]
-    fn start(&self) -> usize {
-        let at = self.slots.layout.slot(self.slot);
-        if RECEIVE { at.stream_rx } else { at.stream_tx }
+    fn ring(&self, size: u32) -> usize {
+        self.slots.layout.ring::<RECEIVE>(self.slot, size)
+    }
+
+    /// The bytes of a ring that there is.
+    #[inline]
+    fn bytes(size: u32) -> usize {
+        if size < STREAM_RING_MIN { 0 } else { size as usize }
     }
 }
 
@@ -156,27 +164,36 @@ impl<const RECEIVE: bool> StreamView for SlotStream<RECEIVE> {
     #[inline]
     fn skew(&self) -> u32 {
         // The two directions of a slot differ as well.
-        (self.slot + if RECEIVE { PAGE_LINES / 2 } else { 0 }) % PAGE_LINES * LINE_BYTES
+        let line = (self.slot + if RECEIVE { SKEW_LINES / 2 } else { 0 }) % SKEW_LINES;
+        line * LINE_BYTES + self.slot / SLOTS_A_PAGE * STREAM_RING_MIN
     }
 
     #[inline]
-    fn prefetch(&self, offset: usize) {
-        self.slots.lines.memory().prefetch(self.start() + offset);
+    fn prefetch(&self, ring: u32, offset: usize) {
+        self.slots.lines.memory().prefetch(self.ring(ring) + offset);
     }
 
     #[inline]
-    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
-        self.slots.read(self.start(), stream_area(self.size_max()), offset, out)
+    fn read(&self, ring: u32, offset: usize, out: &mut [u8]) -> bool {
+        self.slots.read(self.ring(ring), Self::bytes(ring), offset, out)
     }
 
     #[inline]
-    fn write(&self, offset: usize, data: &[u8]) -> bool {
-        self.slots.write(self.start(), stream_area(self.size_max()), offset, data)
+    fn write(&self, ring: u32, offset: usize, data: &[u8]) -> bool {
+        self.slots.write(self.ring(ring), Self::bytes(ring), offset, data)
     }
 
-    fn give_back(&self, offset: usize, len: usize) -> bool {
-        let fits = offset.checked_add(len).is_some_and(|end| end <= stream_area(self.size_max()));
-        fits && self.slots.lines.memory().give_back(self.start() + offset, len)
+    fn give_back(&self, ring: u32) -> bool {
+        let fits = (STREAM_RING_MIN..=self.size_max()).contains(&ring);
+        fits && self.slots.lines.memory().give_back(self.ring(ring), ring as usize)
+    }
+
+    fn read_info(&self, out: &mut [u8; TCP_INFO_BYTES]) {
+        self.slots.read(self.slots.layout.slot(self.slot).info, TCP_INFO_BYTES, 0, out);
+    }
+
+    fn write_info(&self, info: &[u8; TCP_INFO_BYTES]) {
+        self.slots.write(self.slots.layout.slot(self.slot).info, TCP_INFO_BYTES, 0, info);
     }
 }
 

@@ -61,6 +61,29 @@ fn a_stream_is_echoed_while_its_rings_grow() {
     assert_eq!(lane.tx_size(3), 0);
 }
 
+/// What stands where nothing was received, of a stream whose receive ring begins with `size` bytes.
+fn leftover(lane: &mut LaneEnd, rx: &mut ReceiveReader<impl StreamView>, size: u32) -> Vec<u8> {
+    assert!(lane.open_stream(3, 4096, size));
+    rx.restart();
+    lane.rx_advance(3, size);
+    let mut out = vec![1; rx.available().unwrap() as usize];
+    rx.copy_at(0, &mut out);
+    lane.close(3);
+    out
+}
+
+#[test]
+fn a_ring_that_the_next_stream_does_not_begin_with_goes_back() {
+    let (mut lanes, mut client) = in_process(&small()).unwrap();
+    let (lane, rx) = (&mut lanes[0], &mut client.slots[3].stream_rx);
+    assert!(lane.open_stream(3, 4096, 1 << 14));
+    lane.rx_write_at(3, 0, &[9; 1 << 14]);
+    lane.close(3);
+    assert!(leftover(lane, rx, 1 << 14).iter().all(|byte| *byte == 9), "kept for the next");
+    assert!(leftover(lane, rx, 4096).iter().all(|byte| *byte == 0));
+    assert!(leftover(lane, rx, 1 << 14).iter().all(|byte| *byte == 0));
+}
+
 /// The lane receives, and the client reads.
 fn consume(lane: &mut LaneEnd, rx: &mut ReceiveReader<impl StreamView>, expected: &[u8]) {
     lane.rx_room(3).unwrap();

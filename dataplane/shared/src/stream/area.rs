@@ -19,14 +19,14 @@ pub const STREAM_RING_MAX: u32 = 1 << 30;
 /// One end's idea of an area.
 #[derive(Debug, Default)]
 pub(super) struct Area {
-    /// Bytes of the ring of positions from `change` on.
-    size: u32,
     /// The position that lies where a ring begins: the writer's choice, whenever nothing is in use.
     origin: u32,
     /// The first position that is no longer in the ring before.
     until: u32,
-    /// The word as it was written or read last.
+    /// The word as it was written or read last: the ring before, and the one of positions from `until` on.
     word: u32,
+    /// Rings that were in use and whose pages were not given back since, by the logarithms of their sizes. The lane's.
+    used: u32,
     /// The ring before is in use.
     leaving: bool,
     /// The stream had another ring than its first.
@@ -41,18 +41,27 @@ struct Before {
     until: u32,
 }
 
+/// Where a position lies: in which ring, where in it, and how many bytes follow there, at least one.
+struct Place {
+    ring: u32,
+    offset: usize,
+    run: usize,
+}
+
 const LOG_BITS: u32 = 5;
 const LOG_MASK: u32 = (1 << LOG_BITS) - 1;
 
 impl Area {
+    /// Bytes of the present ring; 1 while the client has not learned it.
+    #[inline]
     pub(super) fn size(&self) -> u32 {
-        self.size
+        1 << (self.word >> LOG_BITS & LOG_MASK)
     }
 
     /// Starts anew with one ring, and answers the word that says so. The lane's.
     pub(super) fn start(&mut self, size: u32) -> u32 {
-        (self.size, self.origin, self.leaving, self.moved) = (size, 0, false, false);
-        self.say(size)
+        (self.origin, self.leaving, self.moved, self.used) = (0, false, false, size);
+        self.say(size, size)
     }
 
     /// Lets `position` lie where a ring begins; nothing before it may be in use. A stream that is read as fast as it is written
@@ -78,18 +87,19 @@ impl Area {
     /// Moves to a ring of `size` at position `until`; answers the word to publish. The lane's. `None` if the size cannot be, is
     /// the present one, or the ring before is still in use.
     pub(super) fn change(&mut self, view: &impl StreamView, size: u32, until: u32) -> Option<u32> {
-        if size == self.size || self.leaving || !is_size(view, size) {
+        let old = self.size();
+        if size == old || self.leaving || !is_size(view, size) {
             return None;
         }
-        let old = std::mem::replace(&mut self.size, size);
         (self.leaving, self.until) = (true, until);
         self.moved = true;
-        Some(self.say(old))
+        self.used |= size;
+        Some(self.say(old, size))
     }
 
-    fn say(&mut self, old: u32) -> u32 {
+    fn say(&mut self, old: u32, new: u32) -> u32 {
         let number = (self.word >> (2 * LOG_BITS)).wrapping_add(1);
-        self.word = number << (2 * LOG_BITS) | self.size.trailing_zeros() << LOG_BITS | old.trailing_zeros();
+        self.word = number << (2 * LOG_BITS) | new.trailing_zeros() << LOG_BITS | old.trailing_zeros();
         self.word
     }
 
@@ -106,14 +116,14 @@ impl Area {
         if !is_size(view, old) || !is_size(view, new) || ahead(latest, until) > old.cast_signed() {
             return Err(Rubbish::Size(word));
         }
-        (self.word, self.size) = (word, new);
+        self.word = word;
         (self.leaving, self.until) = (old != new, until);
         Ok(())
     }
 
     /// Forgets the client's copy of the word, so that the next one is news.
     pub(super) fn forget(&mut self) {
-        (self.size, self.origin, self.leaving, self.word) = (0, 0, false, 0);
+        (self.origin, self.leaving, self.word) = (0, false, 0);
     }
 
     #[inline]
@@ -124,7 +134,7 @@ impl Area {
     /// The first position without a place while `head` is the oldest one in use.
     #[inline]
     pub(super) fn limit(&self, head: u32) -> u32 {
-        let end = head.wrapping_add(self.size);
+        let end = head.wrapping_add(self.size());
         match self.before() {
             Some(before) if ahead(end, before.until) > 0 => before.until,
             _ => end,
@@ -143,9 +153,9 @@ impl Area {
     #[inline]
     pub(super) fn copy_in(&self, view: &impl StreamView, mut position: u32, mut data: &[u8]) {
         while !data.is_empty() {
-            let (offset, run) = self.place(view, position);
+            let Place { ring, offset, run } = self.place(view, position);
             let (now, rest) = data.split_at(data.len().min(run));
-            view.write(offset, now);
+            view.write(ring, offset, now);
             position = position.wrapping_add(now.len() as u32);
             data = rest;
         }
@@ -155,10 +165,10 @@ impl Area {
     #[inline]
     pub(super) fn copy_out(&self, view: &impl StreamView, mut position: u32, mut out: &mut [u8]) {
         while !out.is_empty() {
-            let (offset, run) = self.place(view, position);
+            let Place { ring, offset, run } = self.place(view, position);
             let len = out.len().min(run);
             let (now, rest) = out.split_at_mut(len);
-            view.read(offset, now);
+            view.read(ring, offset, now);
             position = position.wrapping_add(len as u32);
             out = rest;
         }
@@ -167,18 +177,19 @@ impl Area {
     /// Asks for the line where `position` lies, to be written soon.
     #[inline]
     pub(super) fn prefetch(&self, view: &impl StreamView, position: u32) {
-        view.prefetch(self.place(view, position).0);
+        let Place { ring, offset, .. } = self.place(view, position);
+        view.prefetch(ring, offset);
     }
 
-    /// Where `position` lies, and how many bytes follow it there; at least one.
+    /// Where `position` lies.
     #[inline]
-    fn place(&self, view: &impl StreamView, position: u32) -> (usize, usize) {
-        let (size, left) = match self.before() {
+    fn place(&self, view: &impl StreamView, position: u32) -> Place {
+        let (ring, left) = match self.before() {
             Some(before) if ahead(position, before.until) > 0 => (before.size, before.until.wrapping_sub(position)),
-            _ => (self.size.max(1), u32::MAX),
+            _ => (self.size(), u32::MAX),
         };
-        let within = position.wrapping_sub(self.origin).wrapping_add(view.skew()) & (size - 1);
-        ((size + within) as usize, (size - within).min(left) as usize)
+        let offset = position.wrapping_sub(self.origin).wrapping_add(view.skew()) & (ring - 1);
+        Place { ring, offset: offset as usize, run: (ring - offset).min(left) as usize }
     }
 
     /// The stream had another ring than its first.
@@ -187,29 +198,34 @@ impl Area {
     }
 
     /// Gives the pages of every ring back that is not in use: of all but the present one, and of that one as well if `empty`. False, and
-    /// nothing given, while the stream leaves a ring.
-    pub(super) fn give_back(&self, view: &impl StreamView, empty: bool) -> bool {
-        let page = STREAM_RING_MIN as usize;
-        let (size, end) = (self.size as usize, 2 * view.size_max() as usize);
-        if self.leaving || size < page {
+    /// nothing given, while the stream leaves a ring. The lane's.
+    pub(super) fn give_back(&mut self, view: &impl StreamView, empty: bool) -> bool {
+        if self.leaving {
             return false;
         }
-        view.give_back(page, size - page);
-        view.give_back(2 * size, end - 2 * size);
-        if empty {
-            view.give_back(size, size);
-        }
+        let present = self.size();
+        each_size(self.used).filter(|size| empty || *size != present).for_each(|size| {
+            view.give_back(size);
+        });
+        self.used = present;
         true
     }
 
     /// The stream is over: gives all pages back, unless it had its first ring only. That one serves the next stream of the slot, so
-    /// that a short connection costs no system call.
-    pub(super) fn end(&self, view: &impl StreamView) {
-        let page = STREAM_RING_MIN as usize;
+    /// that a short connection costs no system call. Answers whether there is such a one. The lane's.
+    pub(super) fn end(&self, view: &impl StreamView) -> bool {
         if self.moved {
-            view.give_back(page, 2 * view.size_max() as usize - page);
+            each_size(self.used).for_each(|size| {
+                view.give_back(size);
+            });
         }
+        !self.moved
     }
+}
+
+/// The sizes that stand in `used`, which are powers of two.
+fn each_size(used: u32) -> impl Iterator<Item = u32> {
+    (0..u32::BITS).map(|log| 1 << log).filter(move |size| used & size != 0)
 }
 
 fn is_size(view: &impl StreamView, size: u32) -> bool {

@@ -1,9 +1,8 @@
 //! Byte rings of streams: what a TCP connection has to send, and what it received.
 //!
 //! ```text
-//!   one area for each direction        a ring of 2^k bytes lies at offset 2^k of its area
-//!   0      4K    8K          16K               32K                                64K
-//!   | info | 4K  |   8K ring |     16K ring    |            32K ring              |  ...
+//!   one area for each direction, with a ring of each size 2^k
+//!   | 4K | 8K ring |     16K ring    |            32K ring              |  ...
 //! ```
 //!
 //! A stream starts with a small ring and moves to a larger or smaller one while it flows: bytes before the position of
@@ -49,7 +48,7 @@ pub struct StreamRing {
     pub client: Line,
     /// The slot's line that the lane writes.
     pub lane: Line,
-    /// The area, twice as large as the largest ring.
+    /// The area, twice as large as the largest ring: a ring of 2^k bytes lies at 2^k, `TCP_INFO` at its beginning.
     pub bytes: Bytes,
     /// Bytes of the largest ring, a power of two.
     pub size_max: u32,
@@ -69,14 +68,18 @@ pub trait StreamView: Debug {
     /// Where the origin lies in a ring, a multiple of a cache line. Slots differ in it: rings begin at whole pages, and streams that
     /// carry the same amounts would otherwise all use the same few sets of the processor's caches.
     fn skew(&self) -> u32;
-    /// Asks for the cache line at `offset`, to be written soon.
-    fn prefetch(&self, offset: usize);
-    /// Copies bytes of the area into `out`. False (and `out` unchanged) if they reach beyond its end.
-    fn read(&self, offset: usize, out: &mut [u8]) -> bool;
-    /// Copies `data` into the area. False (and nothing written) if it reaches beyond its end.
-    fn write(&self, offset: usize, data: &[u8]) -> bool;
-    /// Gives pages of the area back to the kernel ([`Bytes::give_back`]).
-    fn give_back(&self, offset: usize, len: usize) -> bool;
+    /// Asks for the cache line at `offset` in the ring of `ring` bytes, to be written soon.
+    fn prefetch(&self, ring: u32, offset: usize);
+    /// Copies bytes of the ring of `ring` bytes into `out`. False (and `out` unchanged) if they reach beyond its end.
+    fn read(&self, ring: u32, offset: usize, out: &mut [u8]) -> bool;
+    /// Copies `data` into the ring of `ring` bytes. False (and nothing written) if it reaches beyond its end.
+    fn write(&self, ring: u32, offset: usize, data: &[u8]) -> bool;
+    /// Gives the pages of the ring of `ring` bytes back to the kernel ([`Bytes::give_back`]).
+    fn give_back(&self, ring: u32) -> bool;
+    /// Copies `TCP_INFO` out.
+    fn read_info(&self, out: &mut [u8; TCP_INFO_BYTES]);
+    /// Puts `TCP_INFO` down.
+    fn write_info(&self, info: &[u8; TCP_INFO_BYTES]);
 }
 
 impl StreamView for StreamRing {
@@ -97,19 +100,25 @@ impl StreamView for StreamRing {
         self.skew
     }
     #[inline]
-    fn prefetch(&self, offset: usize) {
-        self.bytes.prefetch(offset);
+    fn prefetch(&self, ring: u32, offset: usize) {
+        self.bytes.prefetch(ring as usize + offset);
     }
     #[inline]
-    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
-        self.bytes.read(offset, out)
+    fn read(&self, ring: u32, offset: usize, out: &mut [u8]) -> bool {
+        self.bytes.read(ring as usize + offset, out)
     }
     #[inline]
-    fn write(&self, offset: usize, data: &[u8]) -> bool {
-        self.bytes.write(offset, data)
+    fn write(&self, ring: u32, offset: usize, data: &[u8]) -> bool {
+        self.bytes.write(ring as usize + offset, data)
     }
-    fn give_back(&self, offset: usize, len: usize) -> bool {
-        self.bytes.give_back(offset, len)
+    fn give_back(&self, ring: u32) -> bool {
+        self.bytes.give_back(ring as usize, ring as usize)
+    }
+    fn read_info(&self, out: &mut [u8; TCP_INFO_BYTES]) {
+        self.bytes.read(0, out);
+    }
+    fn write_info(&self, info: &[u8; TCP_INFO_BYTES]) {
+        self.bytes.write(0, info);
     }
 }
 

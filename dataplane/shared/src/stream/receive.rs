@@ -173,7 +173,7 @@ impl<V: StreamView> ReceiveWriter<V> {
     }
 
     /// Gives the memory of rings back that are not in use; of the present one as well if `empty`.
-    pub(crate) fn give_back(&self, empty: bool) -> bool {
+    pub(crate) fn give_back(&mut self, empty: bool) -> bool {
         self.area.give_back(&self.view, empty)
     }
 
@@ -182,9 +182,9 @@ impl<V: StreamView> ReceiveWriter<V> {
         self.area.has_moved()
     }
 
-    /// The stream is over.
-    pub(crate) fn end(&self) {
-        self.area.end(&self.view);
+    /// The stream is over. True if its ring keeps its pages for the next one.
+    pub(crate) fn end(&self) -> bool {
+        self.area.end(&self.view)
     }
 
     /// Writes `TCP_INFO` into the page before the rings.
@@ -193,7 +193,7 @@ impl<V: StreamView> ReceiveWriter<V> {
         let number = sequence.load(Ordering::Relaxed);
         sequence.store(number.wrapping_add(1) | 1, Ordering::Relaxed);
         fence(Ordering::Release);
-        self.view.write(0, &info.encode());
+        self.view.write_info(&info.encode());
         // Release pairs with the Acquire in `ReceiveReader::info`: the bytes belong to the even number.
         sequence.store((number | 1).wrapping_add(1), Ordering::Release);
     }
@@ -287,7 +287,7 @@ impl<V: StreamView> ReceiveReader<V> {
         // Acquire pairs with the Release in `ReceiveWriter::write_info`.
         let number = sequence.load(Ordering::Acquire);
         let mut bytes = [0; TCP_INFO_BYTES];
-        self.view.read(0, &mut bytes);
+        self.view.read_info(&mut bytes);
         fence(Ordering::Acquire);
         let same = number.is_multiple_of(2) && sequence.load(Ordering::Relaxed) == number;
         same.then(|| TcpInfo::decode(&bytes))

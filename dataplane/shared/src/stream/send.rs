@@ -355,7 +355,7 @@ impl<V: StreamView> SendReader<V> {
     }
 
     /// Gives the memory of rings back that are not in use. The present one is the client's to write to at any moment.
-    pub(crate) fn give_back(&self) -> bool {
+    pub(crate) fn give_back(&mut self) -> bool {
         self.area.give_back(&self.view, false)
     }
 
@@ -364,9 +364,9 @@ impl<V: StreamView> SendReader<V> {
         self.area.has_moved()
     }
 
-    /// The stream is over.
-    pub(crate) fn end(&self) {
-        self.area.end(&self.view);
+    /// The stream is over. True if its ring keeps its pages for the next one.
+    pub(crate) fn end(&self) -> bool {
+        self.area.end(&self.view)
     }
 }
 
