@@ -112,9 +112,9 @@ pub(crate) struct Layout {
     /// Bytes of one slot's datagram buffers.
     datagram_bytes: usize,
     info_at: usize,
-    /// The smallest send ring of slot 0.
+    /// What the places of send rings are counted from ([`Layout::ring`]).
     stream_tx_at: usize,
-    /// The smallest receive ring of slot 0.
+    /// The same for receive rings.
     stream_rx_at: usize,
     total: usize,
 }
@@ -182,6 +182,8 @@ impl Layout {
         let stream_tx_at = (info_at + slots * INFO_STRIDE).next_multiple_of(PAGE);
         let stream_rx_at = stream_tx_at + slots * rings_bytes(config.stream_tx_bytes);
         let total = stream_rx_at + slots * rings_bytes(config.stream_rx_bytes);
+        // The smallest ring of slot 0 is `slots` times its size behind it.
+        let counted_from = |smallest: usize| smallest.wrapping_sub(slots * STREAM_RING_MIN as usize);
         Ok(Self {
             config: *config,
             lane_bytes,
@@ -189,8 +191,8 @@ impl Layout {
             datagrams_at,
             datagram_bytes,
             info_at,
-            stream_tx_at,
-            stream_rx_at,
+            stream_tx_at: counted_from(stream_tx_at),
+            stream_rx_at: counted_from(stream_rx_at),
             total,
         })
     }
@@ -283,8 +285,7 @@ impl Layout {
     #[inline]
     pub(crate) fn ring<const RECEIVE: bool>(&self, slot: u32, size: u32) -> usize {
         let at = if RECEIVE { self.stream_rx_at } else { self.stream_tx_at };
-        let (slots, smallest) = (self.config.slots as usize, STREAM_RING_MIN as usize);
-        (at + (slots + slot as usize) * size as usize).wrapping_sub(slots * smallest)
+        at.wrapping_add((self.config.slots as usize + slot as usize) * size as usize)
     }
 
     /// The dirty bits of one lane.
