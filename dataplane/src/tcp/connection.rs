@@ -43,6 +43,8 @@ pub struct Pending {
     pub send: bool,
     /// The timeout is doubted: new data alone, two segments at most (`Permit::NewProbe`).
     pub new_probe: bool,
+    /// The program may have read: a segment that leaves tells the peer of it, else it is looked whether it has to be told.
+    pub read: bool,
     /// Data had no place in the receive ring: the next ACK takes the window back (`ICSK_ACK_NOMEM`).
     pub no_room: bool,
 }
@@ -286,6 +288,8 @@ pub struct Connection {
     pub(in crate::tcp) row: u8,
     /// See `row`.
     pub(in crate::tcp) row_len: u8,
+    /// Server: the data of the SYN was taken (`syn_data_acked`).
+    pub syn_data_acked: bool,
     /// When the first timeout in a row happened, or the first unanswered probe (`retrans_stamp`, `icsk_probes_tstamp`).
     pub stalled_since: Option<Instant>,
     /// Timers.
@@ -306,8 +310,6 @@ pub struct Connection {
     pub agreed: Agreed,
     /// The program closed it: whom to tell when it is gone is the socket layer's matter (`SOCK_DEAD`).
     pub closed_by_user: bool,
-    /// Server: the data of the SYN was taken (`syn_data_acked`).
-    pub syn_data_acked: bool,
     /// The receiving side.
     pub receive: ReceiveSpace,
     /// The sending side.

@@ -17,8 +17,7 @@ impl Connection {
             }
             return Fate::Lives;
         }
-        self.on_read(ctx);
-        self.pending.send = true;
+        (self.pending.read, self.pending.send) = (true, true);
         Fate::Lives
     }
 

@@ -75,7 +75,7 @@ impl Connection {
         self.ack.pushed = false;
         self.ack.pushed_twice = false;
         self.ack.retry = 0;
-        self.pending.ack_now = false;
+        (self.pending.ack_now, self.pending.read) = (false, false);
         self.deadlines.disarm(Timer::DelayedAck);
     }
 

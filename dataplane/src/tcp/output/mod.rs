@@ -46,6 +46,9 @@ impl Connection {
             self.push(ctx, new_probe);
             self.note_rest(ctx);
         }
+        if std::mem::take(&mut self.pending.read) {
+            self.on_read(ctx);
+        }
         if self.pending.ack_now {
             self.send_ack(ctx);
         }
