@@ -33,16 +33,23 @@ pub struct SlotId(pub u32);
 #[must_use = "a frame that is dropped is lost to its pool"]
 pub struct Frame(NonNull<FrameMeta>);
 
-/// What is known of a frame's packet.
+/// A buffer and the packet in it: nobody but its frame and its pool reach this, because frames would share bytes if two of them changed
+/// places.
 #[derive(Debug)]
 #[repr(align(32))] // two to a cache line
-pub struct FrameMeta {
+struct FrameMeta {
     buf: NonNull<u8>,
     slot: SlotId,
     start: u16,
     len: u16,
     size: u16,
     pool: u16,
+    notes: FrameNotes,
+}
+
+/// What is known of a frame's packet beside its bytes; fields of [`Frame`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FrameNotes {
     /// The port it arrived on: the index in its lane. Meaningless for frames made locally.
     pub port: u16,
     /// What the port knows about the packet.
@@ -105,9 +112,7 @@ impl FrameMetas {
             len: 0,
             size,
             pool,
-            port: 0,
-            flags: FrameFlags::NONE,
-            priority: 0,
+            notes: FrameNotes::default(),
         };
         Self((0..count).map(|slot| UnsafeCell::new(meta(slot))).collect())
     }
@@ -120,8 +125,8 @@ impl FrameMetas {
     pub(crate) unsafe fn frame(&self, slot: SlotId) -> Option<Frame> {
         let meta = NonNull::new(self.0.get(slot.0 as usize)?.get())?;
         let mut frame = Frame(meta);
-        (frame.start, frame.len, frame.port) = (FRAME_HOME, 0, 0);
-        (frame.flags, frame.priority) = (FrameFlags::NONE, 0);
+        let meta = frame.meta_mut();
+        (meta.start, meta.len, meta.notes) = (FRAME_HOME, 0, FrameNotes::default());
         Some(frame)
     }
 
@@ -132,35 +137,51 @@ impl FrameMetas {
 }
 
 impl Deref for Frame {
-    type Target = FrameMeta;
+    type Target = FrameNotes;
     #[inline]
-    fn deref(&self) -> &FrameMeta {
-        // SAFETY: this frame alone reaches the entry, which its pool keeps.
-        unsafe { self.0.as_ref() }
+    fn deref(&self) -> &FrameNotes {
+        &self.meta().notes
     }
 }
 
 impl DerefMut for Frame {
     #[inline]
-    fn deref_mut(&mut self) -> &mut FrameMeta {
-        // SAFETY: as in `deref`, and `&mut self` excludes other access.
-        unsafe { self.0.as_mut() }
+    fn deref_mut(&mut self) -> &mut FrameNotes {
+        &mut self.meta_mut().notes
     }
 }
 
 impl Frame {
+    #[inline]
+    fn meta(&self) -> &FrameMeta {
+        // SAFETY: this frame alone reaches the entry, which its pool keeps.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline]
+    fn meta_mut(&mut self) -> &mut FrameMeta {
+        // SAFETY: as in `meta`, and `&mut self` excludes other access.
+        unsafe { self.0.as_mut() }
+    }
     /// The packet.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: `start + len <= size`, the buffer is mapped and owned by this frame alone.
-        unsafe { std::slice::from_raw_parts(self.buf.as_ptr().add(self.start.into()), self.len.into()) }
+        unsafe {
+            std::slice::from_raw_parts(self.meta().buf.as_ptr().add(self.meta().start.into()), self.meta().len.into())
+        }
     }
 
     /// The packet, to be changed in place.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`, and `&mut self` excludes other access.
-        unsafe { std::slice::from_raw_parts_mut(self.buf.as_ptr().add(self.start.into()), self.len.into()) }
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                self.meta().buf.as_ptr().add(self.meta().start.into()),
+                self.meta().len.into(),
+            )
+        }
     }
 
     /// Asks for the packet's first lines, which hold its headers.
@@ -177,40 +198,41 @@ impl Frame {
     #[inline]
     #[allow(clippy::len_without_is_empty)] // an empty packet is nothing that anyone asks about
     pub fn len(&self) -> usize {
-        self.len.into()
+        self.meta().len.into()
     }
 
     /// Bytes before the packet that [`Frame::push_front`] can still take.
     pub fn headroom(&self) -> usize {
-        self.start.into()
+        self.meta().start.into()
     }
 
     /// The longest packet that fits behind the present start, in bytes.
     pub fn capacity(&self) -> usize {
-        usize::from(self.size - self.start)
+        usize::from(self.meta().size - self.meta().start)
     }
 
     /// The slot behind the frame.
     pub fn slot(&self) -> SlotId {
-        self.slot
+        self.meta().slot
     }
 
     /// The pool that the frame belongs to.
     pub fn pool(&self) -> u16 {
-        self.pool
+        self.meta().pool
     }
 
     /// Where the packet starts in the buffer, in bytes.
     pub fn start(&self) -> u16 {
-        self.start
+        self.meta().start
     }
 
     /// Empties the frame and places its start `offset` bytes into the buffer. False (and unchanged) if beyond it.
     pub fn reset(&mut self, offset: u16) -> bool {
-        if offset > self.size {
+        if offset > self.meta().size {
             return false;
         }
-        (self.start, self.len, self.flags) = (offset, 0, FrameFlags::NONE);
+        let meta = self.meta_mut();
+        (meta.start, meta.len, meta.notes.flags) = (offset, 0, FrameFlags::NONE);
         true
     }
 
@@ -219,7 +241,7 @@ impl Frame {
     pub fn set_len(&mut self, len: usize) -> bool {
         match u16::try_from(len) {
             Ok(short) if len <= self.capacity() => {
-                self.len = short;
+                self.meta_mut().len = short;
                 true
             }
             _ => false,
@@ -240,8 +262,9 @@ impl Frame {
         if n > self.len() {
             return false;
         }
-        self.start += n as u16;
-        self.len -= n as u16;
+        let meta = self.meta_mut();
+        meta.start += n as u16;
+        meta.len -= n as u16;
         true
     }
 
@@ -250,28 +273,29 @@ impl Frame {
         if n > self.headroom() {
             return None;
         }
-        self.start -= n as u16;
-        self.len += n as u16;
+        let meta = self.meta_mut();
+        meta.start -= n as u16;
+        meta.len += n as u16;
         self.bytes_mut().get_mut(..n)
     }
 
     /// Moves the packet so that it starts at `offset`, for ports that need it there. False if it does not fit.
     pub fn move_to(&mut self, offset: u16) -> bool {
-        if usize::from(offset) + self.len() > usize::from(self.size) {
+        if usize::from(offset) + self.len() > usize::from(self.meta().size) {
             return false;
         }
         // SAFETY: source and target both lie inside the buffer (`start + len <= size`, checked above); they may overlap.
         unsafe {
-            let base = self.buf.as_ptr();
-            std::ptr::copy(base.add(self.start.into()), base.add(offset.into()), self.len.into());
+            let base = self.meta().buf.as_ptr();
+            std::ptr::copy(base.add(self.meta().start.into()), base.add(offset.into()), self.meta().len.into());
         }
-        self.start = offset;
+        self.meta_mut().start = offset;
         true
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame({}/{} at {} len {})", self.pool, self.slot.0, self.start, self.len)
+        write!(f, "Frame({}/{} at {} len {})", self.meta().pool, self.meta().slot.0, self.meta().start, self.meta().len)
     }
 }

@@ -30,7 +30,7 @@ pub mod xdp;
 pub use around::Around;
 pub use burst::{BURST_FRAMES_MAX, Burst};
 pub use caps::Caps;
-pub use frame::{Frame, FrameMeta, SlotId};
+pub use frame::{Frame, FrameNotes, SlotId};
 pub use mac::MacAddr;
 pub use pool::{Holder, Pool};
 pub use port::{Port, PortStats, Wakeup};

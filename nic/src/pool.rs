@@ -269,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_noted_of_frames_may_change_places_and_the_bytes_do_not() {
+        let mut pool = Pool::anonymous(1, 2).unwrap();
+        let (mut a, mut b) = (pool.acquire().unwrap(), pool.acquire().unwrap());
+        (a.port, b.port) = (1, 2);
+        std::mem::swap(&mut *a, &mut *b);
+        assert_eq!((a.port, b.port), (2, 1));
+        assert!(b.fill(b"old"));
+        pool.release(a);
+        let mut c = pool.acquire().unwrap();
+        assert!(c.fill(b"new"));
+        assert_eq!((b.bytes(), c.bytes(), c.port), (&b"old"[..], &b"new"[..], 0));
+        [b, c].into_iter().for_each(|frame| pool.release(frame));
+    }
+
+    #[test]
     fn headers_come_and_go_at_the_front() {
         let mut pool = Pool::anonymous(1, 2).unwrap();
         let mut frame = pool.acquire().unwrap();

@@ -15,7 +15,7 @@
 
 use super::checksum::{Sum, update};
 use super::option::{OPTIONS_LEN_MAX, Options};
-use super::{Malformed, address, be16};
+use super::{Malformed, address, be16, be32};
 use std::net::Ipv4Addr;
 
 /// Bytes of a header without options.
@@ -145,7 +145,11 @@ impl<'a> Ipv4<'a> {
     /// True if the header is as it was sent.
     #[inline]
     pub fn checksum_ok(&self) -> bool {
-        Sum::new().append(self.fixed).append(self.options).fold() == 0xffff
+        let word = |at| u64::from(be32(self.fixed, at));
+        let sum =
+            Sum::new().append_u64(word(0) << 32 | word(4)).append_u64(word(8) << 32 | word(12)).append_u64(word(16));
+        let sum = if self.options.is_empty() { sum } else { sum.append(self.options) };
+        sum.fold() == 0xffff
     }
 
     /// The sender.

@@ -285,6 +285,27 @@ fn a_burst_of_connections_is_accepted() {
 }
 
 #[test]
+fn a_poller_keeps_to_the_low_water_mark() {
+    let fake = Fake::start(80);
+    let (listener, addr) = listen(&fake.session);
+    let (client, server) = connected(&fake.session, &listener, addr);
+    let (mut poller, mut events) = (Poller::new(&fake.session), Vec::new());
+    poller.add_stream(&server, 7, Interest::READABLE).unwrap();
+    server.socket().set_receive_lowat(3);
+    (&client).write_all(b"ab").unwrap();
+    while server.socket().queued().unwrap().0 < 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0, "{events:?}");
+    (&client).write_all(b"c").unwrap();
+    assert_eq!(poller.wait(&mut events, LIMIT).unwrap(), 1);
+    server.socket().set_receive_lowat(4);
+    assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0, "{events:?}");
+    server.socket().set_receive_lowat(1);
+    assert_eq!(poller.wait(&mut events, LIMIT).unwrap(), 1);
+}
+
+#[test]
 fn a_poller_looks_at_what_has_news_and_at_what_is_still_ready() {
     let fake = Fake::start(80);
     let (listener, addr) = listen(&fake.session);

@@ -325,7 +325,7 @@ impl LaneEnd {
         self.memory.events(slot).store(0, Ordering::Relaxed);
         let first = (tx_bytes.trailing_zeros() as u8, rx_bytes.trailing_zeros() as u8);
         // A ring that an earlier stream has left is of no use to one that begins with another.
-        let kept = std::mem::take(&mut entry.kept);
+        let kept = entry.kept;
         if kept.0 > 0 && kept.0 != first.0 {
             self.memory.stream::<false>(slot).give_back(1 << kept.0);
         }

@@ -183,7 +183,7 @@ impl Layout {
         let stream_rx_at = stream_tx_at + slots * rings_bytes(config.stream_tx_bytes);
         let total = stream_rx_at + slots * rings_bytes(config.stream_rx_bytes);
         // The smallest ring of slot 0 is `slots` times its size behind it.
-        let counted_from = |smallest: usize| smallest.wrapping_sub(slots * STREAM_RING_MIN as usize);
+        let counted_from = |smallest: usize| smallest - slots * STREAM_RING_MIN as usize;
         Ok(Self {
             config: *config,
             lane_bytes,
@@ -285,7 +285,7 @@ impl Layout {
     #[inline]
     pub(crate) fn ring<const RECEIVE: bool>(&self, slot: u32, size: u32) -> usize {
         let at = if RECEIVE { self.stream_rx_at } else { self.stream_tx_at };
-        at.wrapping_add((self.config.slots as usize + slot as usize) * size as usize)
+        at + (self.config.slots as usize + slot as usize) * size as usize
     }
 
     /// The dirty bits of one lane.

@@ -1,6 +1,6 @@
 //! The rings of a session's slots, found by the slot's number: what an open slot costs its lane is positions, not pointers.
 //!
-//! Invariants: a view is of a slot of the session; a copy never leaves the slot's ring or area, whatever stands in the words.
+//! Invariants: a view is of a slot of the session; a copy never leaves the slot's ring, whatever stands in the words.
 
 use super::layout::Layout;
 use crate::memory::{LineWords, Lines, Memory, Outside};

@@ -1,4 +1,4 @@
-//! Where a position of a stream lies in its area, also while the stream moves from one ring to another.
+//! Where a position of a stream lies in its rings, also while the stream moves from one ring to another.
 //!
 //! ```text
 //!   the word of a ring   bits 0-4  log2 of the size before the change      the word beside it: the position of the change
@@ -6,7 +6,7 @@
 //!                        bits 10-  number of the change, so that every change is seen
 //! ```
 //!
-//! Invariants: a run of bytes never leaves the area; a limit never moves back, so what was promised to a sender stays promised.
+//! Invariants: a run of bytes never leaves its ring; a limit never moves back, so what was promised to a sender stays promised.
 
 use super::{StreamView, ahead};
 use crate::rubbish::Rubbish;
@@ -16,7 +16,7 @@ pub const STREAM_RING_MIN: u32 = 4096;
 /// The largest ring: the largest window that TCP can announce (RFC 7323, section 2.3).
 pub const STREAM_RING_MAX: u32 = 1 << 30;
 
-/// One end's idea of an area.
+/// One end's idea of the rings of one direction.
 #[derive(Debug, Default)]
 pub(super) struct Area {
     /// The position that lies where a ring begins: the writer's choice, whenever nothing is in use.
@@ -64,21 +64,14 @@ impl Area {
         self.say(size, size)
     }
 
-    /// Lets `position` lie where a ring begins; nothing before it may be in use. A stream that is read as fast as it is written
-    /// so stays in a few cache lines instead of walking through its ring. False while the stream leaves a ring. The writer's.
-    #[inline]
-    pub(super) fn begin_at(&mut self, position: u32) -> bool {
-        if !self.leaving {
-            self.origin = position;
-        }
-        !self.leaving
-    }
-
     pub(super) fn origin(&self) -> u32 {
         self.origin
     }
 
-    /// Takes over the writer's choice, which may be any: a place is always within the area. The reader's.
+    /// Lets position `origin` lie where a ring begins. The writer's, when nothing before it is in use, so that a stream that is read as fast as
+    /// it is written stays in a few cache lines instead of walking through its ring; also while it leaves a ring, since positions on either side of
+    /// the change span no more than their ring. And the reader's, who takes over what the writer says, whatever that is: a place is always
+    /// within its ring.
     #[inline]
     pub(super) fn set_origin(&mut self, origin: u32) {
         self.origin = origin;

@@ -15,6 +15,7 @@ fn setup() -> (Line, Line, Bytes) {
 #[test]
 fn loom_received_bytes_are_shown_whole_and_in_order() {
     let mut model = loom::model::Builder::new();
+    // Without a bound it takes minutes.
     model.preemption_bound = Some(3);
     model.check(|| {
         let (client, lane, bytes) = setup();
@@ -46,6 +47,37 @@ fn loom_received_bytes_are_shown_whole_and_in_order() {
             } else {
                 loom::thread::yield_now();
             }
+        }
+        thread.join().unwrap();
+    });
+}
+
+/// A lane that begins anew where its ring begins whenever the client has read everything: no byte is looked for at its old place.
+#[test]
+fn loom_received_bytes_are_found_behind_a_new_origin() {
+    loom::model(|| {
+        let (client, lane, bytes) = setup();
+        let mut writer = ReceiveWriter::new(ring(&client, &lane, &bytes));
+        let mut reader = ReceiveReader::new(ring(&client, &lane, &bytes));
+        writer.open(64);
+        reader.restart();
+        writer.write_at(0, &[1; 32]);
+        writer.advance(32);
+        let thread = loom::thread::spawn(move || {
+            while writer.room().unwrap() < 64 {
+                loom::thread::yield_now();
+            }
+            assert_eq!(writer.write_at(0, &[2; 32]), 32);
+            writer.advance(32);
+        });
+        for expected in 1..=2 {
+            while reader.available().unwrap() < 32 {
+                loom::thread::yield_now();
+            }
+            let mut out = [0; 32];
+            assert_eq!(reader.copy_at(0, &mut out), 32);
+            assert_eq!(out, [expected; 32]);
+            reader.consume(32);
         }
         thread.join().unwrap();
     });

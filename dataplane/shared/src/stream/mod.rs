@@ -1,11 +1,6 @@
 //! Byte rings of streams: what a TCP connection has to send, and what it received.
 //!
-//! ```text
-//!   one area for each direction, with a ring of each size 2^k
-//!   | 4K | 8K ring |     16K ring    |            32K ring              |  ...
-//! ```
-//!
-//! A stream starts with a small ring and moves to a larger or smaller one while it flows: bytes before the position of
+//! Each direction has a ring of every size 2^k. A stream starts with a small ring and moves to a larger or smaller one while it flows: bytes before the position of
 //! change are in the old ring, bytes from there on in the new one. The two never overlap, so nothing is copied and nobody waits.
 //! Whenever all was read, the writer begins anew where the ring begins: a stream that is light stays in a line or two of it.
 //!
@@ -13,7 +8,7 @@
 //! * positions start at 0 when the slot is opened, run freely and wrap at 2^32; each end keeps its own privately, and a peer's is
 //!   believed only if it lies between the last one seen and our own;
 //! * the lane alone decides sizes, and changes one only when the stream has left the ring before it;
-//! * a copy never leaves its area, whatever stands in the words.
+//! * a copy never leaves its ring, whatever stands in the words.
 //!
 //! `send` is the direction client to lane, `receive` lane to client. `docs/shared-memory.md` has the words.
 

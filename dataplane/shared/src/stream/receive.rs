@@ -89,7 +89,7 @@ impl<V: StreamView> ReceiveWriter<V> {
     pub fn write_at(&mut self, offset: u32, data: &[u8]) -> u32 {
         let place = self.room_seen().saturating_sub(offset) as usize;
         let data = data.get(..place).unwrap_or(data);
-        if offset == 0 && self.is_empty() {
+        if self.is_empty() {
             self.begin_anew();
         }
         let position = self.tail.wrapping_add(offset);
@@ -107,13 +107,12 @@ impl<V: StreamView> ReceiveWriter<V> {
         self.tail == self.head_seen && ahead(self.tail, self.placed) <= 0
     }
 
-    /// The next byte lies where the ring begins.
+    /// The next byte in order lies where the ring begins.
     #[inline]
     fn begin_anew(&mut self) {
-        if self.area.begin_at(self.tail) {
-            // Relaxed: the tail's Release follows.
-            self.view.lane()[word::RECEIVE_ORIGIN].store(self.tail, Ordering::Relaxed);
-        }
+        self.area.set_origin(self.tail);
+        // Relaxed: the tail's Release follows.
+        self.view.lane()[word::RECEIVE_ORIGIN].store(self.tail, Ordering::Relaxed);
     }
 
     /// Shows the next `len` bytes, all of which were written. Never more than have a place.
@@ -187,7 +186,7 @@ impl<V: StreamView> ReceiveWriter<V> {
         self.area.end(&self.view)
     }
 
-    /// Writes `TCP_INFO` into the page before the rings.
+    /// Writes `TCP_INFO` to its place.
     pub(crate) fn write_info(&mut self, info: &TcpInfo) {
         let sequence = &self.view.lane()[word::INFO_SEQUENCE];
         let number = sequence.load(Ordering::Relaxed);

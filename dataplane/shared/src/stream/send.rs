@@ -124,7 +124,8 @@ impl<V: StreamView> SendWriter<V> {
     /// The lane has released all there was: the next byte lies where the ring begins.
     #[inline]
     fn begin_anew(&mut self) {
-        if self.placed == self.head_seen && self.area.begin_at(self.placed) {
+        if self.placed == self.head_seen {
+            self.area.set_origin(self.placed);
             // Relaxed: the tail's Release follows.
             self.view.client()[word::SEND_ORIGIN].store(self.placed, Ordering::Relaxed);
         }

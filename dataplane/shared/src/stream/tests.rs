@@ -217,6 +217,69 @@ fn what_is_placed_ahead_stays_where_it_is() {
     assert!(out[..40] == [2; 40] && out[40..] == [3; 40]);
 }
 
+/// In a slot that was used before, what arrives first may be ahead of a hole.
+#[test]
+fn the_next_stream_of_a_slot_begins_at_an_origin_of_its_own() {
+    let mut both = both(4096);
+    let (reader, writer) = &mut both.receive;
+    for _ in 0..3 {
+        writer.write_at(0, &[1; 60]);
+        writer.advance(60);
+        reader.available().unwrap();
+        reader.consume(60);
+        writer.room().unwrap();
+    }
+    both.reopen(4096);
+    let (reader, writer) = &mut both.receive;
+    writer.write_at(40, &[3; 40]);
+    writer.write_at(0, &[2; 40]);
+    writer.advance(80);
+    let mut out = [0; 80];
+    assert_eq!((reader.available(), reader.copy_at(0, &mut out)), (Ok(80), 80));
+    assert!(out[..40] == [2; 40] && out[40..] == [3; 40]);
+}
+
+#[test]
+fn rings_that_were_left_go_back() {
+    let mut both = both(4096);
+    let (reader, writer) = &mut both.receive;
+    writer.write_at(0, &[9; 4096]);
+    writer.advance(4096);
+    assert!(writer.resize(8192));
+    for len in [4096, 8192] {
+        assert_eq!(reader.available(), Ok(len));
+        reader.consume(len);
+        writer.room().unwrap();
+        writer.write_at(0, &[9; 8192]);
+        writer.advance(8192);
+    }
+    reader.available().unwrap();
+    reader.consume(8192);
+    writer.room().unwrap();
+    assert!(writer.give_back(true));
+    let mut all = vec![1; 2 * MAX as usize];
+    assert!(both.memory.bytes(4096 + 2 * MAX as usize, all.len()).unwrap().read(0, &mut all));
+    assert!(all.iter().all(|byte| *byte == 0));
+}
+
+/// Also while it leaves a ring, which it may do for as long as it is light.
+#[test]
+fn a_stream_that_shrinks_stays_in_two_lines() {
+    let mut both = both(MAX);
+    let (writer, lane) = &mut both.send;
+    writer.room().unwrap();
+    assert!(lane.resize(4096));
+    for _ in 0..600 {
+        assert_eq!(writer.write(&[7; 100]), Ok(100));
+        writer.publish(false);
+        assert_eq!(lane.look().unwrap().len, 100);
+        lane.release(100);
+    }
+    let mut all = vec![0; 2 * MAX as usize];
+    assert!(both.memory.bytes(4096, all.len()).unwrap().read(0, &mut all));
+    assert_eq!(all.iter().filter(|byte| **byte != 0).count(), 100);
+}
+
 #[test]
 fn each_lie_has_its_error() {
     let mut both = both(4096);

@@ -152,7 +152,8 @@ impl Connection {
         self.note_congestion(ctx, segment);
         if segment.len > 0 && self.place_ahead(ctx, segment, payload) {
             self.measure_segment(segment);
-            // Without SACK a duplicate is told by its window, too: that stays as it is.
+            // Without SACK a duplicate is told by its window, too: that stays as it is. Short segments let nothing grow, for Linux because
+            // of what their buffers take (`__tcp_grow_window`).
             if self.agreed.sack && segment.len >= GROWTH_LEN_MIN {
                 self.grow_window(segment.len);
             }

@@ -111,6 +111,7 @@ impl Connection {
         // It is as good as two.
         self.congestion.set_cwnd(self.congestion.cwnd() - 1);
         self.on_new_sent(ctx, &outbound);
+        self.pace_sent(ctx, outbound.len, 1);
         if let Some(search) = self.part.mtu_search_mut() {
             search.on_sent(outbound.seq, len as u16);
             self.send.mtu_stage = MtuStage::Probing;

@@ -36,12 +36,13 @@ impl Connection {
         (rate < u64::MAX).then_some(rate)
     }
 
-    /// A segment with `len` bytes left: the next row leaves when its share of time is over.
+    /// A segment with `len` bytes left: the next row leaves when its share of time is over. `begins`: the segments of the row that it is the
+    /// first of; 0 if it is another.
     #[inline]
-    pub(super) fn pace_sent(&mut self, ctx: &Ctx<'_>, len: u32) {
+    pub(super) fn pace_sent(&mut self, ctx: &Ctx<'_>, len: u32, begins: u32) {
         let paced = ctx.commons.settings.pacing || self.config.max_pacing_rate < u64::MAX;
         if paced && self.stats.data_segs_out > UNPACED_SEGMENTS {
-            self.pace_next(ctx, len);
+            self.pace_next(ctx, len, begins);
         }
     }
 
@@ -58,11 +59,15 @@ impl Connection {
     }
 
     #[inline]
-    fn pace_next(&mut self, ctx: &Ctx<'_>, len: u32) {
+    fn pace_next(&mut self, ctx: &Ctx<'_>, len: u32, begins: u32) {
         if let Some(share) = self.pacing_nanos(&ctx.commons.settings, len) {
-            // What was not used is no credit, except half of the last wait (`tcp_update_skb_after_send`).
-            let credit = Instant::from_nanos(ctx.now.as_nanos().saturating_sub(share / 2));
-            self.send.pace_at = self.send.pace_at.max(credit).after_nanos(share);
+            if begins > 0 {
+                // What was not used is no credit, except half of what the row takes (`tcp_update_skb_after_send`).
+                let credit = share.saturating_mul(begins.into()) / 2;
+                let earliest = Instant::from_nanos(ctx.now.as_nanos().saturating_sub(credit));
+                self.send.pace_at = self.send.pace_at.max(earliest);
+            }
+            self.send.pace_at = self.send.pace_at.after_nanos(share);
         }
     }
 

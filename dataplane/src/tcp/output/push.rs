@@ -84,9 +84,13 @@ impl Connection {
             if count == budget {
                 break if self.unsent() > 0 { Stop::Budget } else { Stop::NoData };
             }
+            let begins = self.row == 0;
             match self.next_new(ctx, mode) {
                 Ok(outbound) => match self.transmit(ctx, path, &outbound) {
-                    Departure::Left => self.on_new_sent(ctx, &outbound),
+                    Departure::Left => {
+                        self.on_new_sent(ctx, &outbound);
+                        self.pace_sent(ctx, outbound.len, if begins { self.row_len.max(1).into() } else { 0 });
+                    }
                     Departure::NoRoom => break Stop::NoRoom,
                     Departure::NoData => break Stop::NoData,
                 },
@@ -250,6 +254,7 @@ impl Connection {
     pub(super) fn on_new_sent_alone(&mut self, ctx: &mut Ctx<'_>, outbound: &Outbound) {
         let arms = self.needs_rto();
         self.on_new_sent(ctx, outbound);
+        self.pace_sent(ctx, outbound.len, 1);
         if arms {
             self.rearm_rto(ctx);
         }
@@ -283,7 +288,6 @@ impl Connection {
             self.send.small_end = end;
         }
         ctx.net.counters.inc(Snmp::TcpExtTCPOrigDataSent);
-        self.pace_sent(ctx, outbound.len);
     }
 
     /// Validates the window, arms the probe timers, and comes again where more is to be done.

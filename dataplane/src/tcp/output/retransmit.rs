@@ -23,15 +23,16 @@ impl Connection {
                 self.arm_pace(ctx);
                 break;
             }
-            row += 1;
             let quota = self.congestion.cwnd() - self.sent.in_flight();
+            let begins = if row == 0 { row_max.min(quota) } else { 0 };
+            row += 1;
             let over = row >= row_max || quota == 1 || !self.sent.row_goes_on(&ctx.commons.slab, id);
             // A row of several ends with PSH, as that of new data does.
             let flags = if over && row > 1 { Flags::PSH } else { Flags::NONE };
             if over {
                 row = 0;
             }
-            match self.retransmit_with(ctx, path, id, flags) {
+            match self.retransmit_with(ctx, path, id, (flags, begins)) {
                 Some(Departure::Left) => {}
                 Some(Departure::NoRoom) => {
                     self.block(ctx);
@@ -51,10 +52,17 @@ impl Connection {
     /// Sends segment `id` again, cut to the present segment size and the peer's window. `None`: the window does not
     /// reach it.
     pub(in crate::tcp) fn retransmit(&mut self, ctx: &mut Ctx<'_>, path: &Path, id: SegmentId) -> Option<Departure> {
-        self.retransmit_with(ctx, path, id, Flags::NONE)
+        self.retransmit_with(ctx, path, id, (Flags::NONE, 1))
     }
 
-    fn retransmit_with(&mut self, ctx: &mut Ctx<'_>, path: &Path, id: SegmentId, flags: Flags) -> Option<Departure> {
+    /// `row`: the flags that its place in its row gives it, and the segments of the row if it is the first.
+    fn retransmit_with(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        path: &Path,
+        id: SegmentId,
+        row: (Flags, u32),
+    ) -> Option<Departure> {
         let start = ctx.commons.slab[id].start();
         let mss = self.current_mss();
         let mut window = self.window_end().distance(start);
@@ -77,7 +85,7 @@ impl Connection {
             ctx.net.counters.inc(Snmp::TcpExtTCPSynRetrans);
         }
         self.forget_mtu_probe();
-        outbound.flags |= flags;
+        outbound.flags |= row.0;
         let departure = self.transmit(ctx, path, &outbound);
         if departure == Departure::Left {
             let mut sender = Sender {
@@ -88,7 +96,7 @@ impl Connection {
                 rtt: &mut self.rtt,
             };
             self.recovery.on_retransmit(&mut sender, ctx.now, id);
-            self.pace_sent(ctx, outbound.len);
+            self.pace_sent(ctx, outbound.len, row.1);
         } else {
             ctx.net.counters.inc(Snmp::TcpExtTCPRetransFail);
         }
