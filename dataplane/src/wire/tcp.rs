@@ -284,24 +284,26 @@ impl Header<'_> {
         else {
             return 0;
         };
-        self.emit_fixed(len, fixed);
+        emit_fixed(self.words(len), 0, self.urgent, fixed);
         self.options.emit(options);
         len
     }
 
-    /// Writes the fixed part of a header that has `len` bytes.
-    #[inline]
-    fn emit_fixed(&self, len: usize, fixed: &mut [u8; LEN]) {
+    /// The first sixteen bytes of a header that has `len`, as numbers: what follows them is checksum and urgent pointer.
+    #[inline(always)] // of a plain header nothing but these fields is made
+    fn words(&self, len: usize) -> [u64; 2] {
+        let ports = u64::from(self.source_port) << 48 | u64::from(self.destination_port) << 32;
         let word = (len as u16 / 4) << 12 | self.flags.bits();
-        fixed[..2].copy_from_slice(&self.source_port.to_be_bytes());
-        fixed[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
-        fixed[4..8].copy_from_slice(&self.seq.to_be_bytes());
-        fixed[8..12].copy_from_slice(&self.ack.to_be_bytes());
-        fixed[12..14].copy_from_slice(&word.to_be_bytes());
-        fixed[14..16].copy_from_slice(&self.window.to_be_bytes());
-        fixed[16..18].copy_from_slice(&[0, 0]);
-        fixed[18..].copy_from_slice(&self.urgent.to_be_bytes());
+        [ports | u64::from(self.seq), u64::from(self.ack) << 32 | u64::from(word) << 16 | u64::from(self.window)]
     }
+}
+
+/// Writes the fixed part of a header.
+#[inline]
+fn emit_fixed([first, second]: [u64; 2], checksum: u16, urgent: u16, fixed: &mut [u8; LEN]) {
+    fixed[..8].copy_from_slice(&first.to_be_bytes());
+    fixed[8..16].copy_from_slice(&second.to_be_bytes());
+    fixed[16..].copy_from_slice(&(u32::from(checksum) << 16 | u32::from(urgent)).to_be_bytes());
 }
 
 /// The header of nearly every segment of an established connection: no options, or timestamps alone.
@@ -337,11 +339,10 @@ impl PlainHeader {
         let len = Self::len_with(self.timestamps.is_some());
         let Some((header, payload)) = segment.split_at_mut_checked(len) else { return false };
         let Some((fixed, options)) = header.split_first_chunk_mut::<LEN>() else { return false };
-        let ports = u64::from(self.source_port) << 48 | u64::from(self.destination_port) << 32;
-        let first = ports | u64::from(self.seq);
-        let word = (len as u16 / 4) << 12 | self.flags.bits();
-        let second = u64::from(self.ack) << 32 | u64::from(word) << 16 | u64::from(self.window);
-        let mut sum = pseudo.map(|pseudo| pseudo.append_u64(first).append_u64(second));
+        let Self { source_port, destination_port, seq, ack, flags, window, .. } = *self;
+        let header = Header { source_port, destination_port, seq, ack, flags, window, ..Header::default() };
+        let words = header.words(len);
+        let mut sum = pseudo.map(|pseudo| words.into_iter().fold(pseudo, Sum::append_u64));
         if let (Some(timestamps), Some(place)) = (self.timestamps, options.first_chunk_mut()) {
             let (kind, values) = timestamps.aligned();
             sum = sum.map(|sum| sum.append_u64(kind.into()).append_u64(values));
@@ -350,9 +351,7 @@ impl PlainHeader {
             *place = [a, b, c, d, e, f, g, h, i, j, k, l];
         }
         let checksum = sum.map_or(0, |sum| sum.append(payload).checksum());
-        fixed[..8].copy_from_slice(&first.to_be_bytes());
-        fixed[8..16].copy_from_slice(&second.to_be_bytes());
-        fixed[16..].copy_from_slice(&(u32::from(checksum) << 16).to_be_bytes());
+        emit_fixed(words, checksum, 0, fixed);
         true
     }
 }

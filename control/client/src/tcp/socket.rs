@@ -383,7 +383,7 @@ impl TcpSocket {
 
     /// Whether the slot alone tells pollers how the socket stands; after each change of what it depends on.
     pub(super) fn note_usual(&self) {
-        // Of two threads that change something, the one that looks last says it last.
+        // Of two threads that change something, the one that looks last must say it last. This lock, too, is taken for changes only.
         let _one = lock(&self.settings);
         let shut = self.read_shut.load(Ordering::Relaxed) || self.write_shut.load(Ordering::Relaxed);
         let connects = matches!(self.phase(), Phase::Connecting | Phase::Connected);

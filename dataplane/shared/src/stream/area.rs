@@ -25,7 +25,7 @@ pub(super) struct Area {
     until: u32,
     /// The word as it was written or read last: the ring before, and the one of positions from `until` on.
     word: u32,
-    /// Rings that were in use and whose pages were not given back since, by the logarithms of their sizes. The lane's.
+    /// The sizes, which are powers of two, of the rings that were in use and whose pages were not given back since. The lane's.
     used: u32,
     /// The ring before is in use.
     leaving: bool,

@@ -11,13 +11,23 @@ fn setup() -> (Line, Line, Bytes) {
     (Line::private(), Line::private(), Bytes::new(128))
 }
 
+/// Reads `count` blocks, each filled with its number.
+fn read_blocks(reader: &mut ReceiveReader, count: u8) {
+    for expected in 1..=count {
+        while reader.available().unwrap() < 32 {
+            loom::thread::yield_now();
+        }
+        let mut out = [0; 32];
+        assert_eq!(reader.copy_at(0, &mut out), 32);
+        assert_eq!(out, [expected; 32]);
+        reader.consume(32);
+    }
+}
+
 /// A lane that places out of order and moves to a larger ring, against a client that reads.
 #[test]
 fn loom_received_bytes_are_shown_whole_and_in_order() {
-    let mut model = loom::model::Builder::new();
-    // Without a bound it takes minutes.
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    loom::model(|| {
         let (client, lane, bytes) = setup();
         let mut writer = ReceiveWriter::new(ring(&client, &lane, &bytes));
         let mut reader = ReceiveReader::new(ring(&client, &lane, &bytes));
@@ -36,18 +46,7 @@ fn loom_received_bytes_are_shown_whole_and_in_order() {
             assert_eq!(writer.write_at(0, &[3; 32]), 32);
             writer.advance(32);
         });
-        let mut expected = 1;
-        while expected <= 3 {
-            if reader.available().unwrap() >= 32 {
-                let mut out = [0; 32];
-                assert_eq!(reader.copy_at(0, &mut out), 32);
-                assert_eq!(out, [expected; 32]);
-                reader.consume(32);
-                expected += 1;
-            } else {
-                loom::thread::yield_now();
-            }
-        }
+        read_blocks(&mut reader, 3);
         thread.join().unwrap();
     });
 }
@@ -70,15 +69,7 @@ fn loom_received_bytes_are_found_behind_a_new_origin() {
             assert_eq!(writer.write_at(0, &[2; 32]), 32);
             writer.advance(32);
         });
-        for expected in 1..=2 {
-            while reader.available().unwrap() < 32 {
-                loom::thread::yield_now();
-            }
-            let mut out = [0; 32];
-            assert_eq!(reader.copy_at(0, &mut out), 32);
-            assert_eq!(out, [expected; 32]);
-            reader.consume(32);
-        }
+        read_blocks(&mut reader, 2);
         thread.join().unwrap();
     });
 }

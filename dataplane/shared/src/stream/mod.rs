@@ -1,7 +1,8 @@
 //! Byte rings of streams: what a TCP connection has to send, and what it received.
 //!
-//! Each direction has a ring of every size 2^k. A stream starts with a small ring and moves to a larger or smaller one while it flows: bytes before the position of
-//! change are in the old ring, bytes from there on in the new one. The two never overlap, so nothing is copied and nobody waits.
+//! Each direction has a ring of every size 2^k. A stream starts with a small ring and moves to a larger or smaller one while it
+//! flows: bytes before the position of change are in the old ring, bytes from there on in the new one. The two never overlap, so
+//! nothing is copied and nobody waits.
 //! Whenever all was read, the writer begins anew where the ring begins: a stream that is light stays in a line or two of it.
 //!
 //! Invariants:

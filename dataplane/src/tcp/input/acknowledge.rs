@@ -114,8 +114,8 @@ impl Connection {
     /// it has time to read before they tell of a smaller window (`__tcp_select_window` ends `quick`).
     fn window_holds(&mut self, ctx: &mut Ctx<'_>) -> bool {
         let (Some(owner), Some(end)) = (self.owner, ctx.end.as_deref_mut()) else { return true };
-        let room = end.rx_room(owner.slot).unwrap_or(0);
-        if end.rx_unread(owner.slot) < end.rx_size(owner.slot) / 2 {
+        let (room, unread) = end.rx_space(owner.slot).unwrap_or_default();
+        if unread < end.rx_size(owner.slot) / 2 {
             return true;
         }
         self.ack.quick = 0;

@@ -11,6 +11,15 @@ use crate::counters::Snmp;
 use crate::ip::Path;
 use crate::wire::tcp::Flags;
 
+/// What a segment's place in its row means for it.
+#[derive(Clone, Copy, Debug)]
+struct InRow {
+    /// `PSH`, if it ends a row of several.
+    flags: Flags,
+    /// The segments of the row that it is the first of; 0 if it is another.
+    begins: u32,
+}
+
 impl Connection {
     /// Sends lost segments while the window has room. Bounded by the congestion window.
     pub(super) fn push_lost(&mut self, ctx: &mut Ctx<'_>, path: &Path) {
@@ -32,7 +41,7 @@ impl Connection {
             if over {
                 row = 0;
             }
-            match self.retransmit_with(ctx, path, id, (flags, begins)) {
+            match self.retransmit_with(ctx, path, id, InRow { flags, begins }) {
                 Some(Departure::Left) => {}
                 Some(Departure::NoRoom) => {
                     self.block(ctx);
@@ -52,17 +61,10 @@ impl Connection {
     /// Sends segment `id` again, cut to the present segment size and the peer's window. `None`: the window does not
     /// reach it.
     pub(in crate::tcp) fn retransmit(&mut self, ctx: &mut Ctx<'_>, path: &Path, id: SegmentId) -> Option<Departure> {
-        self.retransmit_with(ctx, path, id, (Flags::NONE, 1))
+        self.retransmit_with(ctx, path, id, InRow { flags: Flags::NONE, begins: 1 })
     }
 
-    /// `row`: the flags that its place in its row gives it, and the segments of the row if it is the first.
-    fn retransmit_with(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        path: &Path,
-        id: SegmentId,
-        row: (Flags, u32),
-    ) -> Option<Departure> {
+    fn retransmit_with(&mut self, ctx: &mut Ctx<'_>, path: &Path, id: SegmentId, row: InRow) -> Option<Departure> {
         let start = ctx.commons.slab[id].start();
         let mss = self.current_mss();
         let mut window = self.window_end().distance(start);
@@ -85,7 +87,7 @@ impl Connection {
             ctx.net.counters.inc(Snmp::TcpExtTCPSynRetrans);
         }
         self.forget_mtu_probe();
-        outbound.flags |= row.0;
+        outbound.flags |= row.flags;
         let departure = self.transmit(ctx, path, &outbound);
         if departure == Departure::Left {
             let mut sender = Sender {
@@ -96,7 +98,7 @@ impl Connection {
                 rtt: &mut self.rtt,
             };
             self.recovery.on_retransmit(&mut sender, ctx.now, id);
-            self.pace_sent(ctx, outbound.len, row.1);
+            self.pace_sent(ctx, outbound.len, row.begins);
         } else {
             ctx.net.counters.inc(Snmp::TcpExtTCPRetransFail);
         }

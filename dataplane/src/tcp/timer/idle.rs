@@ -36,7 +36,7 @@ impl Connection {
         }
         let silent = ctx.now.saturating_since(self.ack.last_data_at.max(self.send.last_at));
         // What the program has read since the last look; rubbish is found by whoever looks next.
-        let unread = end.rx_room(owner.slot).is_err() || end.rx_unread(owner.slot) > 0;
+        let unread = end.rx_space(owner.slot).map_or(true, |(_, unread)| unread > 0);
         let busy = unread || self.sent.segments() > 0 || self.send.end.after(self.send.nxt);
         if busy || silent < IDLE {
             let left = IDLE.saturating_sub(silent);
